@@ -1,0 +1,54 @@
+"""Checks on what comes in, shared by every room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def check_image_stack(X: ArrayLike, *, estimator: object) -> NDArray[np.uint8]:
+    """`X` as a uint8 array of shape (n_samples, height, width), never a copy of one.
+
+    Raises
+    ------
+    ValueError
+        If it has another number of dimensions, another dtype, or no image; the message names `estimator`.
+    """
+    stack: NDArray[Any] = X if isinstance(X, np.ndarray) else np.asarray(X)
+    name = type(estimator).__name__
+    if stack.ndim != 3:
+        hint = " Paths go through ImageReader first, as in make_pipeline." if stack.dtype.kind in "OUT" else ""
+        raise ValueError(
+            f"{name} expects a stack of grey images of shape (n_samples, height, width), "
+            f"got an array of shape {stack.shape} and dtype {stack.dtype}.{hint}"
+        )
+    if stack.dtype != np.uint8:
+        raise ValueError(f"{name} expects images of dtype uint8 (0 to 255), got dtype {stack.dtype}.")
+    if 0 in stack.shape:
+        raise ValueError(f"{name} expects at least one image with at least one pixel, got shape {stack.shape}.")
+    return stack
+
+
+def check_image_shape(stack: NDArray[np.uint8], fitted: tuple[int, int], *, estimator: object) -> None:
+    """Raise ValueError unless the images of `stack` have the shape the estimator was fitted on."""
+    if stack.shape[1:] != fitted:
+        raise ValueError(
+            f"{type(estimator).__name__} was fitted on images of shape {fitted} (height, width), "
+            f"got images of shape {stack.shape[1:]}."
+        )
+
+
+def as_pair(value: Any, *, name: str, minimum: int = 1) -> tuple[int, int]:
+    """`value` as (rows, columns): one integer stands for both.
+
+    Raises
+    ------
+    ValueError
+        If it is neither an integer nor a pair of integers of at least `minimum`.
+    """
+    pair = (value, value) if isinstance(value, int | np.integer) else tuple(np.ravel(value).tolist())
+    if len(pair) != 2 or not all(isinstance(v, int | np.integer) and v >= minimum for v in pair):
+        raise ValueError(f"{name} must be an integer or a pair of integers of at least {minimum}, got {value!r}.")
+    return int(pair[0]), int(pair[1])

@@ -1,0 +1,130 @@
+"""Results per image on disk, found again by content, parameters and the code's version.
+
+The store is LMDB: several processes read and write it at once, a process killed at any moment leaves it whole,
+a read is a look into a memory map. Values are raw bytes, never pickles. The folder belongs on a local disk.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import lmdb
+import numpy as np
+from numpy.typing import NDArray
+
+from .exceptions import CacheWarning
+
+# Address space, not disk: the file grows as it is written. Windows takes it from the disk at once.
+MAP_SIZE = (1 << 32) if os.name == "nt" else (1 << 40)
+FORMAT = b"fracture_features cache 1"
+
+_stores: dict[tuple[int, str], Cache] = {}
+_lock = threading.Lock()
+
+
+def digest(*parts: bytes | str | NDArray[Any]) -> bytes:
+    """16 bytes that stand for `parts`, each kept apart from the next."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data)
+    return state.digest()
+
+
+@functools.cache
+def code_version(cls: type) -> bytes:
+    """Digest of the source of `cls` and its bases, and of OpenCV's version: other code finds nothing of this one's."""
+    package = __name__.partition(".")[0]
+    modules = {c.__module__ for c in cls.__mro__ if c.__module__.partition(".")[0] == package} | {cls.__module__}
+    sources = [inspect.getsource(sys.modules[m]) for m in sorted(modules) if hasattr(sys.modules[m], "__file__")]
+    return digest(cls.__qualname__, cv2.__version__, *sources)
+
+
+def open_cache(folder: str | os.PathLike[str]) -> Cache:
+    """The cache in `folder`, made where there is none, and opened once in a process."""
+    key = os.getpid(), os.path.abspath(folder)
+    with _lock:
+        if key not in _stores:
+            _stores[key] = Cache(Path(key[1]))
+        return _stores[key]
+
+
+def close_cache(folder: str | os.PathLike[str]) -> None:
+    """Close the cache in `folder` in this process, so that the folder can be removed."""
+    with _lock:
+        store = _stores.pop((os.getpid(), os.path.abspath(folder)), None)
+    if store is not None:
+        store.close()
+
+
+class Cache:
+    """A folder of values by key; where it cannot be used it warns once and finds nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is missing.
+
+    Warns
+    -----
+    CacheWarning
+        If the folder cannot be written, is full, or holds something else.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._store: lmdb.Environment | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._store = lmdb.open(str(folder), map_size=MAP_SIZE, max_readers=1024)
+            with self._store.begin(write=True) as transaction:
+                if transaction.stat()["entries"] == 0:
+                    transaction.put(b"format", FORMAT)
+                found = transaction.get(b"format")
+            if found != FORMAT:
+                raise lmdb.Error(f"it holds {found!r}, not {FORMAT!r}")
+        except (lmdb.Error, OSError) as error:
+            self._give_up(error)
+
+    def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The value of each key, None where there is none."""
+        if self._store is None:
+            return [None] * len(keys)
+        with self._store.begin() as transaction:
+            return [transaction.get(key) for key in keys]
+
+    def put(self, items: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep each value under its key, all of them or, where the disk is full, none."""
+        if self._store is None:
+            return
+        try:
+            with self._store.begin(write=True) as transaction:
+                for key, value in items:
+                    transaction.put(key, value)
+        except (lmdb.Error, OSError) as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Close the store; it finds nothing from here on."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    def _give_up(self, error: Exception) -> None:
+        self.close()
+        warnings.warn(
+            f"the cache in {str(self.folder)!r} is not used: {error}. Results are computed instead.",
+            CacheWarning,
+            stacklevel=4,
+        )

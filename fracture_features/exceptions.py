@@ -1,0 +1,45 @@
+"""Errors and warnings that users of the library may want to catch by name."""
+
+from __future__ import annotations
+
+import os
+
+
+class FractureFeaturesError(Exception):
+    """Base of every error that is about data or set-up rather than about a parameter's value."""
+
+
+class ImageReadError(FractureFeaturesError, ValueError):
+    """A file that cannot be read as one whole grey image.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The file.
+    reason : str
+        What is wrong with it, in a few words.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], reason: str):
+        super().__init__(path, reason)
+        self.path = os.fspath(path)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"cannot read {self.path!r}: {self.reason}"
+
+
+class DatasetError(FractureFeaturesError, ValueError):
+    """A data set that cannot be loaded as asked: its folder, table, labels or groups."""
+
+
+class MissingDependencyError(FractureFeaturesError, ImportError):
+    """A package that one of the optional extras would have installed."""
+
+
+class UngroupedDataWarning(UserWarning):
+    """Images of one patient may stand on both sides of a split, because no groups are known."""
+
+
+class CacheWarning(UserWarning):
+    """The cache could not be used; what was asked for is computed all the same."""

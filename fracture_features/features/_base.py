@@ -1,0 +1,151 @@
+"""What the extractors share: validation, blocks walked in parallel, the cache, the names of the features."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, ClassVar, Self, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from .._threads import map_threads
+from .._validation import check_image_shape, check_image_stack
+from ..cache import code_version, digest, open_cache
+
+BLOCK = 32
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile with numba, without the GIL; kept on disk where a folder for it can be written."""
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return numba.njit(nogil=True)(function)
+
+
+class BaseExtractor(TransformerMixin, BaseEstimator):
+    """A stateless extractor: each image of a uint8 stack alone becomes one float32 row.
+
+    A subclass has parameters, `_extract` and `_layout`, and leaves the rest to this class.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "cache": [str, os.PathLike, None],
+        "n_jobs": [Integral, None],
+    }
+
+    # What the estimators' constructors assign.
+    cache: str | os.PathLike[str] | None
+    n_jobs: int | None
+
+    def _extract(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features (n, n_features) of a contiguous block of images (n, height, width)."""
+        raise NotImplementedError
+
+    def _layout(self) -> tuple[list[str], NDArray[np.int64]]:
+        """Names of the features and the pixel box of each; raises ValueError where the images are too small."""
+        raise NotImplementedError
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Validate the parameters and remember the shape of the images.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, height, width), dtype uint8
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `X` is no such stack, a parameter is out of its range, or the images are too small for it.
+        """
+        stack = check_image_stack(X, estimator=self)
+        self.image_shape_: tuple[int, int] = (stack.shape[1], stack.shape[2])
+        self._names, self._regions = self._layout()
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Extract the features of each image.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, height, width), dtype uint8
+            Images of the shape that was fitted.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features), dtype float32
+        """
+        check_is_fitted(self)
+        stack = check_image_stack(X, estimator=self)
+        check_image_shape(stack, self.image_shape_, estimator=self)
+        features = np.empty((len(stack), len(self._names)), dtype=np.float32)
+
+        def extract(rows: slice) -> None:
+            features[rows] = self._extract_cached(np.ascontiguousarray(stack[rows]))
+
+        map_threads(extract, gen_batches(len(stack), BLOCK), self.n_jobs)
+        return features
+
+    def _extract_cached(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if self.cache is None:
+            return self._extract(images)
+        parameters = {k: v for k, v in self.get_params().items() if k not in ("cache", "n_jobs")}
+        recipe = digest(code_version(type(self)), repr(sorted(parameters.items())), repr(images.shape[1:]))
+        keys = [digest(recipe, image) for image in images]
+        cache = open_cache(self.cache)
+        values = cache.get(keys)
+        missing = [i for i, value in enumerate(values) if value is None]
+        if missing:
+            for i, row in zip(missing, self._extract(images[missing]), strict=True):
+                values[i] = row.tobytes()
+            cache.put((keys[i], values[i]) for i in missing)
+        return np.stack([np.frombuffer(value, dtype=np.float32) for value in values])
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Names of the features, in their order.
+
+        Parameters
+        ----------
+        input_features : ignored
+            There for scikit-learn's API: pixels have no names.
+
+        Returns
+        -------
+        names : ndarray of shape (n_features,), dtype object
+        """
+        check_is_fitted(self)
+        return np.asarray(self._names, dtype=object)
+
+    def feature_regions(self) -> NDArray[np.int64]:
+        """Pixels that each feature is computed from.
+
+        Returns
+        -------
+        regions : ndarray of shape (n_features, 4), dtype int64
+            Top, left, bottom and right of each feature's box, in pixels; bottom and right excluded.
+        """
+        check_is_fitted(self)
+        return self._regions.copy()
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that the input is a stack of images and fitting needs no labels."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.requires_fit = True
+        return tags
