@@ -1,5 +1,28 @@
-"""Honest baselines for bone fracture classification on radiographs, as scikit-learn pipelines."""
+"""Honest baselines for bone fracture classification on radiographs, as scikit-learn pipelines.
 
-from .features import HOGExtractor
+Importing it imports neither keras, xgboost, matplotlib nor pydicom.
+"""
 
-__all__ = ["HOGExtractor"]
+from .cnn import CNNClassifier
+from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, make_radiographs
+from .evaluation import EvaluationResult, evaluate
+from .features import EdgeExtractor, HOGExtractor, LBPExtractor
+from .images import ImageReader, read_image
+from .pipeline import make_pipeline
+
+__all__ = [
+    "CNNClassifier",
+    "EdgeExtractor",
+    "EvaluationResult",
+    "FractureDataset",
+    "HOGExtractor",
+    "ImageReader",
+    "LBPExtractor",
+    "evaluate",
+    "load_csv",
+    "load_folder",
+    "load_fracatlas",
+    "make_pipeline",
+    "make_radiographs",
+    "read_image",
+]

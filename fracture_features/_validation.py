@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -52,3 +53,25 @@ def as_pair(value: Any, *, name: str, minimum: int = 1) -> tuple[int, int]:
     if len(pair) != 2 or not all(isinstance(v, int | np.integer) and v >= minimum for v in pair):
         raise ValueError(f"{name} must be an integer or a pair of integers of at least {minimum}, got {value!r}.")
     return int(pair[0]), int(pair[1])
+
+
+def check_paths(X: ArrayLike, *, estimator: object) -> list[str]:
+    """`X` as a list of paths.
+
+    Raises
+    ------
+    ValueError
+        If it is one path, is empty, has more than one dimension, or holds anything but str and path-like.
+    """
+    name = type(estimator).__name__
+    if isinstance(X, str | os.PathLike):
+        raise ValueError(f"{name} expects a list of paths, got the single path {os.fspath(X)!r}.")
+    paths = np.asarray(X, dtype=object)
+    if paths.ndim != 1 or len(paths) == 0:
+        raise ValueError(f"{name} expects a list of at least one path, got an array of shape {paths.shape}.")
+    for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            raise ValueError(
+                f"{name} expects paths of type str or path-like, got {path!r} of type {type(path).__name__}."
+            )
+    return [os.fspath(path) for path in paths]

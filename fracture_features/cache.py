@@ -13,7 +13,8 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +29,24 @@ from .exceptions import CacheWarning
 MAP_SIZE = (1 << 32) if os.name == "nt" else (1 << 40)
 FORMAT = b"fracture_features cache 1"
 
+_bypassed = False
 _stores: dict[tuple[int, str], Cache] = {}
 _lock = threading.Lock()
 
 
-def digest(*parts: bytes | str | NDArray[Any]) -> bytes:
-    """16 bytes that stand for `parts`, each kept apart from the next."""
+def digest(*parts: bytes | str | NDArray[np.uint8]) -> bytes:
+    """16 bytes that stand for `parts` (arrays contiguous), each kept apart from the next."""
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+        data = part.encode() if isinstance(part, str) else memoryview(part).cast("B")  # type: ignore[arg-type]
         state.update(len(data).to_bytes(8, "little"))
-        state.update(np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data)
+        state.update(data)
     return state.digest()
 
 
 @functools.cache
-def code_version(cls: type) -> bytes:
-    """Digest of the source of `cls` and its bases, and of OpenCV's version: other code finds nothing of this one's."""
+def code_version(cls: Any) -> bytes:
+    """Digest of the source of class `cls` and its bases, and of OpenCV's version: other code keeps other results."""
     package = __name__.partition(".")[0]
     modules = {c.__module__ for c in cls.__mro__ if c.__module__.partition(".")[0] == package} | {cls.__module__}
     sources = [inspect.getsource(sys.modules[m]) for m in sorted(modules) if hasattr(sys.modules[m], "__file__")]
@@ -66,6 +68,17 @@ def close_cache(folder: str | os.PathLike[str]) -> None:
         store = _stores.pop((os.getpid(), os.path.abspath(folder)), None)
     if store is not None:
         store.close()
+
+
+@contextmanager
+def bypassed_caches() -> Iterator[None]:
+    """Let every cache of this process find nothing and keep nothing, as when it is timed what computing costs."""
+    global _bypassed
+    before, _bypassed = _bypassed, True
+    try:
+        yield
+    finally:
+        _bypassed = before
 
 
 class Cache:
@@ -99,14 +112,14 @@ class Cache:
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The value of each key, None where there is none."""
-        if self._store is None:
+        if self._store is None or _bypassed:
             return [None] * len(keys)
         with self._store.begin() as transaction:
             return [transaction.get(key) for key in keys]
 
     def put(self, items: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep each value under its key, all of them or, where the disk is full, none."""
-        if self._store is None:
+        if self._store is None or _bypassed:
             return
         try:
             with self._store.begin(write=True) as transaction:

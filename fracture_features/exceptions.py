@@ -33,6 +33,10 @@ class DatasetError(FractureFeaturesError, ValueError):
     """A data set that cannot be loaded as asked: its folder, table, labels or groups."""
 
 
+class NoReadableImagesError(DatasetError):
+    """A data set without a single readable image."""
+
+
 class MissingDependencyError(FractureFeaturesError, ImportError):
     """A package that one of the optional extras would have installed."""
 

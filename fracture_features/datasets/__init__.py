@@ -1,0 +1,9 @@
+"""Data sets of radiographs: paths, labels, groups and what else is known."""
+
+from ._csv import load_csv
+from ._dataset import FractureDataset
+from ._folder import load_folder
+from ._fracatlas import load_fracatlas
+from ._synthetic import make_radiographs
+
+__all__ = ["FractureDataset", "load_csv", "load_folder", "load_fracatlas", "make_radiographs"]

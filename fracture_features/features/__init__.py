@@ -1,5 +1,7 @@
 """Features of radiographs: uint8 stacks in, float32 rows out."""
 
+from ._edges import EdgeExtractor
 from ._hog import HOGExtractor
+from ._lbp import LBPExtractor
 
-__all__ = ["HOGExtractor"]
+__all__ = ["EdgeExtractor", "HOGExtractor", "LBPExtractor"]

@@ -105,16 +105,16 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
         if self.cache is None:
             return self._extract(images)
         parameters = {k: v for k, v in self.get_params().items() if k not in ("cache", "n_jobs")}
-        recipe = digest(code_version(type(self)), repr(sorted(parameters.items())), repr(images.shape[1:]))
+        recipe = digest(code_version(type(self)), repr(sorted(parameters.items())), repr(images.shape[1:]))  # type: ignore[arg-type]
         keys = [digest(recipe, image) for image in images]
         cache = open_cache(self.cache)
-        values = cache.get(keys)
-        missing = [i for i, value in enumerate(values) if value is None]
+        rows = {key: value for key, value in zip(keys, cache.get(keys), strict=True) if value is not None}
+        missing = [i for i, key in enumerate(keys) if key not in rows]
         if missing:
-            for i, row in zip(missing, self._extract(images[missing]), strict=True):
-                values[i] = row.tobytes()
-            cache.put((keys[i], values[i]) for i in missing)
-        return np.stack([np.frombuffer(value, dtype=np.float32) for value in values])
+            new = zip(missing, self._extract(images[missing]), strict=True)
+            rows |= (computed := {keys[i]: row.tobytes() for i, row in new})
+            cache.put(computed.items())
+        return np.stack([np.frombuffer(rows[key], dtype=np.float32) for key in keys])
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the features, in their order.

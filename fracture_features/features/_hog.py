@@ -23,8 +23,8 @@ class HOGExtractor(BaseExtractor):
 
     The gradient is the central difference, 0 on the border in its own direction. Each pixel adds its
     gradient's magnitude to the one bin its unsigned orientation falls into (no interpolation between bins or
-    cells, unlike Dalal and Triggs). Overlapping blocks of cells, one cell apart, are normalised each on its own.
-    Pixels right of or below the last whole cell are not used.
+    cells, unlike Dalal and Triggs). Overlapping blocks of cells, one cell apart, are normalised each on its
+    own. Pixels right of or below the last whole cell are not used.
 
     Parameters
     ----------
@@ -95,8 +95,9 @@ class HOGExtractor(BaseExtractor):
         blocks = self.image_shape_ // cell - block + 1
         if blocks.min() < 1:
             raise ValueError(
-                f"HOGExtractor with pixels_per_cell={self.pixels_per_cell} and cells_per_block={self.cells_per_block} "
-                f"needs images of at least {tuple((cell * block).tolist())} pixels, got {self.image_shape_}."
+                f"HOGExtractor with pixels_per_cell={self.pixels_per_cell} and "
+                f"cells_per_block={self.cells_per_block} needs images of at least "
+                f"{tuple((cell * block).tolist())} pixels, got {self.image_shape_}."
             )
         index = np.indices((*blocks, *block, self.orientations)).reshape(5, -1).T
         names = [f"block{i}x{j}_cell{k}x{m}_bin{b}" for i, j, k, m, b in index.tolist()]
@@ -104,78 +105,114 @@ class HOGExtractor(BaseExtractor):
         return names, np.hstack([top_left, top_left + cell])
 
     def _extract(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        magnitudes, bins = _gradient_tables(self.orientations)
-        cells = _cell_histograms(
-            images, magnitudes, bins, self.orientations, *as_pair(self.pixels_per_cell, name="pixels_per_cell")
-        )
+        cell = as_pair(self.pixels_per_cell, name="pixels_per_cell")
         block = as_pair(self.cells_per_block, name="cells_per_block")
+        cells = _cell_histograms(images, _bin_table(self.orientations), self.orientations, *cell)
         return _normalised_blocks(cells, *block, BLOCK_NORMS.index(self.block_norm))
 
 
 @memoise
-def _gradient_tables(orientations: int) -> tuple[NDArray[np.float32], NDArray[np.int16]]:
-    """Magnitude and bin of each of the 511 x 511 gradients (row, column) two uint8 differences can make.
+def _bin_table(orientations: int) -> NDArray[np.uint8]:
+    """Bin of each gradient (row, column) two uint8 differences can make, at (row + 255) * 511 + column + 255.
 
-    The bin is `orientations` where none fits: scikit-image's float32 edge of the last bin can lie below 180 degrees.
+    The bin is `orientations` where none fits: scikit-image's float32 edge of the last bin can lie below 180
+    degrees.
     """
     difference = np.arange(-255.0, 256.0)
-    rows, columns = np.meshgrid(difference, difference, indexing="ij")
-    angles = np.rad2deg(np.arctan2(rows, columns)) % 180
-    edges = (np.float32(180.0 / orientations) * np.arange(orientations + 1, dtype=np.float32)).astype(np.float64)
-    bins = np.searchsorted(edges, angles, side="right") - 1
-    return np.hypot(rows, columns).astype(np.float32), bins.astype(np.int16)
+    angles = np.rad2deg(np.arctan2(difference[:, None], difference)) % 180
+    edges = (np.float32(180.0 / orientations) * np.arange(orientations + 1, dtype=np.float32)).astype(
+        np.float64
+    )
+    return (np.searchsorted(edges, angles.ravel(), side="right") - 1).astype(np.uint8)
 
 
 @kernel
-def _cell_histograms(images, magnitudes, bins, orientations, cell_height, cell_width):  # type: ignore[no-untyped-def]
-    """Mean magnitude by bin, (n, cell rows, cell columns, orientations + 1), of each whole cell."""
+def _cell_histograms(images, bins, orientations, cell_height, cell_width):  # type: ignore[no-untyped-def]
+    """Mean magnitude by bin, (n, cell rows, cell columns, orientations), of each whole cell."""
     n, height, width = images.shape
     cell_rows, cell_columns = height // cell_height, width // cell_width
     cells = np.zeros((n, cell_rows, cell_columns, orientations + 1), dtype=np.float32)
+    gradients = np.empty(width, dtype=np.uint32)
+    magnitudes = np.empty(width, dtype=np.float32)
     for i in range(n):
-        image = images[i]
         for r in range(cell_rows * cell_height):
-            row_cells = cells[i, r // cell_height]
-            inner_row = 0 < r < height - 1
-            above, below = image[max(r - 1, 0)], image[min(r + 1, height - 1)]
-            row = image[r]
-            for cell_column in range(cell_columns):
-                histogram = row_cells[cell_column]
-                for c in range(cell_column * cell_width, (cell_column + 1) * cell_width):
-                    g_row = np.int64(below[c]) - np.int64(above[c]) if inner_row else 0
-                    g_column = np.int64(row[c + 1]) - np.int64(row[c - 1]) if 0 < c < width - 1 else 0
-                    histogram[bins[g_row + 255, g_column + 255]] += magnitudes[g_row + 255, g_column + 255]
-    cells /= np.float32(cell_height * cell_width)
-    return cells
+            _row_gradients(images[i], r, gradients, magnitudes)
+            histograms = cells[i, r // cell_height]
+            # One pixel of every cell, then the next of every cell: no addition waits for the one before it.
+            for k in range(cell_width):
+                for cell in range(cell_columns):
+                    c = np.uintp(
+                        cell * cell_width + k
+                    )  # unsigned: spares numba the test for a negative index
+                    histograms[cell, bins[gradients[c]]] += magnitudes[c]
+    return cells[:, :, :, :orientations] / np.float32(cell_height * cell_width)
+
+
+@kernel
+def _row_gradients(image, r, gradients, magnitudes):  # type: ignore[no-untyped-def]
+    """Fill in the place in the table of bins and the magnitude of the gradient of each pixel of row `r`."""
+    height, width = image.shape
+    inner = 0 < r < height - 1
+    row, above, below = image[r], image[r - 1 if inner else r], image[r + 1 if inner else r]
+    for c in (0, width - 1):
+        g_row = np.int32(below[c]) - np.int32(above[c])
+        gradients[c] = (g_row + 255) * 511 + 255
+        magnitudes[c] = abs(g_row)
+    for c in range(1, width - 1):
+        g_row = np.int32(below[c]) - np.int32(above[c])
+        g_column = np.int32(row[c + 1]) - np.int32(row[c - 1])
+        # In 32 bits from end to end, which is what the processor's vectors want.
+        gradients[c] = np.int32((g_row + np.int32(255)) * np.int32(511) + g_column + np.int32(255))
+        magnitudes[c] = np.sqrt(np.float32(np.int32(g_row * g_row + g_column * g_column)))
 
 
 @kernel
 def _normalised_blocks(cells, block_rows, block_columns, norm):  # type: ignore[no-untyped-def]
     """Blocks of cells, normalised by BLOCK_NORMS[norm], as rows (n, n_features)."""
-    n, cell_rows, cell_columns, orientations = cells.shape[0], cells.shape[1], cells.shape[2], cells.shape[3] - 1
+    n, cell_rows, cell_columns, orientations = cells.shape
     rows, columns = cell_rows - block_rows + 1, cell_columns - block_columns + 1
-    size = block_rows * block_columns * orientations
-    out = np.empty((n, rows * columns * size), dtype=np.float32)
-    block = np.empty(size)
+    blocks = np.empty((n, rows, columns, block_rows * block_columns * orientations), dtype=np.float32)
     for i in range(n):
-        position = 0
-        for r in range(rows):
-            for c in range(columns):
-                k = 0
-                for br in range(block_rows):
-                    for bc in range(block_columns):
-                        for o in range(orientations):
-                            block[k] = cells[i, r + br, c + bc, o]
-                            k += 1
-                if norm < 2:
-                    block /= block.sum() + EPS
-                    if norm == 1:
-                        block[:] = np.sqrt(block)
-                else:
-                    block /= np.sqrt((block * block).sum() + EPS * EPS)
-                    if norm == 3:
-                        block[:] = np.minimum(block, 0.2)
-                        block /= np.sqrt((block * block).sum() + EPS * EPS)
-                out[i, position : position + size] = block
-                position += size
-    return out
+        scales = _scale_blocks(cells[i], block_rows, block_columns, norm, blocks[i])
+        if norm == 3:
+            for r in range(rows):
+                for c in range(columns):
+                    for k in range(blocks.shape[3]):
+                        blocks[i, r, c, k] *= scales[r, c]
+    if norm == 1:
+        np.sqrt(blocks, blocks)
+    return blocks.reshape(n, -1)
+
+
+@kernel
+def _scale_blocks(cells, block_rows, block_columns, norm, blocks):  # type: ignore[no-untyped-def]
+    """Fill in one image's blocks, normalised once and clipped; return each one's second scale."""
+    rows, columns = blocks.shape[:2]
+    orientations = cells.shape[2]
+    width = block_columns * orientations
+    flat = cells.reshape(len(cells), -1)
+    lengths = (cells if norm < 2 else cells * cells).sum(axis=2)
+    limit = np.float32(0.2 if norm == 3 else 1)
+    scales = np.empty((rows, columns), dtype=np.float32)
+    for r in range(rows):
+        for c in range(columns):
+            scale = _scale(lengths[r : r + block_rows, c : c + block_columns].sum(), norm)
+            total = 0.0
+            for k in range(block_rows):
+                source = flat[r + k, c * orientations : c * orientations + width]
+                target = blocks[r, c, k * width : (k + 1) * width]
+                for j in range(width):
+                    target[j] = min(source[j] * scale, limit)
+                # Apart from the loop above, which runs on vectors; a sum has an order and does not.
+                part = np.float32(0)
+                for j in range(width):
+                    part += target[j] * target[j]
+                total += part
+            scales[r, c] = _scale(total, norm)
+    return scales
+
+
+@kernel
+def _scale(length, norm):  # type: ignore[no-untyped-def]
+    """Return the factor that normalises a block of this length (L1), or squared length (L2)."""
+    return np.float32(1 / (length + EPS if norm < 2 else np.sqrt(length + EPS * EPS)))

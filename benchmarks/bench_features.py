@@ -1,0 +1,168 @@
+"""Time the extractors against scikit-image, on one thread and in one process.
+
+    python benchmarks/bench_features.py [--images FOLDER] [--size 224] [--count 32]
+
+Ours transforms a stack, scikit-image a user's loop over it; the two take turns and the best turn of each counts.
+Prints a table and writes it, with the versions, the machine and the commit, to benchmarks/results/features.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from skimage.feature import canny, hog, local_binary_pattern
+from skimage.filters import gaussian, sobel_h, sobel_v
+
+from fracture_features.features import EdgeExtractor, HOGExtractor, LBPExtractor
+
+RESULTS = Path(__file__).parent / "results" / "features.json"
+GRID = 4
+PACKAGES = ["numpy", "numba", "opencv-python-headless", "scikit-image"]
+
+
+def reference_hog(image: np.ndarray, cell: int, block: int) -> np.ndarray:
+    return hog(image, orientations=9, pixels_per_cell=(cell, cell), cells_per_block=(block, block))
+
+
+def reference_lbp(image: np.ndarray, n_points: int, radius: float) -> np.ndarray:
+    codes = local_binary_pattern(image, n_points, radius, "uniform").astype(int)
+    return np.concatenate([np.bincount(c.ravel(), minlength=n_points + 2) / c.size for c in cells(codes)])
+
+
+def reference_edges(image: np.ndarray) -> np.ndarray:
+    edges = canny(image, sigma=1, low_threshold=8 * 2, high_threshold=8 * 6)
+    smooth = gaussian(image.astype(float), 1, preserve_range=True)
+    angles = np.rad2deg(np.arctan2(sobel_h(smooth), sobel_v(smooth))) % 180
+    bins = np.floor(angles / 22.5 + 0.5).astype(int) % 8
+    out = []
+    for edge, bin_ in zip(cells(edges), cells(bins), strict=True):
+        out += [[edge.mean()], np.bincount(bin_[edge], minlength=8) / max(edge.sum(), 1)]
+    return np.concatenate(out)
+
+
+def cells(array: np.ndarray) -> list[np.ndarray]:
+    return [cell for row in np.array_split(array, GRID) for cell in np.array_split(row, GRID, axis=1)]
+
+
+CASES: dict[str, tuple[Any, Callable[[np.ndarray], np.ndarray]]] = {
+    "HOG, cells 8, blocks 2": (HOGExtractor(pixels_per_cell=8), lambda x: reference_hog(x, 8, 2)),
+    "HOG, cells 8, blocks 3": (
+        HOGExtractor(pixels_per_cell=8, cells_per_block=3),
+        lambda x: reference_hog(x, 8, 3),
+    ),
+    "HOG, default": (HOGExtractor(), lambda x: reference_hog(x, 16, 2)),
+    "LBP (8, 1)": (LBPExtractor(grid=GRID), lambda x: reference_lbp(x, 8, 1)),
+    "LBP (24, 3)": (LBPExtractor(n_points=24, radius=3, grid=GRID), lambda x: reference_lbp(x, 24, 3)),
+    "edges": (EdgeExtractor(grid=GRID), reference_edges),
+}
+
+
+def synthetic_images(count: int, size: int) -> np.ndarray:
+    """Smooth shapes like limbs and bones, with a little grain."""
+    rng = np.random.default_rng(0)
+    images = []
+    for _ in range(count):
+        image = np.full((size, size), 10, dtype=np.float32)
+        for grey, width in ((60, 0.4), (70, 0.12), (70, 0.12), (60, 0.08)):
+            ends = rng.uniform(0, size, (2, 2)).astype(int).tolist()
+            layer = cv2.line(np.zeros_like(image), *ends, 1.0, thickness=max(1, int(width * size)))
+            image += grey * cv2.GaussianBlur(layer, (0, 0), size / 150)
+        grain = cv2.GaussianBlur(rng.normal(0, 4, image.shape).astype(np.float32), (0, 0), 0.8)
+        images.append(np.clip(image + grain, 0, 255).astype(np.uint8))
+    return np.stack(images)
+
+
+def folder_images(folder: Path, count: int, size: int) -> np.ndarray:
+    """`count` images evenly spread over a folder, stretched to squares."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not paths:
+        raise SystemExit(f"no .jpg or .png below {folder}")
+    chosen = paths[:: max(1, len(paths) // count)][:count]
+    read = [cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) for path in chosen]
+    return np.stack([cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA) for x in read if x is not None])
+
+
+def seconds(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def measure(extractor: Any, reference: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> dict[str, float]:
+    """Milliseconds per image, best of turns taken in alternation, and how far the results lie apart."""
+    extractor.fit(images)
+    few = images[:4]
+    first_call = seconds(lambda: extractor.transform(images[:1]))
+    ours, theirs, threads = [], [], []
+    for _ in range(7):
+        ours.append(seconds(lambda: extractor.set_params(n_jobs=1).transform(images)) / len(images))
+        threads.append(seconds(lambda: extractor.set_params(n_jobs=2).transform(images)) / len(images))
+        theirs.append(seconds(lambda: [reference(image) for image in few]) / len(few))
+    difference = np.abs(extractor.transform(few) - np.stack([reference(image) for image in few]))
+    return {
+        "ours_ms": 1e3 * min(ours),
+        "skimage_ms": 1e3 * min(theirs),
+        "ratio": min(theirs) / min(ours),
+        "two_threads_ratio": min(ours) / min(threads),
+        "first_call_ms": 1e3 * first_call,
+        "largest_difference": float(difference.max()),
+        "mean_difference": float(difference.mean()),
+    }
+
+
+def circumstances(images: np.ndarray, source: str) -> dict[str, Any]:
+    """What the numbers depend on."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    cpu = platform.processor() or platform.machine()
+    if (info := Path("/proc/cpuinfo")).exists():
+        cpu = next((x.split(": ")[1] for x in info.read_text().splitlines() if x.startswith("model name")), cpu)
+    return {
+        "images": f"{source}, {len(images)} of {images.shape[1]} x {images.shape[2]} px",
+        "date": datetime.date.today().isoformat(),
+        "commit": commit.stdout.strip() if commit.returncode == 0 else None,
+        "cpu": cpu,
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in PACKAGES},
+    }
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=Path, help="folder of .jpg and .png, instead of synthetic images")
+    parser.add_argument("--size", type=int, default=224, help="height and width in pixels")
+    parser.add_argument("--count", type=int, default=64, help="number of images")
+    options = parser.parse_args(arguments)
+    if options.images is None:
+        images, source = synthetic_images(options.count, options.size), "synthetic"
+    else:
+        images, source = folder_images(options.images, options.count, options.size), options.images.name
+    cv2.setNumThreads(1)
+    about = circumstances(images, source)
+    print(*(f"{key}: {value}" for key, value in about.items()), sep="\n")
+    print(f"\n{'':24}{'ours ms':>9}{'skimage':>9}{'ratio':>7}{'2 threads':>11}{'first ms':>10}{'largest diff.':>15}")
+    rows = {}
+    for name, (extractor, reference) in CASES.items():
+        row = rows[name] = measure(extractor, reference, images)
+        print(
+            f"{name:24}{row['ours_ms']:9.3f}{row['skimage_ms']:9.2f}{row['ratio']:7.1f}"
+            f"{row['two_threads_ratio']:10.2f}x{row['first_call_ms']:10.1f}{row['largest_difference']:15.1e}"
+        )
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    rounded = {name: {key: float(f"{x:.4g}") for key, x in row.items()} for name, row in rows.items()}
+    RESULTS.write_text(json.dumps({"about": about, "results": rounded}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

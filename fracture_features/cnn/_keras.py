@@ -1,0 +1,79 @@
+"""Keras, imported late and quietly."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .._optional import require
+from .._threads import inside_worker
+
+
+def load_keras(*, needed_for: str) -> Any:
+    """Import keras with whatever backend it is set to use.
+
+    Parameters
+    ----------
+    needed_for : str
+        What to name in the error.
+
+    Returns
+    -------
+    keras : module
+
+    Raises
+    ------
+    MissingDependencyError
+        If keras is not installed.
+    """
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    if inside_worker():
+        # TensorFlow reads these once, when it starts: the loop around us already uses every core.
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _without_native_stderr():
+        return require("keras", extra="cnn", needed_for=needed_for)
+
+
+@contextmanager
+def _without_native_stderr() -> Iterator[None]:
+    """Drop what C++ writes to descriptor 2, where TensorFlow greets before its own log level counts.
+
+    Python's warnings share that descriptor: they are shown afterwards.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none to write to
+        yield
+        return
+    with warnings.catch_warnings(record=True) as caught, open(os.devnull, "wb") as null:
+        os.dup2(null.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+    for w in caught:
+        warnings.showwarning(w.message, w.category, w.filename, w.lineno, w.file, w.line)
+
+
+@contextmanager
+def without_retracing_warnings() -> Iterator[None]:
+    """Keep TensorFlow from warning of several fits in one process: each compiles a network of its own."""
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return "tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(wanted)
+    try:
+        yield
+    finally:
+        logger.removeFilter(wanted)

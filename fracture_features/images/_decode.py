@@ -1,0 +1,126 @@
+"""Bytes of a file → one grey image; what is not one whole image is an error that says why."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+FORMATS = ("PNG", "TIFF", "BMP", "GIF", "JPEG")
+JPEG_START = b"\xff\xd8\xff"
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+MAX_PIXELS = 80_000_000
+# Scanners store 10, 12 or 14 bits in 16.
+BIT_DEPTHS = (8, 10, 12, 14, 16)
+# A JPEG is decoded at the smallest DCT scale that leaves this many times the wanted pixels along each side.
+OVERSAMPLING = 2
+# What Pillow raises on damaged files, beside its own errors.
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
+
+
+class DecodeError(Exception):
+    """The reason why bytes are not one whole image."""
+
+
+def decode(data: bytes, wanted: int | None = None) -> NDArray[np.uint8]:
+    """Decode one grey image.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file; its content decides on the format.
+    wanted : int, default=None
+        Longer side in pixels to which the image will be reduced: a JPEG is then decoded at a lower resolution,
+        never below twice that. None decodes every pixel.
+
+    Returns
+    -------
+    image : ndarray of shape (height, width), dtype uint8
+
+    Raises
+    ------
+    DecodeError
+        If these are not the bytes of one whole image of a format that is read.
+    """
+    if not data:
+        raise DecodeError("the file is empty (0 bytes)")
+    header = _open(data)
+    if header.width * header.height > MAX_PIXELS:
+        raise DecodeError(
+            f"its header announces {header.width} x {header.height} pixels; at most {MAX_PIXELS:,} are read"
+        )
+    try:
+        if header.format == "JPEG" and header.mode != "CMYK":
+            return _oriented(_decode_jpeg(data, header, wanted), header.getexif().get(0x0112, 1))
+        return _decode_pillow(data, header)
+    except DAMAGE as error:
+        raise DecodeError(f"damaged or cut short ({error})") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    """Parse the header alone."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DecodeError(f"its header announces more pixels than are read ({error})") from error
+    except DAMAGE as error:
+        raise DecodeError(
+            "not an image of a known format (JPEG, PNG, TIFF, BMP, GIF), or its header is damaged"
+        ) from error
+    if image.format == "MPO":
+        image.format = "JPEG"
+    return image
+
+
+def _decode_jpeg(data: bytes, header: Image.Image, wanted: int | None) -> NDArray[np.uint8]:
+    """Luminance by libjpeg-turbo, which refuses whatever it has to repair."""
+    floor = 0 if wanted is None else OVERSAMPLING * wanted
+    scale = floor / max(header.size)
+    height, width = (int(np.ceil(side * scale)) for side in (header.height, header.width))
+    return simplejpeg.decode_jpeg(data, "GRAY", min_height=height, min_width=width, strict=True)[:, :, 0]
+
+
+def _decode_pillow(data: bytes, header: Image.Image) -> NDArray[np.uint8]:
+    """Any other format."""
+    frames = getattr(header, "n_frames", 1)
+    if frames != 1:
+        raise DecodeError(f"it holds {frames} pages or frames; expected one image")
+    if data.startswith(PNG_START) and PNG_END not in data[-64:]:
+        raise DecodeError("the file is cut short (no end-of-image chunk)")
+    header.load()
+    image = ImageOps.exif_transpose(header)
+    if image.mode.startswith("I"):
+        return _eight_bits(np.asarray(image))
+    if image.mode == "F":
+        raise DecodeError("its pixels are floating-point numbers; expected 8 or 16 bit grey levels or colours")
+    if image.has_transparency_data:
+        # Transparent pixels keep a hidden colour; on a radiograph, nothing is black.
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "black"), rgba)
+    elif image.mode == "P":
+        image = image.convert("RGB")
+    return np.array(image.convert("L"))
+
+
+def _eight_bits(levels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey levels of more than 8 bits, scaled from the smallest usual bit depth that holds the largest of them."""
+    if levels.min() < 0 or levels.max() > 0xFFFF:
+        raise DecodeError(f"its grey levels run from {levels.min()} to {levels.max()}; expected 0 to 65535")
+    depth = next(bits for bits in BIT_DEPTHS if levels.max() < 1 << bits)
+    return cv2.convertScaleAbs(levels.astype(np.uint16), alpha=255 / ((1 << depth) - 1))
+
+
+def _oriented(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn the image as its EXIF orientation (1 to 8) says."""
+    turns = {3: 2, 4: 2, 5: 3, 6: 3, 7: 1, 8: 1}.get(orientation, 0)
+    image = np.rot90(image, turns)
+    if orientation in (2, 4, 5, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)

@@ -1,0 +1,291 @@
+"""Files → stacks of equally sized grey images."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from itertools import chain
+from numbers import Integral
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import cv2
+import numpy as np
+import PIL
+import simplejpeg
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import gen_batches
+from sklearn.utils._param_validation import StrOptions
+
+from .._threads import map_threads
+from .._validation import as_pair, check_paths
+from ..cache import code_version, digest, open_cache
+from ..exceptions import ImageReadError
+from . import _decode
+
+BLOCK = 16
+# Above this many bytes a stack is a memory map over a temporary file.
+MAX_IN_MEMORY = 1 << 30
+DECODER_VERSION = digest(code_version(_decode.DecodeError), PIL.__version__, simplejpeg.__version__)
+
+
+def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Read one file as one grey image.
+
+    JPEG, PNG, TIFF, BMP and GIF are told apart by their content, not their name. Colour becomes luminance
+    (ITU-R 601), transparent pixels become black, an EXIF orientation is applied. Grey levels of more than 8 bits
+    are scaled so that full scale, the smallest of 10, 12, 14 and 16 bits that holds the largest level in the file,
+    becomes 255.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    image : ndarray of shape (height, width), dtype uint8
+
+    Raises
+    ------
+    ImageReadError
+        If the file is missing, damaged, cut short, holds several images or more than 80 million pixels, or is
+        no image; the message names it and says which.
+
+    Examples
+    --------
+    >>> import tempfile, cv2, numpy as np
+    >>> from fracture_features import read_image
+    >>> path = tempfile.mktemp(suffix=".png")
+    >>> _ = cv2.imwrite(path, np.full((4, 6), 7, dtype=np.uint8))
+    >>> read_image(path).shape
+    (4, 6)
+    """
+    return _decode_file(path, _read_bytes(path), None)
+
+
+def _read_bytes(path: str | os.PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise ImageReadError(path, "there is no such file") from error
+    except IsADirectoryError as error:
+        raise ImageReadError(path, "it is a folder; expected an image file") from error
+    except (OSError, ValueError) as error:
+        raise ImageReadError(path, str(error)) from error
+
+
+def _decode_file(path: str | os.PathLike[str], data: bytes, wanted: int | None) -> NDArray[np.uint8]:
+    try:
+        return _decode.decode(data, wanted)
+    except _decode.DecodeError as error:
+        raise ImageReadError(path, str(error)) from error
+
+
+class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    """Read files into a stack of equally sized grey images.
+
+    What cannot be read raises, naming the file: a row is never dropped. `set_output` has no effect, so that the
+    one of a whole pipeline works.
+
+    Parameters
+    ----------
+    image_size : int or (int, int), default=256
+        Height and width of the images in pixels; one number stands for both.
+    resize : {"pad", "stretch"}, default="pad"
+        "pad" keeps the proportions and centres the image on black; "stretch" does not keep them. Shrinking
+        averages areas, enlarging interpolates linearly.
+    cache : str or path-like, default=None
+        Folder in which the resized pixels of each file are kept, found again by the file's content.
+    n_jobs : int, default=None
+        Number of threads that read files; None means 1, -1 all cores.
+
+    Examples
+    --------
+    >>> import tempfile, cv2, numpy as np
+    >>> from fracture_features import ImageReader
+    >>> path = tempfile.mktemp(suffix=".png")
+    >>> _ = cv2.imwrite(path, np.full((40, 60), 7, dtype=np.uint8))
+    >>> ImageReader(image_size=32).fit_transform([path, path]).shape
+    (2, 32, 32)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "image_size": [Integral, "array-like"],
+        "resize": [StrOptions({"pad", "stretch"})],
+        "cache": [str, os.PathLike, None],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        *,
+        image_size: int | tuple[int, int] = 256,
+        resize: str = "pad",
+        cache: str | os.PathLike[str] | None = None,
+        n_jobs: int | None = None,
+    ):
+        self.image_size = image_size
+        self.resize = resize
+        self.cache = cache
+        self.n_jobs = n_jobs
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Validate the parameters; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) of str or path-like
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `X` is no such list of paths or a parameter is out of its range.
+        """
+        check_paths(X, estimator=self)
+        as_pair(self.image_size, name="image_size")
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[np.uint8]:
+        """Read every file.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) of str or path-like
+
+        Returns
+        -------
+        images : ndarray of shape (n_samples, height, width), dtype uint8
+            A memory map over a temporary file where it would take more than 1 GiB.
+
+        Raises
+        ------
+        ImageReadError
+            At a file that cannot be read.
+        """
+        paths = check_paths(X, estimator=self)
+        stack = _allocate((len(paths), *as_pair(self.image_size, name="image_size")))
+
+        def read(rows: slice) -> None:
+            for i, image in zip(range(rows.start, rows.stop), self._read_block(paths[rows]), strict=True):
+                if isinstance(image, ImageReadError):
+                    raise image
+                stack[i] = image
+
+        map_threads(read, gen_batches(len(paths), BLOCK), self.n_jobs)
+        return stack
+
+    def unreadable(self, X: ArrayLike) -> list[ImageReadError]:
+        """Read every file, filling the cache if there is one, and return the errors, by the order of `X`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples,) of str or path-like
+
+        Returns
+        -------
+        errors : list of ImageReadError
+            One for each file that cannot be read, with its `path` and `reason`.
+        """
+        paths = check_paths(X, estimator=self)
+
+        def errors(rows: slice) -> list[ImageReadError]:
+            return [image for image in self._read_block(paths[rows]) if isinstance(image, ImageReadError)]
+
+        return list(chain.from_iterable(map_threads(errors, gen_batches(len(paths), BLOCK), self.n_jobs)))
+
+    def _read_block(self, paths: Sequence[str]) -> list[NDArray[np.uint8] | ImageReadError]:
+        """The image or the error of each path."""
+        images: list[NDArray[np.uint8] | ImageReadError] = []
+        keep: list[tuple[bytes, bytes]] = []
+        for path in paths:
+            try:
+                images.append(self._read_uncached(path) if self.cache is None else self._read_cached(path, keep))
+            except ImageReadError as error:
+                images.append(error)
+        if keep and self.cache is not None:
+            open_cache(self.cache).put(keep)
+        return images
+
+    def _read_cached(self, path: str, keep: list[tuple[bytes, bytes]]) -> NDArray[np.uint8]:
+        """The image, from the cache if it is there; else what is to be kept is added to `keep`."""
+        assert self.cache is not None
+        cache = open_cache(self.cache)
+        shape = as_pair(self.image_size, name="image_size")
+        recipe = digest(code_version(type(self)), DECODER_VERSION, repr((shape, self.resize)))  # type: ignore[arg-type]
+        data = None
+        file_key = _file_key(path)
+        (content,) = cache.get([file_key])
+        if content is None:
+            data = _read_bytes(path)
+            content = digest(data)
+        pixels_key = digest(recipe, content)
+        (pixels,) = cache.get([pixels_key])
+        if pixels is None:
+            image = self._fit_to_size(_decode_file(path, data or _read_bytes(path), max(shape)))
+            keep += [(file_key, content), (pixels_key, image.tobytes())]
+            return image
+        if data is not None:
+            keep.append((file_key, content))
+        return np.frombuffer(pixels, dtype=np.uint8).reshape(shape)
+
+    def _read_uncached(self, path: str) -> NDArray[np.uint8]:
+        wanted = max(as_pair(self.image_size, name="image_size"))
+        return self._fit_to_size(_decode_file(path, _read_bytes(path), wanted))
+
+    def _fit_to_size(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        height, width = as_pair(self.image_size, name="image_size")
+        if self.resize == "stretch":
+            return _resize(image, height, width)
+        scale = min(height / image.shape[0], width / image.shape[1])
+        inner = _resize(image, *(max(1, round(side * scale)) for side in image.shape))
+        top, left = (height - inner.shape[0]) // 2, (width - inner.shape[1]) // 2
+        out = np.zeros((height, width), dtype=np.uint8)
+        out[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+        return out
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Do nothing: images are no table."""
+        return self
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """One name, for the image as a whole."""
+        return np.asarray(["image"], dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that the input is a list of paths and that nothing is fitted."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = True
+        tags.input_tags.string = True
+        tags.requires_fit = False
+        return tags
+
+
+def _resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    shrinks = height * width < image.size
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def _file_key(path: str) -> bytes:
+    """Key under which the digest of the file's content is found without opening it."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
+        raise ImageReadError(path, reason) from error
+    return digest("file", os.path.abspath(path), f"{status.st_size} {status.st_mtime_ns}")
+
+
+def _allocate(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    if np.prod(shape) <= MAX_IN_MEMORY:
+        return np.empty(shape, dtype=np.uint8)
+    with tempfile.TemporaryFile(prefix="fracture_features_") as file:
+        return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)

@@ -1,0 +1,235 @@
+"""Pipelines from paths to labels, and the table of named features and classifiers with their defaults."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context, clone
+from sklearn.decomposition import PCA
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils import get_tags
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .cnn import CNNClassifier
+from .features import EdgeExtractor, HOGExtractor, LBPExtractor
+from .images import ImageReader
+
+
+class Features(NamedTuple):
+    """A named extractor, and whether its rows are long enough to want a reducer."""
+
+    make: Callable[[], Any]
+    reduce: bool
+
+
+class Classifier(NamedTuple):
+    """A named classifier, what it is fed, and whether it wants features scaled and, where they are many, reduced."""
+
+    make: Callable[[], Any]
+    takes: str = "features"
+    scale: bool = False
+    reduce: bool = False
+
+
+def _xgboost() -> Any:
+    # Imported where it is asked for: it takes as long to load as scikit-learn.
+    from ._xgboost import XGBClassifier
+
+    return XGBClassifier(n_estimators=300, max_depth=4, learning_rate=0.05, subsample=0.8, colsample_bytree=0.5)
+
+
+FEATURES = {
+    "hog": Features(HOGExtractor, reduce=True),
+    "lbp": Features(LBPExtractor, reduce=False),
+    "edges": Features(EdgeExtractor, reduce=False),
+}
+CLASSIFIERS = {
+    "svm": Classifier(lambda: SVC(class_weight="balanced"), scale=True, reduce=True),
+    "logistic": Classifier(
+        lambda: LogisticRegression(class_weight="balanced", C=0.01, max_iter=1000), scale=True, reduce=True
+    ),
+    "random_forest": Classifier(lambda: RandomForestClassifier(300, class_weight="balanced", min_samples_leaf=3)),
+    "xgboost": Classifier(_xgboost, reduce=True),
+    "cnn": Classifier(CNNClassifier, takes="images"),
+    "majority": Classifier(lambda: DummyClassifier(strategy="prior"), takes="paths"),
+}
+
+
+def make_pipeline(
+    features: str | BaseEstimator | Sequence[str | BaseEstimator] | None = None,
+    classifier: str | BaseEstimator = "svm",
+    *,
+    image_size: int | tuple[int, int] = 256,
+    resize: str = "pad",
+    cache: str | os.PathLike[str] | None = None,
+    random_state: int | None = None,
+    n_jobs: int | None = None,
+) -> Pipeline:
+    """Build a scikit-learn Pipeline from paths of radiographs to labels.
+
+    It shares its name with `sklearn.pipeline.make_pipeline`, which chains estimators it is given; this one chooses
+    the steps: `images` (ImageReader), `features` (a FeatureUnion, of one extractor too), `scaler` (StandardScaler),
+    `reducer` (CappedPCA) and `classifier`, those that apply. Set a step to "passthrough" to leave it out.
+
+    Parameters
+    ----------
+    features : str, extractor or sequence of these, default=None
+        "hog", "lbp", "edges" or instances of extractors; None means "hog" where the classifier takes features.
+    classifier : str or classifier, default="svm"
+        "svm" (RBF), "logistic", "random_forest", "xgboost", "cnn", "majority", all class-weighted, or an instance.
+        "cnn", and any instance tagged to take three-dimensional arrays, takes the images themselves; "majority"
+        takes nothing of them.
+    image_size : int or (int, int), default=256
+        Height and width in pixels to which images are resized.
+    resize : {"pad", "stretch"}, default="pad"
+        How; see ImageReader.
+    cache : str or path-like, default=None
+        Folder in which pixels and features of each image are kept, found again by content and parameters.
+    random_state : int, default=None
+        Seed of the reducer and the classifier.
+    n_jobs : int, default=None
+        Threads of reading, extraction and those classifiers that use several.
+
+    Returns
+    -------
+    pipeline : sklearn.pipeline.Pipeline
+        `cache`, `random_state` and `n_jobs` are set on named steps, and on instances that leave theirs at None.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or features are given for a classifier that takes none.
+
+    Examples
+    --------
+    >>> from fracture_features import make_pipeline
+    >>> list(make_pipeline("hog", "svm").named_steps)
+    ['images', 'features', 'scaler', 'reducer', 'classifier']
+    >>> make_pipeline(["hog", "lbp"], "xgboost").get_params()["features__lbp__n_points"]
+    8
+    """
+    common = {"cache": cache, "random_state": random_state, "n_jobs": n_jobs}
+    named = _named_classifier(classifier)
+    last = ("classifier", _with_common(named.make(), common))
+    if named.takes != "features" and features is not None:
+        raise ValueError(f"classifier={classifier!r} takes the {named.takes} themselves; got features={features!r}")
+    if named.takes == "paths":
+        return Pipeline([last])
+    reader = ImageReader(image_size=image_size, resize=resize, cache=cache, n_jobs=n_jobs)
+    steps: list[tuple[str, Any]] = [("images", reader)]
+    if named.takes == "features":
+        extractors = _named_features("hog" if features is None else features)
+        union = [(name, _with_common(made.make(), common)) for name, made in extractors]
+        steps.append(("features", FeatureUnion(union)))
+        reduce = named.reduce and any(made.reduce for _, made in extractors)
+        if named.scale or reduce:
+            steps.append(("scaler", StandardScaler()))
+        if reduce:
+            steps.append(("reducer", CappedPCA(random_state=random_state)))
+    return Pipeline([*steps, last])
+
+
+def _named_classifier(classifier: Any) -> Classifier:
+    if isinstance(classifier, str):
+        if classifier not in CLASSIFIERS:
+            raise ValueError(
+                f"classifier={classifier!r} is unknown; expected one of {sorted(CLASSIFIERS)} or an instance"
+            )
+        return CLASSIFIERS[classifier]
+    if isinstance(classifier, type) or not hasattr(classifier, "fit"):
+        raise ValueError(f"classifier must be one of {sorted(CLASSIFIERS)} or an instance, got {classifier!r}")
+    takes = "images" if get_tags(classifier).input_tags.three_d_array else "features"
+    return Classifier(lambda: clone(classifier), takes=takes, scale=True, reduce=True)
+
+
+def _named_features(features: Any) -> list[tuple[str, Features]]:
+    """Extractors with unique names: `hog`, or `hog-1` and `hog-2` where there are two."""
+    given = [features] if isinstance(features, str | BaseEstimator) else list(features)
+    if not given:
+        raise ValueError(f"features must name at least one of {sorted(FEATURES)}, got {features!r}")
+    made = [_one_feature(feature) for feature in given]
+    names = [name for name, _ in made]
+    return [
+        (name if names.count(name) == 1 else f"{name}-{names[: i + 1].count(name)}", feature)
+        for i, (name, feature) in enumerate(made)
+    ]
+
+
+def _one_feature(feature: Any) -> tuple[str, Features]:
+    if isinstance(feature, str):
+        if feature not in FEATURES:
+            raise ValueError(f"features={feature!r} is unknown; expected one of {sorted(FEATURES)} or an instance")
+        return feature, FEATURES[feature]
+    if isinstance(feature, type) or not hasattr(feature, "transform"):
+        raise ValueError(f"features must be among {sorted(FEATURES)} or instances, got {feature!r}")
+    for name, named in FEATURES.items():
+        if type(feature) is named.make:
+            return name, Features(lambda: clone(feature), named.reduce)
+    return type(feature).__name__.lower(), Features(lambda: clone(feature), reduce=True)
+
+
+def _with_common(estimator: Any, common: dict[str, Any]) -> Any:
+    """Set those parameters that the estimator has and leaves at None."""
+    own = estimator.get_params(deep=False)
+    return estimator.set_params(**{k: v for k, v in common.items() if k in own and own[k] is None})
+
+
+class CappedPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Principal components, at most `n_components` and as many as the data have.
+
+    scikit-learn's PCA refuses to fit on fewer samples than components, as happens in the folds of a small data set.
+
+    Parameters
+    ----------
+    n_components : int, default=100
+    random_state : int, default=None
+        Seed of the randomised solver that wide data use.
+
+    Attributes
+    ----------
+    pca_ : sklearn.decomposition.PCA
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(self, n_components: int = 100, *, random_state: int | None = None):
+        self.n_components = n_components
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Find the components of `X` (n_samples, n_features)."""
+        rows: NDArray[np.floating] = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        n_components = min(self.n_components, *rows.shape)
+        self.pca_ = PCA(n_components, random_state=self.random_state).fit(rows)
+        return self
+
+    def transform(self, X: ArrayLike) -> NDArray[np.floating]:
+        """Project `X` (n_samples, n_features) to (n_samples, n_components)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        return self.pca_.transform(X)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.pca_.n_components_)
+
+    def __sklearn_tags__(self) -> Any:
+        """Keep float32."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
