@@ -37,17 +37,22 @@ class XGBClassifier(xgboost.XGBClassifier):
         weights = compute_sample_weight(self.class_weight, y)
         if sample_weight is not None:
             weights = weights * np.asarray(sample_weight)
-        self._labels = LabelEncoder().fit(y)
-        return super().fit(X, self._labels.transform(y), sample_weight=weights, **kwargs)
+        labels = LabelEncoder()
+        codes = labels.fit_transform(y)
+        self._labels = None  # XGBoost compares the codes to `classes_` while it fits.
+        super().fit(X, codes, sample_weight=weights, **kwargs)
+        self._labels = labels.classes_
+        return self
 
     def predict(self, X: ArrayLike, **kwargs: Any) -> NDArray[Any]:
         """Predict the labels (n_samples,) of `X` (n_samples, n_features)."""
-        return self._labels.inverse_transform(super().predict(X, **kwargs))
+        codes = super().predict(X, **kwargs)
+        return codes if self._labels is None else self._labels[codes]
 
     @property
     def classes_(self) -> NDArray[Any]:
         """Labels seen in `fit`, sorted."""
-        return self._labels.classes_
+        return super().classes_ if self._labels is None else self._labels
 
     def get_xgb_params(self) -> dict[str, Any]:
         """Parameters for XGBoost's core, which knows neither class weights nor joblib."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from numbers import Integral
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -34,12 +34,17 @@ class Features(NamedTuple):
 
 
 class Classifier(NamedTuple):
-    """A named classifier, what it is fed, and whether it wants features scaled and, where they are many, reduced."""
+    """A named classifier.
+
+    It `takes` "features", "images" or "paths"; it may want features scaled and, where they are many, reduced;
+    it may use several threads.
+    """
 
     make: Callable[[], Any]
     takes: str = "features"
     scale: bool = False
     reduce: bool = False
+    threaded: bool = False
 
 
 def _xgboost() -> Any:
@@ -59,15 +64,17 @@ CLASSIFIERS = {
     "logistic": Classifier(
         lambda: LogisticRegression(class_weight="balanced", C=0.01, max_iter=1000), scale=True, reduce=True
     ),
-    "random_forest": Classifier(lambda: RandomForestClassifier(300, class_weight="balanced", min_samples_leaf=3)),
-    "xgboost": Classifier(_xgboost, reduce=True),
+    "random_forest": Classifier(
+        lambda: RandomForestClassifier(300, class_weight="balanced", min_samples_leaf=3), threaded=True
+    ),
+    "xgboost": Classifier(_xgboost, reduce=True, threaded=True),
     "cnn": Classifier(CNNClassifier, takes="images"),
     "majority": Classifier(lambda: DummyClassifier(strategy="prior"), takes="paths"),
 }
 
 
 def make_pipeline(
-    features: str | BaseEstimator | Sequence[str | BaseEstimator] | None = None,
+    features: str | BaseEstimator | list[str | BaseEstimator] | tuple[str | BaseEstimator, ...] | None = None,
     classifier: str | BaseEstimator = "svm",
     *,
     image_size: int | tuple[int, int] = 256,
@@ -84,7 +91,7 @@ def make_pipeline(
 
     Parameters
     ----------
-    features : str, extractor or sequence of these, default=None
+    features : str, extractor or list of these, default=None
         "hog", "lbp", "edges" or instances of extractors; None means "hog" where the classifier takes features.
     classifier : str or classifier, default="svm"
         "svm" (RBF), "logistic", "random_forest", "xgboost", "cnn", "majority", all class-weighted, or an instance.
@@ -99,12 +106,13 @@ def make_pipeline(
     random_state : int, default=None
         Seed of the reducer and the classifier.
     n_jobs : int, default=None
-        Threads of reading, extraction and those classifiers that use several.
+        Threads of reading, of extraction, and of "random_forest" and "xgboost".
 
     Returns
     -------
     pipeline : sklearn.pipeline.Pipeline
-        `cache`, `random_state` and `n_jobs` are set on named steps, and on instances that leave theirs at None.
+        `cache`, `random_state` and `n_jobs` are set on instances too, where they leave theirs at None; `n_jobs` of a
+        classifier that is given as an instance stays as it is.
 
     Raises
     ------
@@ -121,7 +129,7 @@ def make_pipeline(
     """
     common = {"cache": cache, "random_state": random_state, "n_jobs": n_jobs}
     named = _named_classifier(classifier)
-    last = ("classifier", _with_common(named.make(), common))
+    last = ("classifier", _with_common(named.make(), common | ({} if named.threaded else {"n_jobs": None})))
     if named.takes != "features" and features is not None:
         raise ValueError(f"classifier={classifier!r} takes the {named.takes} themselves; got features={features!r}")
     if named.takes == "paths":
@@ -155,7 +163,7 @@ def _named_classifier(classifier: Any) -> Classifier:
 
 def _named_features(features: Any) -> list[tuple[str, Features]]:
     """Extractors with unique names: `hog`, or `hog-1` and `hog-2` where there are two."""
-    given = [features] if isinstance(features, str | BaseEstimator) else list(features)
+    given = list(features) if isinstance(features, list | tuple) else [features]
     if not given:
         raise ValueError(f"features must name at least one of {sorted(FEATURES)}, got {features!r}")
     made = [_one_feature(feature) for feature in given]

@@ -51,7 +51,7 @@ X_TEST, Y_TEST = bright_lines(48, seed=1)
 
 @pytest.fixture(scope="module")
 def fitted():
-    return CNNClassifier(epochs=5, random_state=0).fit(X, y)
+    return CNNClassifier(epochs=5, batch_size=12, random_state=0).fit(X, y)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_same_seed_same_bits_and_global_states_untouched(fitted):
     keras.utils.set_random_seed(5)
     keras.random.uniform((1,))
     before = random.getstate(), np.random.get_state()  # noqa: NPY002
-    again = CNNClassifier(epochs=5, random_state=0).fit(X, y)
+    again = CNNClassifier(epochs=5, batch_size=12, random_state=0).fit(X, y)
     p = again.predict_proba(X_TEST)
     assert random.getstate() == before[0]
     np.testing.assert_equal(np.random.get_state(), before[1])  # noqa: NPY002
@@ -322,7 +322,7 @@ def test_grid_search_in_processes():
     grid = GridSearchCV(cnn, {"dropout": [0.0]}, cv=2, refit=False, scoring="roc_auc", error_score="raise")
     with joblib.parallel_config(backend="loky", n_jobs=2):
         assert np.isfinite(grid.fit(X, y).cv_results_["mean_test_score"]).all()
-        threads = joblib.Parallel()(joblib.delayed(os.environ.get)("TF_NUM_INTRAOP_THREADS") for _ in range(2))
+        threads = joblib.Parallel()(joblib.delayed(os.getenv)("TF_NUM_INTRAOP_THREADS") for _ in range(2))
     assert threads == ["1", "1"]
     assert "TF_NUM_INTRAOP_THREADS" not in os.environ
 

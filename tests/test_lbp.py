@@ -86,6 +86,12 @@ def test_features_are_the_shares_of_scikit_images_codes(kind, n_points, radius, 
     np.testing.assert_allclose(features.reshape(2, grid[0] * grid[1], -1).sum(axis=2), 1, atol=1e-6)
 
 
+def test_offsets_halfway_between_two_roundings_go_where_scikit_images_go():
+    image = make_image("noise", 20, 24, 0)
+    codes = local_binary_pattern(image, n_points=4, radius=1.000005, method="default")
+    np.testing.assert_array_equal(codes, reference(image, 4, 1.000005, "default"))
+
+
 def test_golden_codes():
     # Printed by scikit-image 0.26.0 for the image (7 r² + 3 c² + r c) modulo 256, its first two rows.
     r, c = np.indices((6, 6))

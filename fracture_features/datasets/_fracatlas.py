@@ -50,7 +50,7 @@ def load_fracatlas(root: str | os.PathLike[str], *, groups: object = None) -> Fr
     for column in [*BODY_PARTS, *VIEWS, "image_id", "fractured", "hardware", "multiscan", "fracture_count"]:
         column_of(table, column, path)
     if not table["fractured"].isin(FOLDERS).all():
-        raise DatasetError(f"{path}: column 'fractured' holds {sorted(table['fractured'].unique())}; expected 0 and 1")
+        raise DatasetError(f"{path}: column 'fractured' holds {sorted(set(table['fractured'].tolist()))}; expected 0 and 1")
     labels = table["fractured"].map(FOLDERS)
     relative = [f"images/{label}/{name}" for label, name in zip(labels, table["image_id"], strict=True)]
     missing = [name for name in relative if not (folder / name).is_file()]

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._threads import map_threads
+from .._threads import count_threads, map_threads
 from .._validation import check_image_shape, check_image_stack
 from ..cache import code_version, digest, open_cache
 
@@ -98,7 +98,8 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
         def extract(rows: slice) -> None:
             features[rows] = self._extract_cached(np.ascontiguousarray(stack[rows]))
 
-        map_threads(extract, gen_batches(len(stack), BLOCK), self.n_jobs)
+        size = min(BLOCK, -(-len(stack) // count_threads(self.n_jobs)))
+        map_threads(extract, gen_batches(len(stack), size), self.n_jobs)
         return features
 
     def _extract_cached(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -179,12 +179,11 @@ def _sampling(shape: tuple[int, ...], n_points: int, radius: float) -> tuple[NDA
     """Where the points lie: whole pixels to add (P,) and the way left to the next one, rows then columns.
 
     That way, (P, height) and (P, width), is scikit-image's to the last bit, which decides the comparison on
-    flat areas: the radius a float32, the offsets rounded, the sum taken at each absolute coordinate.
+    flat areas: the offsets rounded, the sum taken at each absolute coordinate.
     """
     angles = 2 * np.pi * np.arange(n_points, dtype=np.float64) / n_points
-    length = float(np.float32(radius))
     out = []
-    for size, offset in zip(shape, (-length * np.sin(angles), length * np.cos(angles)), strict=True):
+    for size, offset in zip(shape, (-radius * np.sin(angles), radius * np.cos(angles)), strict=True):
         position = np.arange(size) + np.round(offset, 5)[:, None]
         whole = np.floor(position)
         out += [whole[:, 0].astype(np.int64), position - whole]
@@ -205,14 +204,13 @@ def _pattern_codes(image, method, rows, row_weights, columns, column_weights):  
     margin = max(-rows.min(), rows.max() + 1, -columns.min(), columns.max() + 1)
     padded = np.zeros((height + 2 * margin, width + 2 * margin))
     padded[margin : margin + height, margin : margin + width] = image
+    starts = (margin + rows) * padded.shape[1] + margin + columns
     signs = np.empty((len(rows), width), dtype=np.uint8)
     codes = np.empty((height, width), dtype=np.int32)
     for r in range(height):
-        centre = padded[r + margin, margin : margin + width]
-        for p in range(len(rows)):
-            first, left = r + margin + rows[p], margin + columns[p]
-            top, bottom = padded[first, left : left + width + 1], padded[first + 1, left : left + width + 1]
-            _compare(top, bottom, row_weights[p, r], column_weights[p], centre, signs[p])
+        pixels = padded[r:].reshape(-1)
+        centre = pixels[margin * padded.shape[1] + margin :]
+        _compare(pixels, padded.shape[1], starts, row_weights[:, r], column_weights, centre, signs)
         if method < 2:
             _bits(signs, codes[r])
         else:
@@ -221,18 +219,21 @@ def _pattern_codes(image, method, rows, row_weights, columns, column_weights):  
 
 
 @kernel
-def _compare(top, bottom, row_weight, weights, centre, signs):  # type: ignore[no-untyped-def]
-    """Whether a point is at least as bright as the centre, for each centre of a row."""
-    # Between pixels the operations and their order are scikit-image's, so that they round alike.
-    if row_weight == 0 and weights[0] == 0:
-        for c in range(len(centre)):
-            signs[c] = top[c] >= centre[c]
-    else:
-        for c in range(len(centre)):
-            weight = weights[c]
-            above = (1 - weight) * top[c] + weight * top[c + 1]
-            below = (1 - weight) * bottom[c] + weight * bottom[c + 1]
-            signs[c] = (1 - row_weight) * above + row_weight * below >= centre[c]
+def _compare(pixels, stride, starts, row_weights, column_weights, centre, signs):  # type: ignore[no-untyped-def]
+    """Whether each point (P, width) is at least as bright as the centre, for the centres of a row."""
+    n_points, width = signs.shape
+    for p in range(n_points):
+        top, bottom, row_weight = pixels[starts[p] :], pixels[starts[p] + stride :], row_weights[p]
+        # Between pixels the operations and their order are scikit-image's, so that they round alike.
+        if row_weight == 0 and column_weights[p, 0] == 0:
+            for c in range(width):
+                signs[p, c] = top[c] >= centre[c]
+        else:
+            for c in range(width):
+                weight = column_weights[p, c]
+                above = (1 - weight) * top[c] + weight * top[c + 1]
+                below = (1 - weight) * bottom[c] + weight * bottom[c + 1]
+                signs[p, c] = (1 - row_weight) * above + row_weight * below >= centre[c]
 
 
 @kernel

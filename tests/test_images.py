@@ -1,0 +1,300 @@
+import io
+import os
+import threading
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fracture_features import ImageReader, read_image
+from fracture_features.exceptions import ImageReadError
+from fracture_features.images import _decode, _reader
+
+
+def gradient(height=60, width=90):
+    """A smooth image that no rotation or reflection leaves alone."""
+    rows, columns = np.mgrid[:height, :width]
+    return (40 + 1.5 * columns + rows * columns / 60).clip(0, 255).astype(np.uint8)
+
+
+def encoded(image, kind, **options):
+    buffer = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def write(folder, name, data):
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+GREY = gradient()
+RGB = np.dstack([GREY, GREY, GREY])
+LOSSLESS = {
+    "png 8 bit": encoded(GREY, "PNG"),
+    "png interlaced": encoded(GREY, "PNG", interlace=1),
+    "png colour": encoded(RGB, "PNG"),
+    "png palette": encoded(Image.fromarray(GREY).convert("P"), "PNG"),
+    "png opaque alpha": encoded(np.dstack([RGB, np.full_like(GREY, 255)]), "PNG"),
+    "tiff": encoded(GREY, "TIFF"),
+    "tiff lzw": encoded(GREY, "TIFF", compression="tiff_lzw"),
+    "bmp": encoded(GREY, "BMP"),
+    "gif": encoded(GREY, "GIF"),
+}
+JPEGS = {
+    "grey": encoded(GREY, "JPEG", quality=95),
+    "progressive": encoded(GREY, "JPEG", quality=95, progressive=True),
+    "colour": encoded(RGB, "JPEG", quality=95),
+    "cmyk": encoded(Image.fromarray(RGB).convert("CMYK"), "JPEG", quality=95),
+}
+
+
+@pytest.mark.parametrize("data", LOSSLESS.values(), ids=LOSSLESS)
+def test_lossless_formats_give_the_pixels(data, tmp_path):
+    image = read_image(write(tmp_path, "ä name with spaces.png", data))
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image, GREY)
+
+
+@pytest.mark.parametrize("data", JPEGS.values(), ids=JPEGS)
+def test_jpeg_is_near_the_pixels(data, tmp_path):
+    image = read_image(write(tmp_path, "x.jpg", data)).astype(int)
+    assert image.shape == GREY.shape
+    assert np.abs(image - GREY).mean() < 1
+
+
+def test_colour_becomes_itu_601_luminance(tmp_path):
+    colour = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    path = write(tmp_path, "x.png", encoded(colour, "PNG"))
+    np.testing.assert_allclose(read_image(path), colour @ [0.299, 0.587, 0.114], atol=1)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(kind, orientation, tmp_path):
+    """The reference is the EXIF standard's table of where the stored first row and column lie."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = write(tmp_path, "x", encoded(GREY, kind, exif=exif))
+    turned = {
+        1: GREY,
+        2: GREY[:, ::-1],
+        3: GREY[::-1, ::-1],
+        4: GREY[::-1],
+        5: GREY.T,
+        6: GREY[::-1].T,
+        7: GREY[::-1, ::-1].T,
+        8: GREY[:, ::-1].T,
+    }
+    np.testing.assert_allclose(read_image(path), turned[orientation].astype(int), atol=6)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize(("largest", "bits"), [(200, 8), (1000, 10), (4095, 12), (9000, 14), (65535, 16)])
+def test_deep_images_are_scaled_from_the_smallest_usual_depth(kind, largest, bits, tmp_path):
+    levels = np.linspace(0, largest, 600).astype(np.uint16).reshape(20, 30)
+    image = read_image(write(tmp_path, "x", encoded(Image.fromarray(levels), kind)))
+    np.testing.assert_allclose(image, levels * (255 / (2**bits - 1)), atol=0.51)
+
+
+def test_transparent_pixels_are_black(tmp_path):
+    alpha = np.zeros_like(GREY)
+    alpha[:30] = 255
+    for kind, image in [("LA", np.dstack([GREY, alpha])), ("RGBA", np.dstack([RGB, alpha]))]:
+        seen = read_image(write(tmp_path, f"{kind}.png", encoded(Image.fromarray(image, kind), "PNG")))
+        np.testing.assert_array_equal(seen[:30], GREY[:30])
+        assert not seen[30:].any()
+
+
+def bomb():
+    """A few hundred kB that announce 400 megapixels."""
+    with Image.new("1", (20_000, 20_000)) as image:
+        return encoded(image, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"not an image at all", "not an image of a known format"),
+        (b"\xff\xd8\xff", "not an image of a known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image of a known format"),
+        (encoded(GREY.astype(np.float32), "TIFF"), "floating-point"),
+        (encoded(GREY, "TIFF", save_all=True, append_images=[Image.fromarray(GREY)]), "2 pages or frames"),
+        (encoded(GREY, "GIF", save_all=True, append_images=[Image.fromarray(255 - GREY)]), "2 pages or frames"),
+        (encoded(Image.fromarray(GREY.astype(np.int32) - 100), "TIFF"), "grey levels run from"),
+    ],
+    ids=["empty", "text", "stub", "postscript", "float", "pages", "frames", "negative"],
+)
+def test_refused_with_the_name_and_the_reason(data, reason, tmp_path):
+    path = write(tmp_path, "case.jpg", data)
+    with pytest.raises(ImageReadError, match=f"case.jpg.*{reason}") as caught:
+        read_image(path)
+    assert caught.value.path == str(path)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_bomb_is_refused_from_its_header(tmp_path):
+    path = write(tmp_path, "bomb.png", bomb())
+    assert path.stat().st_size < 500_000
+    with pytest.raises(ImageReadError, match=r"bomb.png.*header announces"):
+        read_image(path)
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(ImageReadError, match=r"nowhere.png.*no such file"):
+        read_image(tmp_path / "nowhere.png")
+    with pytest.raises(ImageReadError, match="is a folder"):
+        read_image(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["grey", "progressive", "colour", "cmyk"])
+def test_jpeg_cut_short_at_any_byte_is_an_error(name, tmp_path):
+    data = JPEGS[name]
+    for wanted in (None, 16):
+        for end in range(len(data)):
+            with pytest.raises(_decode.DecodeError):
+                _decode.decode(data[:end], wanted)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSLESS))
+@pytest.mark.filterwarnings("ignore")  # Pillow's, on the way to its error
+def test_other_formats_cut_short_never_give_other_pixels(name):
+    data = LOSSLESS[name]
+    for end in range(0, len(data), max(1, len(data) // 200)):
+        try:
+            image = _decode.decode(data[:end])
+        except _decode.DecodeError:
+            continue
+        np.testing.assert_array_equal(image, GREY)
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=st.sampled_from(sorted(LOSSLESS | JPEGS)), seed=st.integers(0, 2**32 - 1), n=st.integers(1, 8))
+@pytest.mark.filterwarnings("ignore")
+def test_mutated_files_give_an_image_or_a_decode_error(name, seed, n):
+    data = bytearray((LOSSLESS | JPEGS)[name])
+    rng = np.random.default_rng(seed)
+    for position in rng.integers(0, len(data), n):
+        data[position] = rng.integers(256)
+    try:
+        image = _decode.decode(bytes(data))
+    except _decode.DecodeError:
+        return
+    assert image.dtype == np.uint8
+    assert image.ndim == 2
+
+
+def test_real_cut_short_files_are_refused(shared_data):
+    """The README of the data counts 40 of them, all non-fractured; no other file is refused."""
+    paths = sorted((shared_data / "fracatlas" / "images").glob("*/*"))
+    errors = ImageReader(n_jobs=2).unreadable(paths)
+    assert len(paths) == 2499
+    assert len(errors) == 40
+    assert {os.path.basename(os.path.dirname(error.path)) for error in errors} == {"Non_fractured"}
+    assert all("cut short" in error.reason for error in errors)
+
+
+def test_every_real_file_of_mixed_formats_is_read(shared_data):
+    paths = sorted(path for path in (shared_data / "multiregion").rglob("*") if path.is_file())
+    assert len(paths) == 1179
+    assert ImageReader(n_jobs=2).unreadable(paths) == []
+
+
+@pytest.fixture
+def files(tmp_path):
+    big = cv2.resize(GREY, (900, 600), interpolation=cv2.INTER_CUBIC)
+    return [
+        write(tmp_path, "a.jpg", encoded(big, "JPEG", quality=95)),
+        write(tmp_path, "b.png", LOSSLESS["png 8 bit"]),
+        write(tmp_path, "c.png", encoded(GREY.T.copy(), "PNG")),
+    ]
+
+
+def test_pad_keeps_proportions_and_stretch_fills(files):
+    padded = ImageReader(image_size=48).fit_transform(files)
+    assert padded.shape == (3, 48, 48)
+    assert not padded[:2, :8].any()
+    assert not padded[:2, 40:].any()
+    assert padded[:2, 8:40].all()
+    assert not padded[2, :, :8].any()
+    stretched = ImageReader(image_size=(48, 32), resize="stretch").fit_transform(files)
+    assert stretched.shape == (3, 48, 32)
+    assert stretched.all()
+
+
+def test_shrinking_averages_areas(tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    path = write(tmp_path, "x.png", encoded(image, "PNG"))
+    means = image.reshape(16, 4, 16, 4).mean(axis=(1, 3))
+    np.testing.assert_allclose(ImageReader(image_size=16).fit_transform([path])[0], means, atol=0.51)
+
+
+def test_reduced_jpeg_decoding_is_faithful(files):
+    """At most half a grey level from decoding every pixel, in the mean."""
+    image = read_image(files[0])
+    full = cv2.resize(image, (96, 64), interpolation=cv2.INTER_AREA).astype(int)
+    reduced = ImageReader(image_size=(64, 96)).fit_transform(files[:1])[0]
+    assert _decode.decode(files[0].read_bytes(), 96).shape[0] < image.shape[0]
+    assert np.abs(reduced - full).mean() < 0.5
+
+
+def test_a_row_is_never_dropped(files, tmp_path):
+    bad = write(tmp_path, "bad.jpg", files[0].read_bytes()[:3000])
+    with pytest.raises(ImageReadError, match=r"bad\.jpg"):
+        ImageReader().fit_transform([*files, bad])
+    (error,) = ImageReader(n_jobs=2).unreadable([*files, bad])
+    assert error.path == str(bad)
+
+
+def test_cache_opens_no_file_twice_and_notices_another(files, tmp_path, monkeypatch):
+    reader = ImageReader(image_size=32, cache=tmp_path / "cache")
+    first = reader.fit_transform(files)
+    opened = []
+    real = _reader._read_bytes
+    monkeypatch.setattr(_reader, "_read_bytes", lambda path: opened.append(path) or real(path))
+    np.testing.assert_array_equal(reader.fit_transform(files), first)
+    assert opened == []
+    write(tmp_path, "b.png", encoded(255 - GREY, "PNG"))
+    assert not np.array_equal(reader.fit_transform(files)[1], first[1])
+    assert opened == [str(files[1])]
+
+
+def test_large_stacks_are_memory_maps(files, monkeypatch):
+    expected = ImageReader(image_size=32).fit_transform(files)
+    monkeypatch.setattr(_reader, "MAX_IN_MEMORY", 1000)
+    stack = ImageReader(image_size=32).fit_transform(files)
+    assert isinstance(stack, np.memmap)
+    np.testing.assert_array_equal(stack, expected)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"image_size": 0}, "image_size must be an integer or a pair of integers of at least 1, got 0"),
+        ({"image_size": (4, 5, 6)}, "image_size must be"),
+        ({"image_size": 4.5}, "image_size"),
+        ({"resize": "crop"}, "resize"),
+        ({"n_jobs": "all"}, "n_jobs"),
+    ],
+)
+def test_bad_parameters(params, message, files):
+    with pytest.raises(ValueError, match=message):
+        ImageReader(**params).fit(files)
+
+
+def test_reading_uses_threads_and_leaves_opencv_as_it_was(files, monkeypatch):
+    seen = set()
+    real = _reader._read_bytes
+    monkeypatch.setattr(
+        _reader, "_read_bytes", lambda path: seen.add((threading.get_ident(), cv2.getNumThreads())) or real(path)
+    )
+    before = cv2.getNumThreads()
+    ImageReader(n_jobs=2).fit_transform(files * 40)
+    assert {n for _, n in seen} == {1}
+    assert len(seen) == 2
+    assert cv2.getNumThreads() == before

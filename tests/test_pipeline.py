@@ -1,0 +1,265 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.decomposition import PCA
+from sklearn.ensemble import StackingClassifier
+from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.preprocessing import StandardScaler
+
+from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline
+from fracture_features.pipeline import CLASSIFIERS, FEATURES, CappedPCA
+
+CLASSICAL = ["svm", "logistic", "random_forest", "xgboost"]
+
+
+@pytest.mark.parametrize("classifier", CLASSICAL)
+def test_every_classifier_predicts_labels_from_paths(classifier, data):
+    model = make_pipeline(["hog", "lbp", "edges"], classifier, image_size=96, random_state=0)
+    names = np.array(data.target_names)[data.y]
+    model.fit(data.paths, names)
+    assert set(model.predict(data.paths)) <= set(data.target_names)
+    assert model.score(data.paths, names) > 0.8
+    assert list(model.classes_) == sorted(data.target_names)
+
+
+@pytest.mark.parametrize("classifier", [name for name in CLASSICAL if name != "majority"])
+def test_every_classifier_weighs_classes(classifier):
+    assert "balanced" in str(make_pipeline("hog", classifier)[-1].get_params()["class_weight"])
+
+
+def test_majority_needs_no_files(tmp_path):
+    model = make_pipeline(classifier="majority").fit(["a", "b", "c"], [1, 0, 1])
+    assert model.predict(["nowhere.png"]).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("features", "classifier", "steps"),
+    [
+        ("hog", "svm", ["images", "features", "scaler", "reducer", "classifier"]),
+        (["lbp"], "svm", ["images", "features", "scaler", "classifier"]),
+        (["lbp", "edges"], "xgboost", ["images", "features", "classifier"]),
+        (["hog", "edges"], "xgboost", ["images", "features", "scaler", "reducer", "classifier"]),
+        ("hog", "random_forest", ["images", "features", "classifier"]),
+        (None, "logistic", ["images", "features", "scaler", "reducer", "classifier"]),
+        (None, "cnn", ["images", "classifier"]),
+        (None, CNNClassifier(), ["images", "classifier"]),
+        (None, "majority", ["classifier"]),
+        ("edges", GaussianNB(), ["images", "features", "scaler", "classifier"]),
+    ],
+)
+def test_steps(features, classifier, steps):
+    assert list(make_pipeline(features, classifier).named_steps) == steps
+
+
+def test_names_of_parameters_do_not_depend_on_how_many_extractors_there_are():
+    for features in ("hog", ["hog", "lbp"], [HOGExtractor(), "edges"]):
+        assert make_pipeline(features).get_params()["features__hog__orientations"] == 9
+
+
+def test_two_of_a_kind_are_told_apart():
+    model = make_pipeline([LBPExtractor(), "hog", LBPExtractor(n_points=16, radius=2)])
+    assert [name for name, _ in model["features"].transformer_list] == ["lbp-1", "hog", "lbp-2"]
+
+
+def test_common_parameters_reach_the_steps():
+    model = make_pipeline(
+        [HOGExtractor(n_jobs=1), "lbp"],
+        "xgboost",
+        image_size=(64, 32),
+        resize="stretch",
+        cache="c",
+        random_state=3,
+        n_jobs=2,
+    )
+    params = model.get_params()
+    assert isinstance(model["images"], ImageReader)
+    for name, value in {
+        "images__image_size": (64, 32),
+        "images__resize": "stretch",
+        "images__cache": "c",
+        "features__hog__cache": "c",
+        "features__lbp__cache": "c",
+        "images__n_jobs": 2,
+        "features__hog__n_jobs": 1,
+        "features__lbp__n_jobs": 2,
+        "reducer__random_state": 3,
+        "classifier__random_state": 3,
+        "classifier__n_jobs": 2,
+    }.items():
+        assert params[name] == value, name
+    assert make_pipeline(classifier="cnn", random_state=3).get_params()["classifier__random_state"] == 3
+
+
+def test_instances_given_are_not_touched():
+    extractor, classifier = HOGExtractor(), GaussianNB()
+    make_pipeline(extractor, classifier, cache="c", n_jobs=2)
+    assert extractor.cache is None
+    assert extractor.n_jobs is None
+
+
+@pytest.mark.parametrize(
+    ("features", "classifier", "message"),
+    [
+        ("sift", "svm", r"features='sift' is unknown; expected one of \['edges', 'hog', 'lbp'\]"),
+        (["hog", "sift"], "svm", "features='sift'"),
+        ([], "svm", "at least one"),
+        (HOGExtractor, "svm", "or instances, got"),
+        (3, "svm", "features must be among"),
+        ("hog", "knn", "classifier='knn' is unknown"),
+        ("hog", GaussianNB, "or an instance, got"),
+        ("hog", "cnn", "takes the images themselves; got features='hog'"),
+        ("hog", "majority", "takes the paths themselves"),
+    ],
+)
+def test_bad_arguments(features, classifier, message):
+    with pytest.raises(ValueError, match=message):
+        make_pipeline(features, classifier)
+
+
+def test_tables_make_fresh_estimators():
+    for table in (FEATURES, CLASSIFIERS):
+        for name, row in table.items():
+            assert isinstance(row.make(), BaseEstimator), name
+            assert row.make() is not row.make()
+
+
+def test_bit_equal_with_the_same_random_state(data):
+    scores = [
+        make_pipeline("hog", "svm", image_size=96, random_state=0).fit(data.paths, data.y).decision_function(data.paths)
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*scores)
+
+
+def test_grid_search_over_every_step_with_groups_and_two_processes(data):
+    search = GridSearchCV(
+        make_pipeline(["hog", "lbp"], "svm", image_size=64, random_state=0),
+        [
+            {
+                "images__resize": ["pad", "stretch"],
+                "features__hog__orientations": [6, 9],
+                "reducer__n_components": [10],
+            },
+            {"features__lbp__n_points": [8], "scaler": ["passthrough", StandardScaler()], "classifier__C": [1, 10]},
+        ],
+        cv=StratifiedGroupKFold(3),
+        scoring="roc_auc",
+        n_jobs=2,
+    ).fit(data.paths, data.y, groups=data.groups)
+    assert len(search.cv_results_["params"]) == 8
+    assert not np.isnan(search.cv_results_["mean_test_score"]).any()
+    assert search.predict(data.paths[:3]).shape == (3,)
+
+
+def test_grid_search_over_the_cnn_with_groups_and_two_processes(data):
+    search = GridSearchCV(
+        make_pipeline(classifier=CNNClassifier(epochs=1, batch_size=16), image_size=32, random_state=0),
+        {"images__resize": ["pad", "stretch"], "classifier__learning_rate": [1e-3]},
+        cv=StratifiedGroupKFold(2),
+        scoring="roc_auc",
+        n_jobs=2,
+    )
+    with config_context(enable_metadata_routing=True):
+        search.fit(data.paths, data.y, groups=data.groups)
+    assert not np.isnan(search.cv_results_["mean_test_score"]).any()
+    assert search.best_estimator_.predict_proba(data.paths[:3]).shape == (3, 2)
+
+
+def test_models_that_see_several_sizes_are_stacked_over_paths(data):
+    stack = StackingClassifier(
+        [(str(size), make_pipeline("edges", "logistic", image_size=size)) for size in (48, 96)], cv=2
+    )
+    assert cross_val_score(stack, data.paths, data.y, cv=2).shape == (2,)
+
+
+def test_a_cached_grid_reads_and_extracts_each_image_once(data, tmp_path, monkeypatch):
+    """However many folds and settings there are."""
+    extracted, opened = [], []
+    extract, read = HOGExtractor._extract, __import__("fracture_features.images._reader", fromlist=["_read_bytes"])
+    real = read._read_bytes
+    monkeypatch.setattr(HOGExtractor, "_extract", lambda self, x: extracted.append(len(x)) or extract(self, x))
+    monkeypatch.setattr(read, "_read_bytes", lambda path: opened.append(path) or real(path))
+    for _ in range(2):
+        GridSearchCV(
+            make_pipeline("hog", "svm", image_size=64, cache=tmp_path / "cache", random_state=0),
+            {"classifier__C": [1, 10]},
+            cv=3,
+        ).fit(data.paths, data.y)
+        assert sum(extracted) == len(data)
+        assert sorted(opened) == sorted(data.paths)
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((5, 20), 5), ((30, 4), 4), ((30, 20), 10)])
+def test_capped_pca_is_pca_with_as_many_components_as_there_are(shape, expected):
+    X = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    reducer = CappedPCA(10, random_state=0).fit(X)
+    ours = reducer.transform(X)
+    assert ours.shape == (shape[0], expected)
+    assert ours.dtype == np.float32
+    np.testing.assert_array_equal(ours, PCA(expected, random_state=0).fit(X).transform(X))
+    assert list(reducer.get_feature_names_out())[:2] == ["cappedpca0", "cappedpca1"]
+
+
+def test_a_classifier_tagged_for_stacks_gets_the_images(data):
+    class Brightness(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            self.classes_, self.shape_ = np.unique(y), X.shape
+            return self
+
+        def predict(self, X):
+            return self.classes_[(X.mean(axis=(1, 2)) > 50).astype(int)]
+
+        def __sklearn_tags__(self):
+            tags = super().__sklearn_tags__()
+            tags.input_tags.three_d_array = True
+            return tags
+
+    model = make_pipeline(classifier=Brightness(), image_size=40).fit(data.paths, data.y)
+    assert model[-1].shape_ == (len(data), 40, 40)
+
+
+CODE = """
+import sys, fracture_features as ff
+heavy = {"keras", "tensorflow", "xgboost", "matplotlib", "pydicom", "skimage", "torch"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_importing_imports_nothing_heavy():
+    subprocess.run([sys.executable, "-W", "error", "-c", CODE], check=True)
+
+
+def test_the_public_names_are_these():
+    import fracture_features
+
+    assert fracture_features.__all__ == [
+        "CNNClassifier",
+        "EdgeExtractor",
+        "EvaluationResult",
+        "FractureDataset",
+        "HOGExtractor",
+        "ImageReader",
+        "LBPExtractor",
+        "evaluate",
+        "load_csv",
+        "load_folder",
+        "load_fracatlas",
+        "make_pipeline",
+        "make_radiographs",
+        "read_image",
+    ]
+    assert all(getattr(fracture_features, name).__doc__ for name in fracture_features.__all__)
+
+
+def test_kernels_compile_where_no_cache_can_be_written():
+    """Numba has no place for its files: they are compiled each time, and nothing fails."""
+    code = "import numpy as np, fracture_features as ff; ff.LBPExtractor().fit_transform(np.ones((1, 9, 9), np.uint8))"
+    environment = os.environ | {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment)
