@@ -28,7 +28,7 @@ from rich.table import Table
 from .cache import close_cache
 from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, make_radiographs
 from .evaluation import BASELINE, MEASURES, EvaluationResult, FoldResult, evaluate, exclude_unreadable
-from .exceptions import FractureFeaturesError, MissingDependencyError, NoReadableImagesError
+from .exceptions import FractureFeaturesError, MissingDependencyError, NoReadableImagesError, UngroupedDataWarning
 from .pipeline import make_pipeline
 
 DONE, FAILED, USAGE, NO_DATA, INTERRUPTED = 0, 1, 2, 3, 130
@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _parser().parse_args(argv)
     with warnings.catch_warnings():
+        warnings.simplefilter("always", UngroupedDataWarning)
         warnings.showwarning = lambda message, *_, **__: messages.print(f"[yellow]Warning:[/] {message}")
         try:
             return int(args.run(args))
@@ -104,18 +105,22 @@ def _add_common(parser: argparse.ArgumentParser, out: Path | None) -> None:
         help="comma-separated; features and a classifier joined by + (%(default)s)",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, default=out, help="folder for the csv files (%(default)s)")
-    parser.add_argument("--folds", type=_positive_int, default=5, help="folds of the cross-validation (%(default)s)")
+    parser.add_argument("--folds", type=_at_least_2, default=5, help="folds of the cross-validation (%(default)s)")
     parser.add_argument("--image-size", type=_positive_int, default=256, help="pixels along each side (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of folds, models and bootstrap (%(default)s)")
     parser.add_argument("--jobs", type=int, default=-1, help="threads; -1 means all cores (%(default)s)")
     parser.add_argument("--cache", metavar="DIR", type=Path, help="keep pixels and features here for the next run")
 
 
-def _positive_int(text: str) -> int:
+def _positive_int(text: str, minimum: int = 1) -> int:
     value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    if value < minimum:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least {minimum}, got {text!r}")
     return value
+
+
+def _at_least_2(text: str) -> int:
+    return _positive_int(text, 2)
 
 
 def _model_names(text: str) -> list[str]:

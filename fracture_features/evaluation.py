@@ -330,7 +330,10 @@ def _splits(data: FractureDataset, cv: Any, random_state: int | None) -> list[Sp
         cv = kind(cv, shuffle=True, random_state=random_state)
     if hasattr(cv, "split"):
         cv = cv.split(data.paths, data.y, **({} if data.groups is None else {"groups": data.groups}))
-    splits = [(np.asarray(train), np.asarray(test)) for train, test in cv]
+    try:
+        splits = [(np.asarray(train), np.asarray(test)) for train, test in cv]
+    except ValueError as error:
+        raise DatasetError(f"cannot split {data!r} into folds: {error}") from error
     for k, parts in enumerate(splits, start=1):
         for part, rows in zip(("training", "test"), parts, strict=True):
             missing = set(range(len(data.target_names))) - set(data.y[rows].tolist())

@@ -41,7 +41,8 @@ def make_radiographs(
 
     Bones are thick-walled tubes in soft tissue; what the film sees is the path length through them, with noise,
     blur, exposure, shutter edges and side letters. A patient has one limb, healthy or broken, in several images
-    that share its anatomy: a random split of the images leaks, one by patient does not. Healthy limbs too have
+    that share its anatomy: a random split of the images leaks, one by patient does not. As many of the
+    broken as of the healthy limbs are forearms, shins and thighs, and left or right at random. Healthy limbs too have
     growth plates, nutrient canals, dense lines and folds of soft tissue. Nothing but the fracture depends on the
     label.
 
@@ -78,7 +79,9 @@ def make_radiographs(
 
     Notes
     -----
-    At the default difficulty HOG and an SVM reach an area under the ROC curve of about 0.8 across patients.
+    Across patients, in 300 images of the default difficulty, HOG and an SVM reach an area under the ROC curve of
+    about 0.83 (0.77 to 0.88 over seeds; 0.76 in 200 images, 0.88 in 600), LBP and an SVM 0.76, edges and XGBoost
+    0.93. HOG and an SVM reach 0.93 at difficulty 0 and know nothing at 1.
 
     Examples
     --------

@@ -1,0 +1,155 @@
+import csv
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from fracture_features import make_radiographs
+from fracture_features.cli import DEFAULT_MODELS, main
+
+QUICK = ["--models", "edges+svm", "--folds", "2", "--image-size", "48"]
+
+
+def test_compare_prints_a_table_and_writes_the_files(radiographs, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    code = main(["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(out), *QUICK])
+    captured = capsys.readouterr()
+    assert code == 0
+    assert "majority class" in captured.out
+    assert "edges+svm" in captured.out
+    assert "Not a medical device" in captured.out
+    assert "60 images" in captured.err
+    assert sorted(path.name for path in out.iterdir()) == ["excluded.csv", "measures.csv", "predictions.csv"]
+    measures = pd.read_csv(out / "measures.csv")
+    assert set(measures["model"]) == {"majority class", "edges+svm"}
+    value = measures.query("model == 'edges+svm' and measure == 'roc_auc'")["value"].item()
+    assert f"{value:.3f}" in captured.out
+    assert len(pd.read_csv(out / "predictions.csv")) == 2 * 60
+
+
+def test_compare_leaves_out_what_cannot_be_read(radiographs, tmp_path, capsys):
+    for path in radiographs.glob("*/*.*"):
+        copy = tmp_path / "data" / path.relative_to(radiographs)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    broken = sorted((tmp_path / "data").glob("non-fractured/*"))[:3]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:2000])
+    out = tmp_path / "out"
+    assert main(["compare", str(tmp_path / "data"), "--groups", r"patient(\d+)", "--out", str(out), *QUICK]) == 0
+    assert "Left out 3 unreadable files (3 non-fractured)" in capsys.readouterr().err
+    with open(out / "excluded.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [str(path) for path in broken]
+    assert all("cut short" in row["reason"] for row in rows)
+
+
+def test_layouts_are_told_apart(radiographs, tmp_path, capsys):
+    truth = pd.read_csv(radiographs / "truth.csv")
+    truth.to_csv(radiographs / "table.csv", index=False)
+    arguments = ["--label", "fractured", "--groups", "patient", *QUICK]
+    assert main(["compare", str(radiographs / "table.csv"), *arguments]) == 0
+    assert "20 groups" in capsys.readouterr().err
+    (radiographs / "table.csv").unlink()
+    assert main(["compare", str(radiographs), "--layout", "fracatlas", *QUICK]) == 2
+    assert "dataset.csv" in capsys.readouterr().err
+
+
+def test_a_warning_without_groups(radiographs, capsys):
+    assert main(["compare", str(radiographs), *QUICK]) == 0
+    assert "Warning: No groups are given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required"),
+        (["predict"], "invalid choice"),
+        (["compare"], "required: folder"),
+        (["compare", "x", "--models", "hog+knn"], "'hog+knn': classifier='knn' is unknown"),
+        (["compare", "x", "--models", "sift+svm"], "features='sift' is unknown"),
+        (["compare", "x", "--models", "hog+cnn"], "takes the images themselves"),
+        (["compare", "x", "--models", "hog+svm,hog+svm"], "named twice"),
+        (["compare", "x", "--models", ""], "is unknown"),
+        (["compare", "x", "--folds", "1"], "at least 2"),
+        (["compare", "x", "--folds", "many"], "invalid"),
+        (["compare", "x", "--layout", "mura"], "invalid choice"),
+        (["compare", "nowhere"], "there is no such folder"),
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments, message, capsys):
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    assert message in capsys.readouterr().err.replace("\n", "")
+
+
+def test_bad_data_exit_codes(tmp_path, capsys):
+    (tmp_path / "fractured").mkdir()
+    assert main(["compare", str(tmp_path), *QUICK]) == 3
+    assert "no images in it" in capsys.readouterr().err
+    (tmp_path / "fractured" / "1.png").write_bytes(b"")
+    assert main(["compare", str(tmp_path), *QUICK]) == 2
+    (tmp_path / "normal").mkdir()
+    (tmp_path / "normal" / "2.png").write_text("text")
+    assert main(["compare", str(tmp_path), *QUICK]) == 3
+    assert "none of 2 files can be read" in capsys.readouterr().err
+
+
+def test_out_that_is_a_file(radiographs, tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert main(["compare", str(radiographs), "--out", str(tmp_path / "out"), *QUICK]) == 2
+    assert "--out" in capsys.readouterr().err
+
+
+def test_too_few_groups_for_the_folds(radiographs, capsys):
+    code = main(["compare", str(radiographs), "--groups", r"(patient)", *QUICK])
+    assert code == 2
+    assert "fold" in capsys.readouterr().err
+
+
+def test_demo_draws_and_compares_and_draws_only_once(tmp_path, capsys):
+    out = tmp_path / "demo"
+    for drawn in (True, False):
+        assert main(["demo", "--n-samples", "60", "--out", str(out), *QUICK]) == 0
+        captured = capsys.readouterr()
+        assert ("Drawing 60" in captured.err) is drawn
+        assert "edges+svm" in captured.out
+    assert (out / "radiographs" / "fractured").is_dir()
+
+
+def test_help_names_the_default_models(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["compare", "--help"])
+    assert stop.value.code == 0
+    assert DEFAULT_MODELS in re.sub(r"\s+", "", capsys.readouterr().out)
+
+
+def test_interrupt_leaves_what_was_finished(tmp_path):
+    """Ctrl-C in a real terminal, once the first model's folds are through."""
+    folder = make_radiographs(60, folder=tmp_path / "radiographs", random_state=0)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "fracture_features", "compare", str(folder), "--groups", r"patient(\d+)"]
+    command += ["--out", str(out), "--models", "edges+svm,cnn", "--image-size", "128", "--folds", "2"]
+    primary, secondary = pty.openpty()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=secondary, start_new_session=True, text=True)
+    os.close(secondary)
+    seen, deadline = "", time.monotonic() + 90
+    while "cnn" not in seen and time.monotonic() < deadline:
+        if select.select([primary], [], [], 1)[0]:
+            seen += os.read(primary, 10_000).decode(errors="replace")
+    os.kill(process.pid, signal.SIGINT)
+    stdout, _ = process.communicate(timeout=60)
+    os.close(primary)
+    assert process.returncode == 130
+    assert "edges+svm" in stdout
+    assert set(pd.read_csv(out / "measures.csv")["model"]) == {"majority class", "edges+svm"}

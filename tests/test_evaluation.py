@@ -1,0 +1,220 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as reference
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
+
+from fracture_features import evaluate, load_folder, make_pipeline
+from fracture_features.evaluation import BASELINE, MEASURES, EvaluationResult, FoldResult, exclude_unreadable
+from fracture_features.exceptions import DatasetError, NoReadableImagesError, UngroupedDataWarning
+
+
+@pytest.fixture(scope="module")
+def result(data):
+    models = {
+        "hog": make_pipeline("hog", "svm", image_size=96, random_state=0),
+        "edges": make_pipeline("edges", "random_forest", image_size=96, random_state=0),
+    }
+    return evaluate(models, data, cv=3, random_state=0)
+
+
+def test_frame_has_a_row_for_each_model_and_measure(result):
+    frame = result.frame()
+    assert list(frame.columns) == ["model", "measure", "value", "low", "high"]
+    assert list(frame["model"].unique()) == [BASELINE, "hog", "edges"] == result.models
+    assert list(frame.loc[frame["model"] == "hog", "measure"]) == [*MEASURES, "fit_minutes", "predict_ms"]
+    with_interval = frame[frame["measure"].isin(MEASURES)]
+    assert (with_interval["low"] <= with_interval["value"]).all()
+    assert (with_interval["value"] <= with_interval["high"]).all()
+    assert (frame["value"] >= 0).all()
+    pd.testing.assert_frame_equal(frame, result.frame())
+
+
+def test_values_are_means_over_folds_of_scikit_learns(result):
+    frame = result.frame().set_index(["model", "measure"])["value"]
+    for model, predictions in result.predictions().groupby("model"):
+        by_fold = []
+        for _, fold in predictions.groupby("fold"):
+            y, predicted = fold["label"] == "fractured", fold["predicted"] == "fractured"
+            by_fold.append(
+                (
+                    reference.roc_auc_score(y, fold["score"]),
+                    reference.average_precision_score(y, fold["score"]),
+                    reference.accuracy_score(y, predicted),
+                    reference.balanced_accuracy_score(y, predicted),
+                    reference.recall_score(y, predicted),
+                    reference.recall_score(y, predicted, pos_label=0),
+                )
+            )
+        np.testing.assert_allclose(frame[model][list(MEASURES)], np.mean(by_fold, axis=0))
+
+
+def test_the_majority_class_is_a_row_of_its_own(result):
+    values = result.frame().set_index(["model", "measure"]).loc[BASELINE, "value"]
+    assert values["roc_auc"] == values["balanced_accuracy"] == 0.5
+    assert values["sensitivity"] + values["specificity"] == pytest.approx(1)
+
+
+def test_every_image_is_predicted_once_and_no_group_is_split(result, data):
+    for _, predictions in result.predictions().groupby("model"):
+        assert sorted(predictions["path"]) == sorted(data.paths)
+        assert predictions.groupby("group")["fold"].nunique().max() == 1
+
+
+def test_folds_are_those_of_the_stated_splitter(result, data):
+    splits = StratifiedGroupKFold(3, shuffle=True, random_state=0).split(data.paths, data.y, data.groups)
+    for k, (_, test) in enumerate(splits, start=1):
+        (fold,) = [fold for fold in result.folds if fold.model == "hog" and fold.fold == k]
+        np.testing.assert_array_equal(fold.test, test)
+
+
+def test_the_same_seed_gives_the_same_numbers(data):
+    runs = [
+        evaluate({"m": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=1).frame()
+        for _ in range(2)
+    ]
+    timeless = [run[~run["measure"].isin(["fit_minutes", "predict_ms"])] for run in runs]
+    pd.testing.assert_frame_equal(*timeless)
+
+
+def test_models_are_not_touched(data):
+    model = make_pipeline("edges", "svm", image_size=48)
+    evaluate({"m": model}, data, cv=2, random_state=0)
+    assert not hasattr(model[-1], "classes_")
+    assert model["images"].cache is None
+
+
+class TakesGroups(ClassifierMixin, BaseEstimator):
+    """Remembers the groups it was fitted with."""
+
+    __metadata_request__fit = {"groups": True}  # noqa: RUF012
+    seen = []  # noqa: RUF012
+
+    def fit(self, X, y, groups=None):
+        self.classes_ = np.unique(y)
+        self.seen.append((list(X), list(groups)))
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+def test_groups_are_routed_to_models_that_ask_and_to_searches(data):
+    TakesGroups.seen.clear()
+    search = GridSearchCV(make_pipeline("edges", "svm", image_size=48), {"classifier__C": [1, 2]}, cv=GroupKFold(2))
+    evaluate({"asks": TakesGroups(), "search": search}, data, cv=2, random_state=0)
+    assert len(TakesGroups.seen) == 2
+    known = dict(zip(data.paths, data.groups, strict=True))
+    for paths, groups in TakesGroups.seen:
+        assert groups == [known[path] for path in paths]
+
+
+def test_unreadable_files_are_left_out_and_listed(radiographs, tmp_path):
+    copy = tmp_path / "copy"
+    for path in sorted(radiographs.rglob("*.*")):
+        if path.suffix != ".csv":
+            (copy / path.parent.name).mkdir(parents=True, exist_ok=True)
+            (copy / path.parent.name / path.name).write_bytes(path.read_bytes())
+    cut, text = sorted((copy / "fractured").iterdir())[:2]
+    cut.write_bytes(cut.read_bytes()[:-500])
+    text.write_text("no image")
+    data = load_folder(copy, groups=r"patient(\d+)")
+    seen = []
+    result = evaluate(
+        {"m": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0, on_fold=seen.append
+    )
+    assert result.excluded["path"].tolist() == [str(cut), str(text)]
+    assert result.excluded["label"].tolist() == ["fractured"] * 2
+    assert "cut short" in result.excluded["reason"][0]
+    assert len(result.data) == len(data) - 2
+    assert [(fold.model, fold.fold) for fold in seen] == [(m, k) for m in (BASELINE, "m") for k in (1, 2)]
+
+
+def test_no_readable_file(tmp_path):
+    for name in ("fractured", "normal"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.png").write_bytes(b"")
+    data = load_folder(tmp_path, groups=[0, 1])
+    with pytest.raises(NoReadableImagesError, match=r"none of 2 files can be read.*empty"):
+        exclude_unreadable(data, [])
+
+
+def test_a_warning_where_groups_are_missing(radiographs):
+    with pytest.warns(UngroupedDataWarning, match="No groups are given"):
+        result = evaluate(
+            {"m": make_pipeline("edges", "svm", image_size=48)}, load_folder(radiographs), cv=2, random_state=0
+        )
+    assert "group" not in result.predictions()
+
+
+def test_given_splits_are_used(data):
+    rows = np.arange(len(data))
+    result = evaluate(
+        {"m": make_pipeline("edges", "svm", image_size=48)}, data, cv=[(rows[::2], rows[1::2])], random_state=0
+    )
+    assert len(result.predictions()) == 2 * len(rows[1::2])
+
+
+@pytest.mark.parametrize("models", [{}, [make_pipeline()], {"m": "svm"}, {"m": BaseEstimator}])
+def test_bad_models(models, data):
+    with pytest.raises(ValueError, match="models"):
+        evaluate(models, data)
+
+
+def test_a_part_without_a_class_is_named(data):
+    healthy = np.flatnonzero(data.y == 0)
+    with pytest.raises(DatasetError, match=r"test part of fold 1 of 1 has no image of \['fractured'\]"):
+        evaluate({"m": TakesGroups()}, data, cv=[(np.arange(len(data)), healthy)])
+    with pytest.raises(DatasetError, match=r"training part of fold 1 of 1 has no image of \['fractured'\]"):
+        evaluate({"m": TakesGroups()}, data, cv=[(healthy, np.arange(len(data)))])
+
+
+def synthetic_result(data, n_classes, seed=0):
+    """Random scores on two folds, without any model."""
+    rng = np.random.default_rng(seed)
+    folds = []
+    for k, test in enumerate(np.array_split(rng.permutation(len(data)), 2), start=1):
+        scores = rng.normal(size=(len(test), n_classes)) + 1.5 * np.eye(n_classes)[data.y[test]]
+        folds.append(FoldResult("m", k, test, scores.argmax(axis=1), scores, 60.0, 2.5))
+    return EvaluationResult(data, folds, pd.DataFrame(), random_state=0)
+
+
+def test_more_than_two_classes_are_macro_averaged(tmp_path):
+    for i in range(90):
+        path = tmp_path / "abc"[i % 3] / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    data = load_folder(tmp_path)
+    result = synthetic_result(data, 3)
+    values = result.frame().set_index("measure")["value"]
+    auc, specificity = [], []
+    for fold in result.folds:
+        y, predicted = data.y[fold.test], fold.y_pred
+        for k in range(3):
+            auc.append(reference.roc_auc_score(y == k, fold.scores[:, k]))
+            specificity.append(reference.recall_score(y != k, predicted != k))
+    assert values["roc_auc"] == pytest.approx(np.mean(auc))
+    assert values["specificity"] == pytest.approx(np.mean(specificity))
+    assert values["sensitivity"] == pytest.approx(values["balanced_accuracy"])
+    assert values["fit_minutes"] == 2
+    assert values["predict_ms"] == 2.5
+    assert {"score_a", "score_b", "score_c"} <= set(result.predictions())
+
+
+def test_whole_groups_are_resampled_and_alike_for_every_model(result, data):
+    for fold in result.folds:
+        weights = result._weights[fold.fold]
+        assert weights.shape == (2000, len(fold.test))
+        for group in np.unique(data.groups[fold.test]):
+            columns = weights[:, data.groups[fold.test] == group]
+            assert (columns == columns[:, :1]).all()
+
+
+def test_confidence_level(result):
+    wide, narrow = (result.frame(confidence_level=level).set_index(["model", "measure"]) for level in (0.95, 0.5))
+    at = ("hog", "roc_auc")
+    assert wide.loc[at, "low"] < narrow.loc[at, "low"] <= narrow.loc[at, "high"] < wide.loc[at, "high"]
