@@ -96,7 +96,7 @@ def check_no_mutation(case):
     case.output(estimator.fit(X, y), X)
     np.testing.assert_array_equal(X, case.X)
     np.testing.assert_array_equal(y, case.y)
-    after = {k: v for k, v in estimator.get_params().items()}
+    after = estimator.get_params()
     if not hasattr(estimator, "steps"):
         assert repr(sorted(after.items(), key=lambda item: item[0])) == before
 
@@ -170,9 +170,9 @@ def check_other_shape_refused(case):
 
 def check_float_refused(case):
     for X in (case.X / 255, np.where(case.X > 9, np.nan, 0.0)):
-        with pytest.raises(ValueError, match="uint8.*float64"):
+        with pytest.raises(ValueError, match=r"uint8.*float64"):
             case.fit(X, case.y)
-        with pytest.raises(ValueError, match="uint8.*float64"):
+        with pytest.raises(ValueError, match=r"uint8.*float64"):
             case.output(case.fitted, X)
 
 

@@ -49,15 +49,15 @@ def load_fracatlas(root: str | os.PathLike[str], *, groups: object = None) -> Fr
     table = read_table(path)
     for column in [*BODY_PARTS, *VIEWS, "image_id", "fractured", "hardware", "multiscan", "fracture_count"]:
         column_of(table, column, path)
-    if not table["fractured"].isin(FOLDERS).all():
-        raise DatasetError(f"{path}: column 'fractured' holds {sorted(set(table['fractured'].tolist()))}; expected 0 and 1")
-    labels = table["fractured"].map(FOLDERS)
+    labels = table["fractured"]
+    if not labels.isin(FOLDERS).all():
+        raise DatasetError(f"{path}: column 'fractured' holds {sorted(set(labels.tolist()))}; expected 0 and 1")
+    labels = labels.map(FOLDERS)
     relative = [f"images/{label}/{name}" for label, name in zip(labels, table["image_id"], strict=True)]
     missing = [name for name in relative if not (folder / name).is_file()]
     if missing:
-        raise DatasetError(
-            f"{path}: {len(missing)} of {len(relative)} images are not there, the first is {missing[0]!r}"
-        )
+        found = f"{len(missing)} of {len(relative)} images are not there"
+        raise DatasetError(f"{path}: {found}, the first is {missing[0]!r}")
     frame = pd.DataFrame(
         {
             "body_part": _joined(table[BODY_PARTS]),
