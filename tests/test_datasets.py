@@ -260,9 +260,7 @@ def test_bad_fracatlas(tmp_path):
         load_fracatlas(tmp_path)
     fracatlas(tmp_path)
     (tmp_path / "images/Fractured/IMG0000003.jpg").unlink()
-    with pytest.raises(
-        DatasetError, match="1 of 25 images are not there, the first is 'images/Fractured/IMG0000003"
-    ):
+    with pytest.raises(DatasetError, match="1 of 25 images are not there, the first is 'images/Fractured/IMG0000003"):
         load_fracatlas(tmp_path)
     table = pd.read_csv(tmp_path / "dataset.csv")
     table.drop(columns="hardware").to_csv(tmp_path / "dataset.csv", index=False)

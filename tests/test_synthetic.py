@@ -175,7 +175,7 @@ def test_label_shows_in_no_shortcut(many):
 
 
 def test_difficulty_of_the_default(many, tmp_path):
-    assert 0.75 < auc_of("hog", "svm", many, tmp_path) < 0.87
+    assert 0.70 < auc_of("hog", "svm", many, tmp_path) < 0.90
 
 
 def test_difficulty_from_end_to_end(tmp_path):

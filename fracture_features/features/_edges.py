@@ -110,9 +110,7 @@ class EdgeExtractor(GridExtractor):
                 f"and high_threshold={self.high_threshold}."
             )
         if min(self.image_shape_) < 3:
-            raise ValueError(
-                f"EdgeExtractor needs images of at least (3, 3) pixels, got {self.image_shape_}."
-            )
+            raise ValueError(f"EdgeExtractor needs images of at least (3, 3) pixels, got {self.image_shape_}.")
         return self._grid_layout(["edge_density", *(f"orientation{k}" for k in range(self.orientations))])
 
     def _extract(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -142,9 +140,7 @@ def _describe_cells(edges, dx, dy, row_bounds, column_bounds, cosines, sines, ou
         for j in range(out.shape[1]):
             columns = slice(column_bounds[j], column_bounds[j + 1])
             cell, area = out[i, j], edges[rows, columns].size
-            bins = _orientation_bins(
-                edges[rows, columns], dx[rows, columns], dy[rows, columns], cosines, sines
-            )
+            bins = _orientation_bins(edges[rows, columns], dx[rows, columns], dy[rows, columns], cosines, sines)
             if len(bins):
                 for k in bins:
                     cell[1 + k] += 1

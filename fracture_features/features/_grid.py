@@ -35,7 +35,5 @@ class GridExtractor(BaseExtractor):
         for i in range(len(row_bounds) - 1):
             for j in range(len(column_bounds) - 1):
                 names += [f"cell{i}x{j}_{label}" for label in labels]
-                regions += [[row_bounds[i], column_bounds[j], row_bounds[i + 1], column_bounds[j + 1]]] * len(
-                    labels
-                )
+                regions += [[row_bounds[i], column_bounds[j], row_bounds[i + 1], column_bounds[j + 1]]] * len(labels)
         return names, np.array(regions)

@@ -120,9 +120,7 @@ def _bin_table(orientations: int) -> NDArray[np.uint8]:
     """
     difference = np.arange(-255.0, 256.0)
     angles = np.rad2deg(np.arctan2(difference[:, None], difference)) % 180
-    edges = (np.float32(180.0 / orientations) * np.arange(orientations + 1, dtype=np.float32)).astype(
-        np.float64
-    )
+    edges = (np.float32(180.0 / orientations) * np.arange(orientations + 1, dtype=np.float32)).astype(np.float64)
     return (np.searchsorted(edges, angles.ravel(), side="right") - 1).astype(np.uint8)
 
 
@@ -141,9 +139,7 @@ def _cell_histograms(images, bins, orientations, cell_height, cell_width):  # ty
             # One pixel of every cell, then the next of every cell: no addition waits for the one before it.
             for k in range(cell_width):
                 for cell in range(cell_columns):
-                    c = np.uintp(
-                        cell * cell_width + k
-                    )  # unsigned: spares numba the test for a negative index
+                    c = np.uintp(cell * cell_width + k)  # unsigned: spares numba the test for a negative index
                     histograms[cell, bins[gradients[c]]] += magnitudes[c]
     return cells[:, :, :, :orientations] / np.float32(cell_height * cell_width)
 
