@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -23,10 +24,11 @@ import lmdb
 import numpy as np
 from numpy.typing import NDArray
 
-from .exceptions import CacheWarning
+from .exceptions import CacheError, CacheWarning
 
 # Address space, not disk: the file grows as it is written. Windows takes it from the disk at once.
 MAP_SIZE = (1 << 32) if os.name == "nt" else (1 << 40)
+FILES = ("data.mdb", "lock.mdb")
 FORMAT = b"fracture_features cache 1"
 
 _bypassed = False
@@ -45,11 +47,16 @@ def digest(*parts: bytes | str | NDArray[np.uint8]) -> bytes:
 
 
 @functools.cache
-def code_version(cls: Any) -> bytes:
-    """Digest of the source of class `cls` and its bases, and of OpenCV's version: other code keeps other results."""
+def code_version(cls: Any, *modules: ModuleType) -> bytes:
+    """Digest of the source of class `cls`, its bases and `modules`, and of OpenCV's version.
+
+    Other code keeps other results.
+    """
     package = __name__.partition(".")[0]
-    modules = {c.__module__ for c in cls.__mro__ if c.__module__.partition(".")[0] == package} | {cls.__module__}
-    sources = [inspect.getsource(sys.modules[m]) for m in sorted(modules) if hasattr(sys.modules[m], "__file__")]
+    names = {c.__module__ for c in cls.__mro__ if c.__module__.partition(".")[0] == package} | {cls.__module__}
+    sources = [
+        inspect.getsource(m) for m in [*(sys.modules[n] for n in sorted(names)), *modules] if hasattr(m, "__file__")
+    ]
     return digest(cls.__qualname__, cv2.__version__, *sources)
 
 
@@ -68,6 +75,52 @@ def close_cache(folder: str | os.PathLike[str]) -> None:
         store = _stores.pop((os.getpid(), os.path.abspath(folder)), None)
     if store is not None:
         store.close()
+
+
+def cache_size(folder: str | os.PathLike[str]) -> tuple[int, int]:
+    """Number of values in the cache, and bytes that it takes on disk.
+
+    Parameters
+    ----------
+    folder : str or path-like
+
+    Returns
+    -------
+    n_values, n_bytes : int
+
+    Raises
+    ------
+    CacheError
+        If the folder holds no cache of this library's.
+    """
+    close_cache(folder)  # LMDB opens a store only once in a process
+    path = Path(folder)
+    if not (path / FILES[0]).is_file():
+        raise CacheError(f"{path}: there is no cache in this folder")
+    try:
+        with lmdb.open(str(path), readonly=True) as store, store.begin() as transaction:
+            found, n_values = transaction.get(b"format"), transaction.stat()["entries"] - 1
+    except lmdb.Error as error:
+        raise CacheError(f"{path}: what is in this folder is no cache ({error})") from error
+    if found != FORMAT:
+        raise CacheError(f"{path}: the store in this folder is no cache of this version (it says {found!r})")
+    return n_values, sum((path / name).stat().st_size for name in FILES if (path / name).exists())
+
+
+def clear_cache(folder: str | os.PathLike[str]) -> None:
+    """Remove the cache in `folder`; a process that uses it goes on, with what it keeps from then on lost.
+
+    Raises
+    ------
+    CacheError
+        If the folder holds no cache of this library's, or it cannot be removed.
+    """
+    cache_size(folder)
+    try:
+        for name in FILES:
+            (Path(folder) / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise CacheError(f"{os.fspath(folder)}: the cache cannot be removed: {error.strerror}") from error
 
 
 @contextmanager

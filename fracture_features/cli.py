@@ -25,7 +25,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from .cache import close_cache
+from .cache import cache_size, clear_cache, close_cache
 from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, make_radiographs
 from .evaluation import BASELINE, MEASURES, EvaluationResult, FoldResult, evaluate, exclude_unreadable
 from .exceptions import FractureFeaturesError, MissingDependencyError, NoReadableImagesError, UngroupedDataWarning
@@ -94,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     demo.add_argument("--n-samples", type=_positive_int, default=300, help="images to draw (%(default)s)")
     _add_common(demo, out=Path("fracture-features-demo"))
+
+    cache = commands.add_parser("cache", help="size of a cache folder, or clear it")
+    cache.set_defaults(run=_cache)
+    cache.add_argument("action", choices=["info", "clear"])
+    cache.add_argument("folder", type=Path)
     return parser
 
 
@@ -152,6 +157,17 @@ def _demo(args: argparse.Namespace) -> int:
 
 def _compare(args: argparse.Namespace) -> int:
     return _run(args, _load(args))
+
+
+def _cache(args: argparse.Namespace) -> int:
+    n_values, n_bytes = cache_size(args.folder)
+    if args.action == "clear":
+        clear_cache(args.folder)
+    removed = " removed" if args.action == "clear" else ""
+    Console(highlight=False).print(
+        f"{args.folder}: {n_values} values, {n_bytes / 2**20:.1f} MiB{removed}", soft_wrap=True
+    )
+    return DONE
 
 
 def _load(args: argparse.Namespace) -> FractureDataset:

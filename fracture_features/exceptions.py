@@ -37,6 +37,10 @@ class NoReadableImagesError(DatasetError):
     """A data set without a single readable image."""
 
 
+class CacheError(FractureFeaturesError):
+    """A folder that holds no cache, asked for its size or to be cleared."""
+
+
 class MissingDependencyError(FractureFeaturesError, ImportError):
     """A package that one of the optional extras would have installed."""
 

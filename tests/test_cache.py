@@ -9,8 +9,18 @@ import numpy as np
 import pytest
 
 from fracture_features import HOGExtractor
-from fracture_features.cache import Cache, bypassed_caches, close_cache, code_version, digest, open_cache
-from fracture_features.exceptions import CacheWarning
+from fracture_features import cache as cache_module
+from fracture_features.cache import (
+    Cache,
+    bypassed_caches,
+    cache_size,
+    clear_cache,
+    close_cache,
+    code_version,
+    digest,
+    open_cache,
+)
+from fracture_features.exceptions import CacheError, CacheWarning
 
 
 @pytest.fixture
@@ -77,6 +87,34 @@ def test_a_folder_that_cannot_be_used_warns_and_results_are_computed(spoil, tmp_
         features = extractor.transform(stack)
     np.testing.assert_array_equal(features, HOGExtractor(pixels_per_cell=8).fit_transform(stack))
     close_cache(folder)
+
+
+def test_size_and_clear(folder):
+    open_cache(folder).put((bytes([i]), bytes(10_000)) for i in range(50))
+    n_values, n_bytes = cache_size(folder)
+    assert n_values == 50
+    assert n_bytes > 500_000
+    clear_cache(folder)
+    assert list(folder.iterdir()) == []
+    assert open_cache(folder).get([bytes([0])]) == [None]
+
+
+def test_only_a_cache_is_cleared(folder, tmp_path):
+    with pytest.raises(CacheError, match="there is no cache"):
+        clear_cache(tmp_path)
+    folder.mkdir()
+    (folder / "data.mdb").write_bytes(b"something else" * 1000)
+    with pytest.raises(CacheError, match="no cache"):
+        clear_cache(folder)
+    assert (folder / "data.mdb").exists()
+
+
+def test_a_full_disk_warns_and_goes_on(folder, monkeypatch, stack):
+    monkeypatch.setattr(cache_module, "MAP_SIZE", 40_000)
+    extractor = HOGExtractor(pixels_per_cell=8, cache=folder).fit(stack)
+    with pytest.warns(CacheWarning, match=r"not used.*MAP_FULL"):
+        features = extractor.transform(stack)
+    np.testing.assert_array_equal(features, HOGExtractor(pixels_per_cell=8).fit_transform(stack))
 
 
 def _put_many(folder, name):

@@ -127,6 +127,18 @@ def test_demo_draws_and_compares_and_draws_only_once(tmp_path, capsys):
     assert (out / "radiographs" / "fractured").is_dir()
 
 
+def test_cache_info_and_clear(radiographs, tmp_path, capsys):
+    cache = str(tmp_path / "cache")
+    assert main(["compare", str(radiographs), "--groups", r"patient(\d+)", "--cache", cache, *QUICK]) == 0
+    capsys.readouterr()
+    assert main(["cache", "info", cache]) == 0
+    assert "180 values" in capsys.readouterr().out  # content, pixels and edges of 60 files
+    assert main(["cache", "clear", cache]) == 0
+    assert "removed" in capsys.readouterr().out
+    assert main(["cache", "info", cache]) == 2
+    assert "there is no cache" in capsys.readouterr().err
+
+
 def test_help_names_the_default_models(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["compare", "--help"])

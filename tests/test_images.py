@@ -227,6 +227,28 @@ def test_pad_keeps_proportions_and_stretch_fills(files):
     assert stretched.all()
 
 
+def test_contrast_leaves_the_padding_alone(files):
+    plain = ImageReader(image_size=48).fit_transform(files)
+    for contrast in ("percentile", "clahe"):
+        adjusted = ImageReader(image_size=48, contrast=contrast).fit_transform(files)
+        assert not adjusted[:2, :8].any()
+        assert not np.array_equal(adjusted, plain)
+    stretched = ImageReader(image_size=48, resize="stretch", contrast="percentile").fit_transform(files)
+    assert (stretched.min(axis=(1, 2)) == 0).all()
+    assert (stretched.max(axis=(1, 2)) == 255).all()
+
+
+def test_percentile_contrast_is_numpys(tmp_path):
+    image = np.random.default_rng(0).normal(100, 9, (40, 40)).clip(0, 255).astype(np.uint8)
+    path = write(tmp_path, "x.png", encoded(image, "PNG"))
+    low, high = np.percentile(image, (1, 99))
+    expected = ((image - low) / (high - low) * 255).clip(0, 255)
+    adjusted = ImageReader(image_size=40, contrast="percentile").fit_transform([path])[0]
+    np.testing.assert_allclose(adjusted, expected, atol=0.51)
+    flat = write(tmp_path, "flat.png", encoded(np.full((40, 40), 7, np.uint8), "PNG"))
+    assert not ImageReader(image_size=40, contrast="percentile").fit_transform([flat]).any()
+
+
 def test_shrinking_averages_areas(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     path = write(tmp_path, "x.png", encoded(image, "PNG"))

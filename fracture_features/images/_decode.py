@@ -9,18 +9,16 @@ from typing import Any
 
 import cv2
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from ._jpeg import decode_jpeg
+
 FORMATS = ("PNG", "TIFF", "BMP", "GIF", "JPEG")
-JPEG_START = b"\xff\xd8\xff"
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 MAX_PIXELS = 80_000_000
 # Scanners store 10, 12 or 14 bits in 16.
 BIT_DEPTHS = (8, 10, 12, 14, 16)
-# A JPEG is decoded at the smallest DCT scale that leaves this many times the wanted pixels along each side.
-OVERSAMPLING = 2
 # What Pillow raises on damaged files, beside its own errors.
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
 
@@ -58,7 +56,8 @@ def decode(data: bytes, wanted: int | None = None) -> NDArray[np.uint8]:
         )
     try:
         if header.format == "JPEG" and header.mode != "CMYK":
-            return _oriented(_decode_jpeg(data, header, wanted), header.getexif().get(0x0112, 1))
+            image = decode_jpeg(data, header.width, header.height, wanted)
+            return _oriented(image, header.getexif().get(0x0112, 1))
         return _decode_pillow(data, header)
     except DAMAGE as error:
         raise DecodeError(f"damaged or cut short ({error})") from error
@@ -77,14 +76,6 @@ def _open(data: bytes) -> Image.Image:
     if image.format == "MPO":
         image.format = "JPEG"
     return image
-
-
-def _decode_jpeg(data: bytes, header: Image.Image, wanted: int | None) -> NDArray[np.uint8]:
-    """Luminance by libjpeg-turbo, which refuses whatever it has to repair."""
-    floor = 0 if wanted is None else OVERSAMPLING * wanted
-    scale = floor / max(header.size)
-    height, width = (int(np.ceil(side * scale)) for side in (header.height, header.width))
-    return simplejpeg.decode_jpeg(data, "GRAY", min_height=height, min_width=width, strict=True)[:, :, 0]
 
 
 def _decode_pillow(data: bytes, header: Image.Image) -> NDArray[np.uint8]:

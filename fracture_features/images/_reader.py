@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
@@ -21,14 +21,13 @@ from sklearn.utils._param_validation import StrOptions
 
 from .._threads import map_threads
 from .._validation import as_pair, check_paths
-from ..cache import code_version, digest, open_cache
+from ..cache import Cache, code_version, digest, open_cache
 from ..exceptions import ImageReadError
-from . import _decode
+from . import _decode, _jpeg
 
 BLOCK = 16
 # Above this many bytes a stack is a memory map over a temporary file.
 MAX_IN_MEMORY = 1 << 30
-DECODER_VERSION = digest(code_version(_decode.DecodeError), PIL.__version__, simplejpeg.__version__)
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
@@ -83,6 +82,23 @@ def _decode_file(path: str | os.PathLike[str], data: bytes, wanted: int | None) 
         raise ImageReadError(path, str(error)) from error
 
 
+def _stretch_percentiles(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    low, high = np.percentile(image, (1, 99))
+    table = (np.arange(256) - low) * (255 / max(high - low, 1))
+    return cv2.LUT(image, np.rint(table.clip(0, 255)).astype(np.uint8))
+
+
+def _equalise(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8)).apply(image)
+
+
+CONTRASTS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    "none": lambda image: image,
+    "percentile": _stretch_percentiles,
+    "clahe": _equalise,
+}
+
+
 class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Read files into a stack of equally sized grey images.
 
@@ -96,6 +112,10 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
     resize : {"pad", "stretch"}, default="pad"
         "pad" keeps the proportions and centres the image on black; "stretch" does not keep them. Shrinking
         averages areas, enlarging interpolates linearly.
+    contrast : {"none", "percentile", "clahe"}, default="none"
+        "percentile" stretches the grey levels between the 1st and the 99th percentile of the resized image to 0 and
+        255; "clahe" equalises their histogram in 8 x 8 tiles, with OpenCV's clip limit of 2. The padding has no part
+        in it.
     cache : str or path-like, default=None
         Folder in which the resized pixels of each file are kept, found again by the file's content.
     n_jobs : int, default=None
@@ -114,6 +134,7 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "image_size": [Integral, "array-like"],
         "resize": [StrOptions({"pad", "stretch"})],
+        "contrast": [StrOptions(set(CONTRASTS))],
         "cache": [str, os.PathLike, None],
         "n_jobs": [Integral, None],
     }
@@ -123,11 +144,13 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
         *,
         image_size: int | tuple[int, int] = 256,
         resize: str = "pad",
+        contrast: str = "none",
         cache: str | os.PathLike[str] | None = None,
         n_jobs: int | None = None,
     ):
         self.image_size = image_size
         self.resize = resize
+        self.contrast = contrast
         self.cache = cache
         self.n_jobs = n_jobs
 
@@ -171,7 +194,7 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
             At a file that cannot be read.
         """
         paths = check_paths(X, estimator=self)
-        stack = _allocate((len(paths), *as_pair(self.image_size, name="image_size")))
+        stack = _allocate((len(paths), *self._shape()))
 
         def read(rows: slice) -> None:
             for i, image in zip(range(rows.start, rows.stop), self._read_block(paths[rows]), strict=True):
@@ -205,50 +228,56 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
         """The image or the error of each path."""
         images: list[NDArray[np.uint8] | ImageReadError] = []
         keep: list[tuple[bytes, bytes]] = []
+        cache = None if self.cache is None else open_cache(self.cache)
         for path in paths:
             try:
-                images.append(self._read_uncached(path) if self.cache is None else self._read_cached(path, keep))
+                images.append(
+                    self._prepare(path, _read_bytes(path)) if cache is None else self._find(path, cache, keep)
+                )
             except ImageReadError as error:
                 images.append(error)
-        if keep and self.cache is not None:
-            open_cache(self.cache).put(keep)
+        if cache is not None and keep:
+            cache.put(keep)
         return images
 
-    def _read_cached(self, path: str, keep: list[tuple[bytes, bytes]]) -> NDArray[np.uint8]:
-        """The image, from the cache if it is there; else what is to be kept is added to `keep`."""
-        assert self.cache is not None
-        cache = open_cache(self.cache)
-        shape = as_pair(self.image_size, name="image_size")
-        recipe = digest(code_version(type(self)), DECODER_VERSION, repr((shape, self.resize)))  # type: ignore[arg-type]
+    def _find(self, path: str, cache: Cache, keep: list[tuple[bytes, bytes]]) -> NDArray[np.uint8]:
+        """The image from the cache; if it is not there, what is to be kept is added to `keep`."""
         data = None
         file_key = _file_key(path)
         (content,) = cache.get([file_key])
         if content is None:
             data = _read_bytes(path)
             content = digest(data)
-        pixels_key = digest(recipe, content)
+            keep.append((file_key, content))
+        pixels_key = digest(self._recipe(), content)
         (pixels,) = cache.get([pixels_key])
         if pixels is None:
-            image = self._fit_to_size(_decode_file(path, data or _read_bytes(path), max(shape)))
-            keep += [(file_key, content), (pixels_key, image.tobytes())]
+            image = self._prepare(path, _read_bytes(path) if data is None else data)
+            keep.append((pixels_key, image.tobytes()))
             return image
-        if data is not None:
-            keep.append((file_key, content))
-        return np.frombuffer(pixels, dtype=np.uint8).reshape(shape)
+        return np.frombuffer(pixels, dtype=np.uint8).reshape(self._shape())
 
-    def _read_uncached(self, path: str) -> NDArray[np.uint8]:
-        wanted = max(as_pair(self.image_size, name="image_size"))
-        return self._fit_to_size(_decode_file(path, _read_bytes(path), wanted))
+    def _recipe(self) -> bytes:
+        """What the pixels depend on beside the file's content."""
+        version = code_version(type(self), _decode, _jpeg)  # type: ignore[arg-type]
+        return digest(
+            version, PIL.__version__, simplejpeg.__version__, repr((self._shape(), self.resize, self.contrast))
+        )
 
-    def _fit_to_size(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        height, width = as_pair(self.image_size, name="image_size")
+    def _shape(self) -> tuple[int, int]:
+        return as_pair(self.image_size, name="image_size")
+
+    def _prepare(self, path: str, data: bytes) -> NDArray[np.uint8]:
+        """The image of the file's bytes, resized and with its contrast adjusted."""
+        height, width = self._shape()
+        image = _decode_file(path, data, max(height, width))
         if self.resize == "stretch":
-            return _resize(image, height, width)
+            return CONTRASTS[self.contrast](_resize(image, height, width))
         scale = min(height / image.shape[0], width / image.shape[1])
         inner = _resize(image, *(max(1, round(side * scale)) for side in image.shape))
         top, left = (height - inner.shape[0]) // 2, (width - inner.shape[1]) // 2
         out = np.zeros((height, width), dtype=np.uint8)
-        out[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
+        out[top : top + inner.shape[0], left : left + inner.shape[1]] = CONTRASTS[self.contrast](inner)
         return out
 
     def set_output(self, *, transform: str | None = None) -> Self:
