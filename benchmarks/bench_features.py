@@ -9,11 +9,6 @@ Prints a table and writes it, with the versions, the machine and the commit, to 
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib.metadata
-import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,14 +17,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+from _about import write_results
 from skimage.feature import canny, hog, local_binary_pattern
 from skimage.filters import gaussian, sobel_h, sobel_v
 
 from fracture_features.features import EdgeExtractor, HOGExtractor, LBPExtractor
 
-RESULTS = Path(__file__).parent / "results" / "features.json"
 GRID = 4
-PACKAGES = ["numpy", "numba", "opencv-python-headless", "scikit-image"]
 
 
 def reference_hog(image: np.ndarray, cell: int, block: int) -> np.ndarray:
@@ -122,22 +116,6 @@ def measure(extractor: Any, reference: Callable[[np.ndarray], np.ndarray], image
     }
 
 
-def circumstances(images: np.ndarray, source: str) -> dict[str, Any]:
-    """What the numbers depend on."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    cpu = platform.processor() or platform.machine()
-    if (info := Path("/proc/cpuinfo")).exists():
-        cpu = next((x.split(": ")[1] for x in info.read_text().splitlines() if x.startswith("model name")), cpu)
-    return {
-        "images": f"{source}, {len(images)} of {images.shape[1]} x {images.shape[2]} px",
-        "date": datetime.date.today().isoformat(),
-        "commit": commit.stdout.strip() if commit.returncode == 0 else None,
-        "cpu": cpu,
-        "python": platform.python_version(),
-        **{package: importlib.metadata.version(package) for package in PACKAGES},
-    }
-
-
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path, help="folder of .jpg and .png, instead of synthetic images")
@@ -149,9 +127,9 @@ def main(arguments: list[str]) -> None:
     else:
         images, source = folder_images(options.images, options.count, options.size), options.images.name
     cv2.setNumThreads(1)
-    about = circumstances(images, source)
-    print(*(f"{key}: {value}" for key, value in about.items()), sep="\n")
-    print(f"\n{'':24}{'ours ms':>9}{'skimage':>9}{'ratio':>7}{'2 threads':>11}{'first ms':>10}{'largest diff.':>15}")
+    described = f"{source}, {len(images)} of {options.size} x {options.size} px"
+    headings = f"{'ours ms':>9}{'skimage':>9}{'ratio':>7}{'2 threads':>11}{'first ms':>10}{'largest diff.':>15}"
+    print(f"{described}\n{'':24}{headings}")
     rows = {}
     for name, (extractor, reference) in CASES.items():
         row = rows[name] = measure(extractor, reference, images)
@@ -159,9 +137,8 @@ def main(arguments: list[str]) -> None:
             f"{name:24}{row['ours_ms']:9.3f}{row['skimage_ms']:9.2f}{row['ratio']:7.1f}"
             f"{row['two_threads_ratio']:10.2f}x{row['first_call_ms']:10.1f}{row['largest_difference']:15.1e}"
         )
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
     rounded = {name: {key: float(f"{x:.4g}") for key, x in row.items()} for name, row in rows.items()}
-    RESULTS.write_text(json.dumps({"about": about, "results": rounded}, indent=2) + "\n")
+    write_results("features", rounded, images=described)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Importing it imports neither keras, xgboost, matplotlib nor pydicom.
 """
 
 from .cnn import CNNClassifier
-from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, make_radiographs
+from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
 from .evaluation import EvaluationResult, evaluate
 from .features import EdgeExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader, read_image
@@ -22,6 +22,7 @@ __all__ = [
     "load_csv",
     "load_folder",
     "load_fracatlas",
+    "load_mura",
     "make_pipeline",
     "make_radiographs",
     "read_image",

@@ -26,7 +26,7 @@ from rich.progress import (
 from rich.table import Table
 
 from .cache import cache_size, clear_cache, close_cache
-from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, make_radiographs
+from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
 from .evaluation import BASELINE, MEASURES, EvaluationResult, FoldResult, evaluate, exclude_unreadable
 from .exceptions import FractureFeaturesError, MissingDependencyError, NoReadableImagesError, UngroupedDataWarning
 from .pipeline import make_pipeline
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="cross-validate models on a folder or csv of radiographs")
     compare.set_defaults(run=_compare)
     compare.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
-    compare.add_argument("--layout", choices=["auto", "folder", "csv", "fracatlas"], default="auto")
+    compare.add_argument("--layout", choices=["auto", "folder", "csv", "fracatlas", "mura"], default="auto")
     compare.add_argument(
         "--groups", metavar="G", help="which images belong together: a csv, a regular expression on the path, a column"
     )
@@ -175,8 +175,14 @@ def _load(args: argparse.Namespace) -> FractureDataset:
     if layout == "auto":
         is_fracatlas = (args.folder / "dataset.csv").is_file() and (args.folder / "images").is_dir()
         layout = "fracatlas" if is_fracatlas else "csv" if args.folder.suffix.lower() == ".csv" else "folder"
+    if layout in ("fracatlas", "mura") and args.positive is not None:
+        raise argparse.ArgumentTypeError(f"--positive: layout {layout} has its own")
+    if layout == "mura" and args.groups is not None:
+        raise argparse.ArgumentTypeError("--groups: layout mura has its own, the patients")
     if layout == "fracatlas":
         return load_fracatlas(args.folder, groups=args.groups)
+    if layout == "mura":
+        return load_mura(args.folder)
     if layout == "csv":
         return load_csv(args.folder, image=args.image, label=args.label, groups=args.groups, positive=args.positive)
     return load_folder(args.folder, groups=args.groups, positive=args.positive)

@@ -80,7 +80,7 @@ def test_a_warning_without_groups(radiographs, capsys):
         (["compare", "x", "--models", ""], "is unknown"),
         (["compare", "x", "--folds", "1"], "at least 2"),
         (["compare", "x", "--folds", "many"], "invalid"),
-        (["compare", "x", "--layout", "mura"], "invalid choice"),
+        (["compare", "x", "--layout", "grazpedwri"], "invalid choice"),
         (["compare", "nowhere"], "there is no such folder"),
     ],
 )

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fracture_features import load_csv, load_folder, load_fracatlas
+from fracture_features import load_csv, load_folder, load_fracatlas, load_mura
 from fracture_features.datasets._dataset import is_fracture_name
 from fracture_features.exceptions import DatasetError, NoReadableImagesError
 
@@ -269,6 +269,42 @@ def test_bad_fracatlas(tmp_path):
     table.assign(fractured=2).to_csv(tmp_path / "dataset.csv", index=False)
     with pytest.raises(DatasetError, match=r"holds \[2\]; expected 0 and 1"):
         load_fracatlas(tmp_path)
+
+
+MURA = [
+    f"{split}/XR_{part}/patient{patient}/study{k}_{label}/image{i}.png"
+    for split, part, patient, k, label in [
+        ("train", "WRIST", "00011", 1, "positive"),
+        ("train", "HAND", "00011", 1, "negative"),
+        ("valid", "HAND", "00012", 2, "negative"),
+    ]
+    for i in (1, 2)
+]
+
+
+def test_mura_layout(tmp_path):
+    data = load_mura(touch(tmp_path, *MURA, "MURA.csv"))
+    assert data.target_names == ["negative", "positive"]
+    assert data.y.tolist() == [0, 0, 1, 1, 0, 0]
+    assert data.groups.tolist() == [0, 0, 0, 0, 1, 1]
+    assert data.frame["study"].unique().tolist() == [
+        "patient00011/XR_HAND/study1",
+        "patient00011/XR_WRIST/study1",
+        "patient00012/XR_HAND/study2",
+    ]
+    assert data.frame["split"].tolist() == ["train"] * 4 + ["val"] * 2
+    assert data.metadata_columns == ("body_part",)
+    one_part = load_mura(tmp_path / "train")
+    assert "split" not in one_part.frame
+    assert len(one_part) == 4
+
+
+def test_bad_mura(tmp_path):
+    with pytest.raises(NoReadableImagesError, match="no images"):
+        load_mura(tmp_path)
+    touch(tmp_path, *MURA, "train/XR_HAND/image1.png")
+    with pytest.raises(DatasetError, match=r"'train/XR_HAND/image1.png' does not lie as in MURA"):
+        load_mura(tmp_path)
 
 
 def test_real_fracatlas(shared_data):

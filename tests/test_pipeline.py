@@ -250,6 +250,7 @@ def test_the_public_names_are_these():
         "load_csv",
         "load_folder",
         "load_fracatlas",
+        "load_mura",
         "make_pipeline",
         "make_radiographs",
         "read_image",
