@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import cv2
-from joblib import Parallel, delayed, effective_n_jobs
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 
 Item = TypeVar("Item")
@@ -25,7 +25,10 @@ def inside_worker() -> bool:
 
 def count_threads(n_jobs: int | None) -> int:
     """Threads that `n_jobs` stands for here: joblib's reading of it, but one inside a worker."""
-    return 1 if inside_worker() else effective_n_jobs(n_jobs)
+    if inside_worker():
+        return 1
+    with parallel_config(backend="threading"):
+        return int(effective_n_jobs(n_jobs))
 
 
 def map_threads(function: Callable[[Item], Result], items: Iterable[Item], n_jobs: int | None) -> list[Result]:
