@@ -33,9 +33,9 @@ from .pipeline import make_pipeline
 
 DONE, FAILED, USAGE, NO_DATA, INTERRUPTED = 0, 1, 2, 3, 130
 DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,cnn"
-HEADINGS = ("ROC AUC", "Average\nprecision", "Accuracy", "Balanced\naccuracy", "Sensitivity", "Specificity")
+HEADINGS = ("ROC AUC", "Average\nprecision", "Accuracy", "Balanced\naccuracy", "Sensi-\ntivity", "Speci-\nficity")
 # Width of the table where the output is no terminal.
-WIDTH = 118
+WIDTH = 120
 
 messages = Console(stderr=True, highlight=False)
 
@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="draw synthetic radiographs and compare models on them")
     demo.set_defaults(run=_demo)
     demo.add_argument("--n-samples", type=_positive_int, default=300, help="images to draw (%(default)s)")
-    _add_common(demo, out=Path("fracture-features-demo"))
+    _add_common(demo, out=Path("fracture-features-demo"), folds=3)
 
     cache = commands.add_parser("cache", help="size of a cache folder, or clear it")
     cache.set_defaults(run=_cache)
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_common(parser: argparse.ArgumentParser, out: Path | None) -> None:
+def _add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 5) -> None:
     parser.add_argument(
         "--models",
         type=_model_names,
@@ -110,7 +110,7 @@ def _add_common(parser: argparse.ArgumentParser, out: Path | None) -> None:
         help="comma-separated; features and a classifier joined by + (%(default)s)",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, default=out, help="folder for the csv files (%(default)s)")
-    parser.add_argument("--folds", type=_at_least_2, default=5, help="folds of the cross-validation (%(default)s)")
+    parser.add_argument("--folds", type=_at_least_2, default=folds, help="folds of the cross-validation (%(default)s)")
     parser.add_argument("--image-size", type=_positive_int, default=256, help="pixels along each side (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of folds, models and bootstrap (%(default)s)")
     parser.add_argument("--jobs", type=int, default=-1, help="threads; -1 means all cores (%(default)s)")

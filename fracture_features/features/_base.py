@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
 from numbers import Integral
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from .._threads import count_threads, map_threads
@@ -19,29 +20,36 @@ from .._validation import check_image_shape, check_image_stack
 from ..cache import code_version, digest, open_cache
 
 BLOCK = 32
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def kernel(function: Function) -> Function:
-    """Compile with numba, without the GIL; kept on disk where a folder for it can be written."""
+def kernel(function: Any = None, *, fastmath: bool | set[str] = False) -> Any:
+    """Compile with numba, without the GIL; kept on disk where a folder for it can be written.
+
+    `fastmath` is numba's: what the compiler may assume of floating point numbers.
+    """
+    if function is None:
+        return functools.partial(kernel, fastmath=fastmath)
     try:
-        return numba.njit(cache=True, nogil=True)(function)
+        return numba.njit(cache=True, nogil=True, fastmath=fastmath)(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        return numba.njit(nogil=True)(function)
+        return numba.njit(nogil=True, fastmath=fastmath)(function)
 
 
 class BaseExtractor(TransformerMixin, BaseEstimator):
-    """A stateless extractor: each image of a uint8 stack alone becomes one float32 row.
+    """An extractor: each image of a uint8 stack becomes one float32 row.
 
-    A subclass has parameters, `_extract` and `_layout`, and leaves the rest to this class.
+    A subclass has parameters, `_extract` and `_layout`, and leaves the rest to this class. Most are stateless: they
+    see each image alone. A fitted encoder has `_learn` and `_state` as well.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "cache": [str, os.PathLike, None],
         "n_jobs": [Integral, None],
     }
+
+    _has_regions: ClassVar[bool] = True
 
     # What the estimators' constructors assign.
     cache: str | os.PathLike[str] | None
@@ -55,9 +63,16 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
         """Names of the features and the pixel box of each; raises ValueError where the images are too small."""
         raise NotImplementedError
 
+    def _learn(self, images: NDArray[np.uint8]) -> None:
+        """Set what a fitted encoder learns from the images (n, height, width), its attributes ending in `_`."""
+
+    def _state(self) -> bytes:
+        """Digest of what `_learn` has set, and of the modules that `_extract` calls: other states, other rows."""
+        return b""
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Validate the parameters and remember the shape of the images.
+        """Validate the parameters, remember the shape of the images, and learn from them what there is to learn.
 
         Parameters
         ----------
@@ -75,6 +90,7 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
         """
         stack = check_image_stack(X, estimator=self)
         self.image_shape_: tuple[int, int] = (stack.shape[1], stack.shape[2])
+        self._learn(stack)
         self._names, self._regions = self._layout()
         return self
 
@@ -93,6 +109,10 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         stack = check_image_stack(X, estimator=self)
         check_image_shape(stack, self.image_shape_, estimator=self)
+        return self._walk(stack)
+
+    def _walk(self, stack: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Features of a stack of any length, block by block."""
         features = np.empty((len(stack), len(self._names)), dtype=np.float32)
 
         def extract(rows: slice) -> None:
@@ -106,7 +126,7 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
         if self.cache is None:
             return self._extract(images)
         parameters = {k: v for k, v in self.get_params().items() if k not in ("cache", "n_jobs")}
-        recipe = digest(code_version(type(self)), repr(sorted(parameters.items())), repr(images.shape[1:]))  # type: ignore[arg-type]
+        recipe = digest(code_version(type(self)), repr(sorted(parameters.items())), repr(images.shape[1:]), self._state())  # type: ignore[arg-type]
         keys = [digest(recipe, image) for image in images]
         cache = open_cache(self.cache)
         rows = {key: value for key, value in zip(keys, cache.get(keys), strict=True) if value is not None}
@@ -132,6 +152,7 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return np.asarray(self._names, dtype=object)
 
+    @available_if(lambda self: self._has_regions)
     def feature_regions(self) -> NDArray[np.int64]:
         """Pixels that each feature is computed from.
 

@@ -49,6 +49,10 @@ def decode(data: bytes, wanted: int | None = None) -> NDArray[np.uint8]:
     """
     if not data:
         raise DecodeError("the file is empty (0 bytes)")
+    from ._dicom import decode_dicom, is_dicom
+
+    if is_dicom(data):
+        return decode_dicom(data)
     header = _open(data)
     if header.width * header.height > MAX_PIXELS:
         raise DecodeError(
