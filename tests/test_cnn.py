@@ -1,7 +1,6 @@
 import copy
 import gc
 import logging
-import os
 import pickle
 import random
 import subprocess
@@ -315,16 +314,6 @@ def test_cross_validate(untrained):
 def test_calibration(untrained):
     model = CalibratedClassifierCV(CNNClassifier(random_state=0), cv=2, ensemble=False).fit(X, y)
     assert model.predict_proba(X_TEST).shape == (48, 2)
-
-
-def test_grid_search_in_processes():
-    cnn = CNNClassifier(epochs=1, random_state=0)
-    grid = GridSearchCV(cnn, {"dropout": [0.0]}, cv=2, refit=False, scoring="roc_auc", error_score="raise")
-    with joblib.parallel_config(backend="loky", n_jobs=2):
-        assert np.isfinite(grid.fit(X, y).cv_results_["mean_test_score"]).all()
-        threads = joblib.Parallel()(joblib.delayed(os.getenv)("TF_NUM_INTRAOP_THREADS") for _ in range(2))
-    assert threads == ["1", "1"]
-    assert "TF_NUM_INTRAOP_THREADS" not in os.environ
 
 
 @pytest.mark.parametrize("copied", [pickle, copy, joblib], ids=lambda m: m.__name__)

@@ -319,3 +319,56 @@ def test_real_folder_with_splits(shared_data):
     assert len(data) == 1179
     assert data.target_names == ["not fractured", "fractured"]
     assert set(data.frame["split"]) == {"train", "test"}
+
+
+def write_dicom(path, **elements):
+    """A small whole DICOM file."""
+    pydicom = pytest.importorskip("pydicom")
+    dataset = pydicom.dataset.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.PatientName = "Doe^Jane"
+    dataset.Rows = dataset.Columns = 8
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation, dataset.SamplesPerPixel = 7, 0, 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.PixelData = bytes(range(64))
+    for name, value in elements.items():
+        setattr(dataset, name, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+
+
+@pytest.fixture
+def dicom_folder(tmp_path):
+    for i, (name, patient) in enumerate([("fractured/a.dcm", "P1"), ("fractured/b", "P2"), ("normal/c.dcm", "P1")]):
+        write_dicom(tmp_path / name, PatientID=patient, ViewPosition="AP", StudyInstanceUID=f"1.2.{i}")
+    return touch(tmp_path, "normal/notes")
+
+
+def test_dicom_headers_are_columns_and_groups(dicom_folder):
+    data = load_folder(dicom_folder, groups="PatientID")
+    assert [path.rpartition("/")[2] for path in data.paths] == ["a.dcm", "b", "c.dcm"]
+    assert data.n_ignored == 1
+    assert data.groups.tolist() == [0, 1, 0]
+    assert data.metadata_columns == ("ViewPosition",)
+    assert data.frame["StudyInstanceUID"].nunique() == 3
+    assert "Doe" not in data.frame.to_string()
+    assert "P1" not in data.frame.to_string()
+    salted = load_folder(dicom_folder, salt="secret").frame
+    assert set(salted["PatientID"]).isdisjoint(data.frame["PatientID"])
+
+
+def test_a_missing_patient_id_is_never_invented(dicom_folder):
+    write_dicom(dicom_folder / "normal/d.dcm")
+    assert load_folder(dicom_folder).groups is None
+    with pytest.raises(DatasetError, match=r"1 images have none, the first is 'normal/d.dcm'"):
+        load_folder(dicom_folder, groups="PatientID")
+
+
+def test_dicom_in_a_csv(dicom_folder):
+    table = pd.DataFrame({"image": ["fractured/a.dcm", "normal/c.dcm"], "label": ["fracture", "normal"], "age": [1, 2]})
+    table.to_csv(dicom_folder / "table.csv", index=False)
+    data = load_csv(dicom_folder / "table.csv", groups="PatientID")
+    assert data.groups.tolist() == [0, 0]
+    assert list(data.frame.columns)[:2] == ["age", "PatientID"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fracture_features import ImageReader, read_image
 from fracture_features.exceptions import ImageReadError, MissingDependencyError
-from fracture_features.images import _decode, _dicom
+from fracture_features.images import _decode, _dicom, _errors
 from fracture_features.images._dicom import decode_dicom, read_header
 
 pydicom = pytest.importorskip("pydicom", reason="the dicom extra is not installed")
@@ -400,14 +400,14 @@ def test_refused_with_the_name_and_the_reason(case, tmp_path):
 
 def test_huge_images_are_refused_before_decoding(monkeypatch):
     monkeypatch.setattr(_dicom, "read_samples", pytest.fail)
-    with pytest.raises(_decode.DecodeError, match="header announces"):
+    with pytest.raises(_errors.DecodeError, match="header announces"):
         decode_dicom(changed(Rows=65535, Columns=65535))
 
 
 @pytest.mark.parametrize("name", ["jpeg lossless", "jpeg-ls", "jpeg 2000"])
 def test_a_stream_of_another_size_is_refused(name):
     data = compressed(name, ramp(12), 12, Rows=23)
-    with pytest.raises(_decode.DecodeError, match=r"stream holds \(24, 30, 1\).*announces \(23, 30, 1\)"):
+    with pytest.raises(_errors.DecodeError, match=r"stream holds \(24, 30, 1\).*announces \(23, 30, 1\)"):
         decode_dicom(data)
 
 
@@ -433,7 +433,7 @@ def test_cut_short_at_any_byte_never_gives_other_pixels(name):
     for end in range(132, len(data), 3):
         try:
             image = decode_dicom(data[:end])
-        except _decode.DecodeError:
+        except _errors.DecodeError:
             continue
         np.testing.assert_array_equal(image, whole)
 
@@ -446,7 +446,7 @@ def test_streams_cut_short_in_an_intact_file_never_give_other_pixels(name):
         image.PixelData = encapsulate([stream[:end]])
         try:
             seen = decode_dicom(saved(image))
-        except _decode.DecodeError:
+        except _errors.DecodeError:
             continue
         np.testing.assert_array_equal(seen, whole)
 
@@ -462,7 +462,7 @@ def test_mutated_files_give_an_image_or_a_decode_error(name, seed, n, cut):
         del data[rng.integers(132, len(data)) :]
     try:
         image = _decode.decode(bytes(data))
-    except _decode.DecodeError:
+    except _errors.DecodeError:
         return
     assert image.dtype == np.uint8
     assert image.ndim == 2
@@ -602,6 +602,6 @@ def test_real_files_cut_short(name, shared_data):
     for end in [*np.linspace(1, len(data) - 20, 40).astype(int), *range(len(data) - 20, len(data))]:
         try:
             image = decode_dicom(data[:end])
-        except _decode.DecodeError:
+        except _errors.DecodeError:
             continue
         np.testing.assert_array_equal(image, whole)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fracture_features import ImageReader, read_image
 from fracture_features.exceptions import ImageReadError
-from fracture_features.images import _decode, _reader
+from fracture_features.images import _decode, _errors, _reader
 
 
 def gradient(height=60, width=90):
@@ -157,7 +157,7 @@ def test_jpeg_cut_short_at_any_byte_is_an_error(name, tmp_path):
     data = JPEGS[name]
     for wanted in (None, 16):
         for end in range(len(data)):
-            with pytest.raises(_decode.DecodeError):
+            with pytest.raises(_errors.DecodeError):
                 _decode.decode(data[:end], wanted)
 
 
@@ -168,7 +168,7 @@ def test_other_formats_cut_short_never_give_other_pixels(name):
     for end in range(0, len(data), max(1, len(data) // 200)):
         try:
             image = _decode.decode(data[:end])
-        except _decode.DecodeError:
+        except _errors.DecodeError:
             continue
         np.testing.assert_array_equal(image, GREY)
 
@@ -183,7 +183,7 @@ def test_mutated_files_give_an_image_or_a_decode_error(name, seed, n):
         data[position] = rng.integers(256)
     try:
         image = _decode.decode(bytes(data))
-    except _decode.DecodeError:
+    except _errors.DecodeError:
         return
     assert image.dtype == np.uint8
     assert image.ndim == 2

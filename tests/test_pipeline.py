@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 
+import joblib
 import numpy as np
 import pytest
 from sklearn import config_context
@@ -12,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_va
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 
-from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline
+from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline, pipeline
 from fracture_features.pipeline import CLASSIFIERS, FEATURES, CappedPCA
 
 CLASSICAL = ["svm", "logistic", "random_forest", "xgboost"]
@@ -165,8 +166,11 @@ def test_grid_search_over_the_cnn_with_groups_and_two_processes(data):
         scoring="roc_auc",
         n_jobs=2,
     )
-    with config_context(enable_metadata_routing=True):
+    with config_context(enable_metadata_routing=True), joblib.parallel_config(backend="loky", n_jobs=2):
         search.fit(data.paths, data.y, groups=data.groups)
+        threads = joblib.Parallel()(joblib.delayed(os.getenv)("TF_NUM_INTRAOP_THREADS") for _ in range(2))
+    assert threads == ["1", "1"]
+    assert "TF_NUM_INTRAOP_THREADS" not in os.environ
     assert not np.isnan(search.cv_results_["mean_test_score"]).any()
     assert search.best_estimator_.predict_proba(data.paths[:3]).shape == (3, 2)
 
@@ -195,15 +199,28 @@ def test_a_cached_grid_reads_and_extracts_each_image_once(data, tmp_path, monkey
         assert sorted(opened) == sorted(data.paths)
 
 
-@pytest.mark.parametrize(("shape", "expected"), [((5, 20), 5), ((30, 4), 4), ((30, 20), 10)])
-def test_capped_pca_is_pca_with_as_many_components_as_there_are(shape, expected):
-    X = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+@pytest.mark.parametrize(("shape", "expected"), [((5, 20), 4), ((30, 4), 4), ((30, 20), 10), ((20, 300), 10)])
+@pytest.mark.parametrize("exact", [True, False])
+def test_capped_pca_is_pca_with_as_many_components_as_there_are(shape, expected, exact, monkeypatch):
+    """scikit-learn's full decomposition is the reference, up to the sign of each component."""
+    if not exact:
+        monkeypatch.setattr(pipeline, "EXACT_UP_TO", 0)
+    X = (np.random.default_rng(0).normal(size=shape) * 0.8 ** np.arange(shape[1])).astype(np.float32)
     reducer = CappedPCA(10, random_state=0).fit(X)
     ours = reducer.transform(X)
     assert ours.shape == (shape[0], expected)
     assert ours.dtype == np.float32
-    np.testing.assert_array_equal(ours, PCA(expected, random_state=0).fit(X).transform(X))
+    theirs = PCA(expected, svd_solver="full").fit_transform(X)
+    signs = np.sign((ours * theirs).sum(axis=0))
+    np.testing.assert_allclose(ours * signs, theirs, atol=2e-3 * np.abs(theirs).max())
+    np.testing.assert_allclose(reducer.components_ @ reducer.components_.T, np.eye(expected), atol=1e-4)
     assert list(reducer.get_feature_names_out())[:2] == ["cappedpca0", "cappedpca1"]
+
+
+def test_capped_pca_leaves_out_what_has_no_variance():
+    two = np.random.default_rng(0).normal(size=(30, 2)) @ np.random.default_rng(1).normal(size=(2, 50))
+    assert CappedPCA(10).fit_transform(two).shape == (30, 2)
+    assert CappedPCA(10).fit_transform(np.ones((5, 7))).tolist() == [[0]] * 5
 
 
 def test_a_classifier_tagged_for_stacks_gets_the_images(data):

@@ -20,6 +20,7 @@ def load_csv(
     groups: object = None,
     positive: Hashable | None = None,
     metadata_columns: Sequence[str] = (),
+    salt: str = "",
 ) -> FractureDataset:
     """Load a csv with one row for each image.
 
@@ -39,6 +40,8 @@ def load_csv(
         1 in a column named like one (`fractured`).
     metadata_columns : sequence of str, default=()
         Columns that are known before anyone has looked for a fracture, such as body part and view.
+    salt : str, default=""
+        Key of the hashes that stand for the ids in DICOM headers, as in `load_folder`.
 
     Returns
     -------
@@ -63,7 +66,8 @@ def load_csv(
         [below_root(folder, name, path) for name in names],
         labels.tolist(),
         table.drop(columns=[image, label]),
-        groups=table[groups].to_numpy() if isinstance(groups, str) and groups in table else groups,
+        groups=table[groups].to_numpy() if isinstance(groups, str) and groups in (image, label) else groups,
         positive=positive,
         metadata_columns=metadata_columns,
+        salt=salt,
     )

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..exceptions import DatasetError
+from ._dicom import METADATA, dicom_frame
 from ._groups import resolve_groups
 
 
@@ -139,8 +140,13 @@ def make_dataset(
     positive: Hashable | None = None,
     metadata_columns: Sequence[str] = (),
     n_ignored: int = 0,
+    salt: str = "",
 ) -> FractureDataset:
-    """Put together what a loader found; `relative` are posix paths below `root`."""
+    """Put together what a loader found; `relative` are posix paths below `root`, `salt` that of DICOM's ids."""
+    header = dicom_frame(root, relative, salt)
+    if header is not None:
+        frame = pd.concat([frame.reset_index(drop=True), header.drop(columns=frame.columns, errors="ignore")], axis=1)
+        metadata_columns = [*metadata_columns, *(name for name in METADATA if header[name].notna().any())]
     y, names = encode_labels(labels, positive, str(root))
     missing = [column for column in metadata_columns if column not in frame]
     if missing:

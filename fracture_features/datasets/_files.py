@@ -6,6 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from ..exceptions import DatasetError
+from ..images import is_dicom_file
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".gif", ".dcm"}
 
@@ -30,8 +31,10 @@ def images_below(folder: Path) -> tuple[list[str], int]:
         for name in files:
             if name.startswith("."):
                 continue
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES:
-                images.append((Path(parent) / name).relative_to(folder).as_posix())
+            path = Path(parent) / name
+            # DICOM files often come without an ending.
+            if path.suffix.lower() in IMAGE_SUFFIXES or (not path.suffix and is_dicom_file(path)):
+                images.append(path.relative_to(folder).as_posix())
             else:
                 others += 1
     return sorted(images), others

@@ -21,21 +21,27 @@ SPLITS = {
 }
 
 
-def load_folder(root: str | os.PathLike[str], *, groups: object = None, positive: str | None = None) -> FractureDataset:
+def load_folder(
+    root: str | os.PathLike[str], *, groups: object = None, positive: str | None = None, salt: str = ""
+) -> FractureDataset:
     r"""Load a folder that holds one folder for each class.
 
     The classes may stand below `train/`, `val/` (or `valid/`) and `test/`; the split is then kept in
-    `frame["split"]`. Files may lie at any depth below their class. Of two classes the one named like a fracture is
-    1: `fractured/` beside `non-fractured/`, `not fractured`, `Non_fractured`, `normal`, `healthy`, …
+    `frame["split"]`. DICOM files, with the ending `.dcm` or none, add `PatientID`, `StudyInstanceUID` and
+    `SeriesInstanceUID` (hashed), `ViewPosition`, `BodyPartExamined` and `Laterality` to the frame. Files may lie at any
+    depth below their class. Of two classes the one named like a fracture is 1: `fractured/` beside `non-fractured/`,
+    `not fractured`, `Non_fractured`, `normal`, `healthy`, …
 
     Parameters
     ----------
     root : str or path-like
     groups : str, path-like or array-like, default=None
         Which images belong together: a regular expression on the path below `root` (r"patient(\d+)"), a csv of
-        images and groups, a column of the frame, or an array by the order of the paths.
+        images and groups, a column of the frame ("PatientID"), or an array by the order of the paths.
     positive : str, default=None
         The folder of the fractures, where two classes do not tell by their names.
+    salt : str, default=""
+        Key of the hashes that stand for the ids in DICOM headers; keep one secret for each data set.
 
     Returns
     -------
@@ -75,5 +81,12 @@ def load_folder(root: str | os.PathLike[str], *, groups: object = None, positive
     if with_splits:
         frame["split"] = [SPLITS[p[0].casefold()] for p in parts]
     return make_dataset(
-        path, relative, [p[depth] for p in parts], frame, groups=groups, positive=positive, n_ignored=n_ignored
+        path,
+        relative,
+        [p[depth] for p in parts],
+        frame,
+        groups=groups,
+        positive=positive,
+        n_ignored=n_ignored,
+        salt=salt,
     )

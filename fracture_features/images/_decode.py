@@ -12,19 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from ._dicom import decode_dicom, is_dicom
+from ._errors import DecodeError, check_size
 from ._jpeg import decode_jpeg
 
 FORMATS = ("PNG", "TIFF", "BMP", "GIF", "JPEG")
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-MAX_PIXELS = 80_000_000
 # Scanners store 10, 12 or 14 bits in 16.
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 # What Pillow raises on damaged files, beside its own errors.
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, KeyError, TypeError)
-
-
-class DecodeError(Exception):
-    """The reason why bytes are not one whole image."""
 
 
 def decode(data: bytes, wanted: int | None = None) -> NDArray[np.uint8]:
@@ -49,15 +46,10 @@ def decode(data: bytes, wanted: int | None = None) -> NDArray[np.uint8]:
     """
     if not data:
         raise DecodeError("the file is empty (0 bytes)")
-    from ._dicom import decode_dicom, is_dicom
-
     if is_dicom(data):
         return decode_dicom(data)
     header = _open(data)
-    if header.width * header.height > MAX_PIXELS:
-        raise DecodeError(
-            f"its header announces {header.width} x {header.height} pixels; at most {MAX_PIXELS:,} are read"
-        )
+    check_size(header.width, header.height)
     try:
         if header.format == "JPEG" and header.mode != "CMYK":
             image = decode_jpeg(data, header.width, header.height, wanted)
@@ -75,7 +67,7 @@ def _open(data: bytes) -> Image.Image:
         raise DecodeError(f"its header announces more pixels than are read ({error})") from error
     except DAMAGE as error:
         raise DecodeError(
-            "not an image of a known format (JPEG, PNG, TIFF, BMP, GIF), or its header is damaged"
+            "not an image of a known format (JPEG, PNG, TIFF, BMP, GIF, DICOM), or its header is damaged"
         ) from error
     if image.format == "MPO":
         image.format = "JPEG"

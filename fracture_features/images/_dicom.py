@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from .._optional import require
 from ..exceptions import ImageReadError, MissingDependencyError
-from ._decode import DecodeError
 from ._dicom_pixels import DEFLATED, GREY, INTEGERS, PixelHeader, number, read_pixel_header, read_samples
+from ._errors import DecodeError
 
 PALETTE = [f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green", "Blue")]
 TAGS = [
@@ -38,6 +38,15 @@ ATTRIBUTES = ("ViewPosition", "BodyPartExamined", "Laterality")
 def is_dicom(data: bytes) -> bool:
     """Whether these bytes are to be read as DICOM: by the "DICM" at byte 128, or data elements from the first byte."""
     return data[128:132] == b"DICM" or data[:4] in BARE_STARTS
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Whether the file starts as DICOM; False where it cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            return is_dicom(file.read(132))
+    except OSError:
+        return False
 
 
 def decode_dicom(data: bytes) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from .._optional import require
-from ._decode import MAX_PIXELS, DecodeError
+from ._errors import DecodeError, check_size
 
 NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 RLE = "1.2.840.10008.1.2.5"
@@ -61,8 +61,7 @@ def read_pixel_header(dataset: Any) -> PixelHeader:
         raise DecodeError(f"it holds {frames:.0f} frames; expected one image")
     meaning = str(dataset.get("PhotometricInterpretation"))
     header = PixelHeader(meaning, syntax, *[int(number(dataset, name)) for name in INTEGERS])
-    if header.rows < 1 or header.columns < 1 or header.rows * header.columns > MAX_PIXELS:
-        raise DecodeError(f"its header announces {header.columns} x {header.rows} pixels; 1 to {MAX_PIXELS:,} are read")
+    check_size(header.columns, header.rows)
     samples = {**dict.fromkeys((*GREY, "PALETTE COLOR"), 1), **dict.fromkeys(COLOUR, 3)}
     if samples.get(header.photometric) != header.samples:
         raise DecodeError(f"its {header.samples} samples a pixel mean {header.photometric}, which is not read")

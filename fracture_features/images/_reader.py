@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.metadata import distributions
 from itertools import chain
 from numbers import Integral
 from pathlib import Path
@@ -12,8 +14,6 @@ from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
-import PIL
-import simplejpeg
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
@@ -23,20 +23,22 @@ from .._threads import map_threads
 from .._validation import as_pair, check_paths
 from ..cache import Cache, code_version, digest, open_cache
 from ..exceptions import ImageReadError
-from . import _decode, _jpeg
+from . import _decode, _dicom, _dicom_pixels, _jpeg
+from ._errors import DecodeError
 
 BLOCK = 16
 # Above this many bytes a stack is a memory map over a temporary file.
 MAX_IN_MEMORY = 1 << 30
+DECODERS = ("pillow", "simplejpeg", "pydicom", "imagecodecs")
 
 
 def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read one file as one grey image.
 
-    JPEG, PNG, TIFF, BMP and GIF are told apart by their content, not their name. Colour becomes luminance
+    JPEG, PNG, TIFF, BMP, GIF and DICOM are told apart by their content, not their name. Colour becomes luminance
     (ITU-R 601), transparent pixels become black, an EXIF orientation is applied. Grey levels of more than 8 bits
     are scaled so that full scale, the smallest of 10, 12, 14 and 16 bits that holds the largest level in the file,
-    becomes 255.
+    becomes 255; those of DICOM go through its modality and VOI transformations instead, MONOCHROME1 inverted last.
 
     Parameters
     ----------
@@ -51,6 +53,8 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     ImageReadError
         If the file is missing, damaged, cut short, holds several images or more than 80 million pixels, or is
         no image; the message names it and says which.
+    MissingDependencyError
+        If it is DICOM and the `dicom` extra is not installed.
 
     Examples
     --------
@@ -78,7 +82,7 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
 def _decode_file(path: str | os.PathLike[str], data: bytes, wanted: int | None) -> NDArray[np.uint8]:
     try:
         return _decode.decode(data, wanted)
-    except _decode.DecodeError as error:
+    except DecodeError as error:
         raise ImageReadError(path, str(error)) from error
 
 
@@ -259,10 +263,8 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
 
     def _recipe(self) -> bytes:
         """What the pixels depend on beside the file's content."""
-        version = code_version(type(self), _decode, _jpeg)  # type: ignore[arg-type]
-        return digest(
-            version, PIL.__version__, simplejpeg.__version__, repr((self._shape(), self.resize, self.contrast))
-        )
+        version = code_version(type(self), _decode, _dicom, _dicom_pixels, _jpeg)  # type: ignore[arg-type]
+        return digest(version, *_decoder_versions(), repr((self._shape(), self.resize, self.contrast)))
 
     def _shape(self) -> tuple[int, int]:
         return as_pair(self.image_size, name="image_size")
@@ -301,6 +303,12 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
 def _resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     shrinks = height * width < image.size
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+@functools.cache
+def _decoder_versions() -> tuple[str, ...]:
+    installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
+    return tuple(installed.get(name, "none") for name in DECODERS)
 
 
 def _file_key(path: str) -> bytes:
