@@ -327,6 +327,7 @@ def write_dicom(path, **elements):
     dataset = pydicom.dataset.Dataset()
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = pydicom.uid.DigitalXRayImageStorageForPresentation, "1.2.3"
     dataset.PatientName = "Doe^Jane"
     dataset.Rows = dataset.Columns = 8
     dataset.BitsAllocated = dataset.BitsStored = 8
