@@ -178,34 +178,36 @@ def _normalised_patches(sums, row_places, column_places, threshold, descriptors,
 
     Return how many there are.
     """
-    n_rows, n_columns = len(row_places), len(column_places)
     patch = np.empty(LENGTH, dtype=np.float32)
+    totals = sums.sum(axis=2)
     n = 0
-    for i in range(n_rows):
-        for j in range(n_columns):
+    for i in range(len(row_places)):
+        for j in range(len(column_places)):
+            total = np.float32(0)
             for k in range(CELLS):
-                row = sums[row_places[i, k]].reshape(-1)
                 for m in range(CELLS):
-                    cell = row[np.uintp(column_places[j, m] * ORIENTATIONS) :]
-                    place = patch[(k * CELLS + m) * ORIENTATIONS :]
-                    for b in range(ORIENTATIONS):
-                        place[b] = cell[b]
-            if _normalise(patch, threshold):
+                    total += totals[row_places[i, k], column_places[j, m]]
+            if total > threshold:
+                for k in range(CELLS):
+                    row = sums[row_places[i, k]].reshape(-1)
+                    for m in range(CELLS):
+                        cell = row[np.uintp(column_places[j, m] * ORIENTATIONS) :]
+                        place = patch[(k * CELLS + m) * ORIENTATIONS :]
+                        for b in range(ORIENTATIONS):
+                            place[b] = cell[b]
+                _normalise(patch)
                 _fold(patch, descriptors[n])
-                windows[n] = i * n_columns + j
+                windows[n] = i * len(column_places) + j
                 n += 1
     return n
 
 
 @kernel(fastmath=ANY_ORDER)
-def _normalise(values, threshold):  # type: ignore[no-untyped-def]
-    """Turn the sums `values` (128,) into a RootSIFT descriptor over √2, if they add up to more than `threshold`."""
-    total, squares = np.float32(0), np.float32(0)
+def _normalise(values):  # type: ignore[no-untyped-def]
+    """Turn the sums `values` (128,), not all of them 0, into a RootSIFT descriptor over √2, in place."""
+    squares = np.float32(0)
     for k in range(LENGTH):
-        total += values[k]
         squares += values[k] * values[k]
-    if total <= threshold:
-        return False
     limit = np.float32(CLIP) * np.sqrt(squares)
     total = np.float32(0)
     for k in range(LENGTH):
@@ -214,7 +216,6 @@ def _normalise(values, threshold):  # type: ignore[no-untyped-def]
     scale = np.float32(0.5) / total
     for k in range(LENGTH):
         values[k] = np.sqrt(values[k] * scale)
-    return True
 
 
 @kernel
