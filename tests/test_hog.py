@@ -1,27 +1,13 @@
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import KINDS, make_image
 from skimage.feature import hog
 
 from fracture_features.features import HOGExtractor
 
 NORMS = ["L1", "L1-sqrt", "L2", "L2-Hys"]
-KINDS = ["noise", "smooth", "constant", "two-valued", "gradient"]
-
-
-def make_image(kind, height, width, seed):
-    rng = np.random.default_rng(seed)
-    noise = rng.integers(0, 256, (height, width)).astype(np.uint8)
-    rows, columns = np.indices((height, width))
-    return {
-        "noise": noise,
-        "smooth": cv2.GaussianBlur(noise, (9, 9), 2),
-        "constant": np.full((height, width), seed % 256, dtype=np.uint8),
-        "two-valued": np.where(noise > 200, 255, 0).astype(np.uint8),
-        "gradient": ((rows * (seed % 7) + columns * (seed % 5)) % 256).astype(np.uint8),
-    }[kind]
 
 
 def reference(image, orientations, cell, block, norm):

@@ -1,27 +1,12 @@
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import KINDS, make_image
 from skimage.feature import local_binary_pattern as reference
 
 from fracture_features.features import LBPExtractor
 from fracture_features.features._lbp import METHODS, local_binary_pattern
-
-KINDS = ["noise", "smooth", "constant", "two-valued", "gradient"]
-
-
-def make_image(kind, height, width, seed):
-    rng = np.random.default_rng(seed)
-    noise = rng.integers(0, 256, (height, width)).astype(np.uint8)
-    rows, columns = np.indices((height, width))
-    return {
-        "noise": noise,
-        "smooth": cv2.GaussianBlur(noise, (9, 9), 2) // 8,
-        "constant": np.full((height, width), seed % 256, dtype=np.uint8),
-        "two-valued": np.where(noise > 200, 255, 0).astype(np.uint8),
-        "gradient": ((rows * (seed % 7) + columns * (seed % 5)) % 256).astype(np.uint8),
-    }[kind]
 
 
 def cells(codes, rows, columns):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache as memoise
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,22 +69,48 @@ def dense_descriptors(
        2012 (the square roots).
     """
     gradients = _oriented_gradients(image, _orientation_table(), max(cell_sizes) // 2)
-    starts = [[patch_starts(length, cell, step) for length in image.shape] for cell in cell_sizes]
+    axes = [[_axis(length, cell, step) for length in image.shape] for cell in cell_sizes]
     # One array for all sizes: memory that is new to the process costs as much as filling it.
-    descriptors = np.empty((sum(len(rows) * len(columns) for rows, columns in starts), LENGTH), dtype=np.float32)
+    descriptors = np.empty((sum(len(y.starts) * len(x.starts) for y, x in axes), LENGTH), dtype=np.float32)
     windows = np.empty(len(descriptors), dtype=np.int64)
     positions, n = [], 0
-    for cell, (rows, columns) in zip(cell_sizes, starts, strict=True):
-        # Patches share cells: each is summed once.
-        cells, places = zip(_shared_cells(rows, cell), _shared_cells(columns, cell), strict=True)
-        sums = _cell_sums(gradients, max(cell_sizes) // 2 - cell // 2, *cells, _tent(cell))
+    for cell, (y, x) in zip(cell_sizes, axes, strict=True):
+        sums = _cell_sums(gradients, max(cell_sizes) // 2 - cell // 2, y.cells, x.cells, _tent(cell))
         threshold = np.float32(min_contrast * (CELLS * cell) ** 2)
-        n_new = _normalised_patches(sums, *places, threshold, descriptors[n:], windows[n:])
-        row, column = np.divmod(windows[n : n + n_new], len(columns))
-        centres = np.column_stack([rows[row], columns[column]]) + CELLS * cell / 2
-        positions.append(centres / image.shape - 0.5)
+        n_new = _normalised_patches(sums, y.places, x.places, threshold, descriptors[n:], windows[n:])
+        row, column = np.divmod(windows[n : n + n_new], len(x.starts))
+        positions.append(np.column_stack([y.centres[row], x.centres[column]]))
         n += n_new
-    return Patches(descriptors[:n], np.concatenate(positions).astype(np.float32))
+    return Patches(descriptors[:n], np.concatenate(positions))
+
+
+class Axis(NamedTuple):
+    """Where patches lie along one axis of the image: n starts; patches share cells, and each is summed once.
+
+    Parameters
+    ----------
+    starts : ndarray of shape (n,), dtype int64
+        First pixel of each patch.
+    centres : ndarray of shape (n,), dtype float32
+        Of the patches, from the image's, in lengths of the image.
+    cells : ndarray of shape (n_cells,), dtype int64
+        First pixel of each cell.
+    places : ndarray of shape (n, 4), dtype int64
+        Where among `cells` each patch's are.
+    """
+
+    starts: NDArray[np.int64]
+    centres: NDArray[np.float32]
+    cells: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+
+@lru_cache
+def _axis(length: int, cell: int, step: int) -> Axis:
+    starts = patch_starts(length, cell, step)
+    centres = (starts + CELLS * cell / 2) / length - 0.5
+    cells, places = np.unique(starts[:, None] + cell * np.arange(CELLS), return_inverse=True)
+    return Axis(starts, centres.astype(np.float32), cells, places.reshape(-1, CELLS))
 
 
 def patch_starts(length: int, cell: int, step: int) -> NDArray[np.int64]:
@@ -98,19 +124,14 @@ def patch_starts(length: int, cell: int, step: int) -> NDArray[np.int64]:
     return np.union1d(left, space - left)
 
 
-def _shared_cells(starts: NDArray[np.int64], cell: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Starts of the cells that patches at `starts` consist of, and where among them each patch's are (n, 4)."""
-    cells, places = np.unique(starts[:, None] + cell * np.arange(CELLS), return_inverse=True)
-    return cells, places.reshape(len(starts), CELLS)
-
-
+@lru_cache
 def _tent(cell: int) -> NDArray[np.float32]:
     """Weights of the pixels along an axis from `cell // 2` before a cell's start on; they sum to `cell`."""
     taps = 2 * cell - cell % 2
     return (1 - np.abs(np.arange(taps) - (taps - 1) / 2) / cell).astype(np.float32)
 
 
-@memoise
+@lru_cache
 def _orientation_table() -> NDArray[np.float32]:
     """Orientation, 0 to 8, of each gradient (row, column) of uint8 pixels, at (row + 255) * 511 + column + 255.
 
