@@ -23,7 +23,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .cnn import CNNClassifier
-from .features import EdgeExtractor, HOGExtractor, LBPExtractor
+from .features import EdgeExtractor, FisherVectorExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader
 
 # CappedPCA's: the smaller side up to which it solves exactly, and the share of the first variance that counts as none.
@@ -32,10 +32,11 @@ RANK_TOLERANCE = 1e-6
 
 
 class Features(NamedTuple):
-    """A named extractor, and whether its rows are long enough to want a reducer."""
+    """A named extractor, and whether its rows want to be scaled and, being long, reduced."""
 
     make: Callable[[], Any]
-    reduce: bool
+    scale: bool = True
+    reduce: bool = False
 
 
 class Classifier(NamedTuple):
@@ -61,8 +62,10 @@ def _xgboost() -> Any:
 
 FEATURES = {
     "hog": Features(HOGExtractor, reduce=True),
-    "lbp": Features(LBPExtractor, reduce=False),
-    "edges": Features(EdgeExtractor, reduce=False),
+    "lbp": Features(LBPExtractor),
+    "edges": Features(EdgeExtractor),
+    # Of unit length as they are; principal components cost them accuracy.
+    "fisher": Features(FisherVectorExtractor, scale=False),
 }
 CLASSIFIERS = {
     "svm": Classifier(lambda: SVC(class_weight="balanced"), scale=True, reduce=True),
@@ -97,7 +100,7 @@ def make_pipeline(
     Parameters
     ----------
     features : str, extractor or list of these, default=None
-        "hog", "lbp", "edges" or instances of extractors; None means "hog" where the classifier takes features.
+        "hog", "lbp", "edges", "fisher" or instances of extractors; None means "hog" where the classifier takes any.
     classifier : str or classifier, default="svm"
         "svm" (RBF), "logistic", "random_forest", "xgboost", "cnn", "majority", all class-weighted, or an instance.
         "cnn", and any instance tagged to take three-dimensional arrays, takes the images themselves; "majority"
@@ -146,7 +149,7 @@ def make_pipeline(
         union = [(name, _with_common(made.make(), common)) for name, made in extractors]
         steps.append(("features", FeatureUnion(union)))
         reduce = named.reduce and any(made.reduce for _, made in extractors)
-        if named.scale or reduce:
+        if reduce or (named.scale and any(made.scale for _, made in extractors)):
             steps.append(("scaler", StandardScaler()))
         if reduce:
             steps.append(("reducer", CappedPCA(random_state=random_state)))
@@ -188,7 +191,7 @@ def _one_feature(feature: Any) -> tuple[str, Features]:
         raise ValueError(f"features must be among {sorted(FEATURES)} or instances, got {feature!r}")
     for name, named in FEATURES.items():
         if type(feature) is named.make:
-            return name, Features(lambda: clone(feature), named.reduce)
+            return name, named._replace(make=lambda: clone(feature))
     return type(feature).__name__.lower(), Features(lambda: clone(feature), reduce=True)
 
 

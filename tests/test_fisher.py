@@ -13,7 +13,8 @@ from fracture_features.features._descriptors import dense_descriptors, mirrored,
 from fracture_features.features._fisher import FisherVectorExtractor, encode
 from fracture_features.features._mixture import Mixture, Statistics, collect, gradients, maximise
 
-SMALL = {"cell_sizes": (3, 4), "step": 4, "n_components": 10, "n_gaussians": 5, "n_samples": 2000, "random_state": 0}
+SMALL = {"cell_sizes": (3, 4), "step": 4, "min_contrast": 0.5, "n_components": 10, "n_gaussians": 5}
+SMALL |= {"n_samples": 2000, "random_state": 0}
 
 
 def make_images(n, height=40, width=36, seed=0):

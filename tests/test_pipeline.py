@@ -44,6 +44,8 @@ def test_majority_needs_no_files(tmp_path):
     [
         ("hog", "svm", ["images", "features", "scaler", "reducer", "classifier"]),
         (["lbp"], "svm", ["images", "features", "scaler", "classifier"]),
+        ("fisher", "svm", ["images", "features", "classifier"]),
+        (["fisher", "lbp"], "svm", ["images", "features", "scaler", "classifier"]),
         (["lbp", "edges"], "xgboost", ["images", "features", "classifier"]),
         (["hog", "edges"], "xgboost", ["images", "features", "scaler", "reducer", "classifier"]),
         ("hog", "random_forest", ["images", "features", "classifier"]),
@@ -107,7 +109,7 @@ def test_instances_given_are_not_touched():
 @pytest.mark.parametrize(
     ("features", "classifier", "message"),
     [
-        ("sift", "svm", r"features='sift' is unknown; expected one of \['edges', 'hog', 'lbp'\]"),
+        ("sift", "svm", r"features='sift' is unknown; expected one of \['edges', 'fisher', 'hog', 'lbp'\]"),
         (["hog", "sift"], "svm", "features='sift'"),
         ([], "svm", "at least one"),
         (HOGExtractor, "svm", "or instances, got"),
@@ -259,6 +261,7 @@ def test_the_public_names_are_these():
         "CNNClassifier",
         "EdgeExtractor",
         "EvaluationResult",
+        "FisherVectorExtractor",
         "FractureDataset",
         "HOGExtractor",
         "ImageReader",

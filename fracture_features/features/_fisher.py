@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from .._threads import map_threads
 from ..cache import code_version, digest
@@ -56,9 +56,10 @@ class FisherVectorExtractor(BaseExtractor):
         Sizes of a patch's 4 x 4 cells in pixels: patches of 16, 24 and 32 pixels.
     step : int, default=4
         Distance between patches in pixels.
-    min_contrast : float, default=0.5
-        Patches whose mean gradient magnitude is not above this, in grey levels per pixel, are left out, such as
-        those on padding; an image without any other has the Fisher vector 0.
+    min_contrast : float, default=4.0
+        Patches whose mean gradient magnitude is not above this, in grey levels per pixel, are left out: padding,
+        background, what has no edge in it. An image without any other has the Fisher vector 0. It matters more than
+        any other parameter: lower it for radiographs fainter than usual.
     n_components : int, default=64
         Number of principal components, at most 128.
     n_gaussians : int, default=64
@@ -131,7 +132,7 @@ class FisherVectorExtractor(BaseExtractor):
         *,
         cell_sizes: Sequence[int] = (4, 6, 8),
         step: int = 4,
-        min_contrast: float = 0.5,
+        min_contrast: float = 4.0,
         n_components: int = 64,
         n_gaussians: int = 64,
         n_samples: int = 100_000,
