@@ -159,9 +159,12 @@ def test_interrupt_leaves_what_was_finished(tmp_path):
     while "cnn" not in seen and time.monotonic() < deadline:
         if select.select([primary], [], [], 1)[0]:
             seen += os.read(primary, 10_000).decode(errors="replace")
-    os.kill(process.pid, signal.SIGINT)
-    stdout, _ = process.communicate(timeout=60)
-    os.close(primary)
+    process.send_signal(signal.SIGINT)
+    try:
+        stdout, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        os.close(primary)
     assert process.returncode == 130
     assert "edges+svm" in stdout
     assert set(pd.read_csv(out / "measures.csv")["model"]) == {"majority class", "edges+svm"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,8 +40,24 @@ def load_keras(*, needed_for: str) -> Any:
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _without_native_stderr():
+    with _interrupt_afterwards(), _without_native_stderr():
         return require("keras", extra="cnn", needed_for=needed_for)
+
+
+@contextmanager
+def _interrupt_afterwards() -> Iterator[None]:
+    """Put off Ctrl-C: in the middle of TensorFlow's import it is lost, or leaves half a TensorFlow behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    interrupts: list[tuple[int, Any]] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+    if interrupts and callable(before):
+        before(*interrupts[0])
 
 
 @contextmanager
