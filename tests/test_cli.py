@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pandas as pd
 import pytest
@@ -153,7 +154,11 @@ def test_interrupt_leaves_what_was_finished(tmp_path):
     command = [sys.executable, "-m", "fracture_features", "compare", str(folder), "--groups", r"patient(\d+)"]
     command += ["--out", str(out), "--models", "edges+svm,cnn", "--image-size", "128", "--folds", "2"]
     primary, secondary = pty.openpty()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=secondary, start_new_session=True, text=True)
+    # Where the tests run in the background of a script, Ctrl-C is ignored, and children inherit that.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=secondary, start_new_session=True, text=True, preexec_fn=listen
+    )
     os.close(secondary)
     seen, deadline = "", time.monotonic() + 90
     while "cnn" not in seen and time.monotonic() < deadline:
