@@ -29,7 +29,7 @@ def test_every_classifier_predicts_labels_from_paths(classifier, data):
     assert list(model.classes_) == sorted(data.target_names)
 
 
-@pytest.mark.parametrize("classifier", [name for name in CLASSICAL if name != "majority"])
+@pytest.mark.parametrize("classifier", CLASSICAL)
 def test_every_classifier_weighs_classes(classifier):
     assert "balanced" in str(make_pipeline("hog", classifier)[-1].get_params()["class_weight"])
 
