@@ -7,7 +7,7 @@
 - files → HOG + LBP + edges against files → pixels: for FOLDER's files below one megapixel, and for 5-megapixel JPEGs
   that are drawn here.
 - one thread against two.
-- peak memory of 5-megapixel files → features, beyond the imports and the arrays that are its result.
+- peak memory of 5-megapixel files → features, beyond the imports, the stack and the features.
 
 Writes benchmarks/results/reading.json. Takes about five minutes.
 """
@@ -44,14 +44,15 @@ def opencv(path: str, size: int) -> np.ndarray:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
 
 
-def best(function: Callable[[], Any], turns: int = 3) -> float:
-    """Seconds of the best of some turns."""
-    times = []
+def best(*functions: Callable[[], Any], turns: int = 5) -> list[float]:
+    """Seconds of each function's best turn; they take turns, so that a slow minute slows all of them."""
+    times: list[list[float]] = [[] for _ in functions]
     for _ in range(turns):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+        for function, taken in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - start)
+    return [min(taken) for taken in times]
 
 
 def against_opencv(paths: list[str], size: int) -> dict[str, float]:
@@ -59,8 +60,8 @@ def against_opencv(paths: list[str], size: int) -> dict[str, float]:
     reader = ImageReader(image_size=size)
     ours, theirs, differences = 0.0, 0.0, []
     for path in paths:
-        ours += best(lambda path=path: reader.transform([path]))
-        theirs += best(lambda path=path: opencv(path, size))
+        seconds = best(lambda path=path: reader.transform([path]), lambda path=path: opencv(path, size))
+        ours, theirs = ours + seconds[0], theirs + seconds[1]
         reference = opencv(path, size)
         top, left = ((size - side) // 2 for side in reference.shape)
         inner = reader.transform([path])[0, top : top + reference.shape[0], left : left + reference.shape[1]]
@@ -78,9 +79,11 @@ def costs(paths: list[str], size: int) -> dict[str, float]:
     """Milliseconds per file to pixels and to features, and what a second thread brings."""
     model = make_pipeline(["hog", "lbp", "edges"], image_size=size)[:2]
     model.fit(paths[:2])
-    pixels = best(lambda: model["images"].transform(paths))
-    features = best(lambda: model.transform(paths))
-    two = best(lambda: ImageReader(image_size=size, n_jobs=2).transform(paths))
+    pixels, features, two = best(
+        lambda: model["images"].transform(paths),
+        lambda: model.transform(paths),
+        lambda: ImageReader(image_size=size, n_jobs=2).transform(paths),
+    )
     return {
         "files": len(paths),
         "pixels_ms": 1e3 * pixels / len(paths),
@@ -106,7 +109,10 @@ def draw_large(folder: Path, count: int) -> list[str]:
 
 
 def peak_memory(paths: list[str], size: int) -> float:
-    """MiB beyond the imports, the stack and the features, in a process of its own."""
+    """MiB beyond the imports, the stack and the features, in a process of its own.
+
+    The features count twice: scikit-learn's FeatureUnion holds its parts while it joins them.
+    """
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         return pool.apply(_measure_memory, (paths, size))
@@ -127,7 +133,7 @@ def _measure_memory(paths: list[str], size: int) -> float:
     features = model.transform(paths)
     done.set()
     watcher.join()
-    return (peak[0] - before - len(paths) * size * size - features.nbytes) / 2**20
+    return (peak[0] - before - len(paths) * size * size - 2 * features.nbytes) / 2**20
 
 
 def main() -> None:

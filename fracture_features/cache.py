@@ -7,7 +7,6 @@ a read is a look into a memory map. Values are raw bytes, never pickles. The fol
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import os
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 import cv2
 import lmdb
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from .exceptions import CacheError, CacheWarning
@@ -37,8 +37,11 @@ _lock = threading.Lock()
 
 
 def digest(*parts: bytes | str | NDArray[np.uint8]) -> bytes:
-    """16 bytes that stand for `parts` (arrays contiguous), each kept apart from the next."""
-    state = hashlib.blake2b(digest_size=16)
+    """16 bytes that stand for `parts` (arrays contiguous), each kept apart from the next.
+
+    By XXH3, which digests an image in 2 microseconds; it guards against chance, not against forgers.
+    """
+    state = xxhash.xxh3_128()
     for part in parts:
         data = part.encode() if isinstance(part, str) else memoryview(part).cast("B")  # type: ignore[arg-type]
         state.update(len(data).to_bytes(8, "little"))

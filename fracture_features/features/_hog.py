@@ -99,8 +99,7 @@ class HOGExtractor(BaseExtractor):
                 f"cells_per_block={self.cells_per_block} needs images of at least "
                 f"{tuple((cell * block).tolist())} pixels, got {self.image_shape_}."
             )
-        index = np.indices((*blocks, *block, self.orientations)).reshape(5, -1).T
-        names = [f"block{i}x{j}_cell{k}x{m}_bin{b}" for i, j, k, m, b in index.tolist()]
+        index, names = _index(*blocks, *block, self.orientations)
         top_left = (index[:, :2] + index[:, 2:4]) * cell
         return names, np.hstack([top_left, top_left + cell])
 
@@ -109,6 +108,13 @@ class HOGExtractor(BaseExtractor):
         block = as_pair(self.cells_per_block, name="cells_per_block")
         cells = _cell_histograms(images, _bin_table(self.orientations), self.orientations, *cell)
         return _normalised_blocks(cells, *block, BLOCK_NORMS.index(self.block_norm))
+
+
+@memoise
+def _index(*shape: int) -> tuple[NDArray[np.int64], list[str]]:
+    """Block row and column, cell row and column and bin of each feature, and its name."""
+    index = np.indices(shape).reshape(5, -1).T
+    return index, [f"block{i}x{j}_cell{k}x{m}_bin{b}" for i, j, k, m, b in index.tolist()]
 
 
 @memoise

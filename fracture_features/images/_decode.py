@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from ._dicom import decode_dicom, is_dicom
+from ._dicom import decode_dicom, dicom_shape, is_dicom
 from ._errors import DecodeError, check_size
 from ._jpeg import decode_jpeg
 
@@ -57,6 +57,14 @@ def decode(data: bytes, wanted: int | None = None) -> NDArray[np.uint8]:
         return _decode_pillow(data, header)
     except DAMAGE as error:
         raise DecodeError(f"damaged or cut short ({error})") from error
+
+
+def decode_shape(data: bytes) -> tuple[int, int]:
+    """Height and width in the header of a file's bytes, before any EXIF rotation; raises DecodeError."""
+    if is_dicom(data):
+        return dicom_shape(data)
+    header = _open(data)
+    return header.height, header.width
 
 
 def _open(data: bytes) -> Image.Image:

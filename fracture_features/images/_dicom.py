@@ -95,6 +95,13 @@ def decode_dicom(data: bytes) -> NDArray[np.uint8]:
         return _scale(luminance, header.stored)
 
 
+def dicom_shape(data: bytes) -> tuple[int, int]:
+    """Height and width in the header; raises DecodeError."""
+    with _refusals():
+        header = read_pixel_header(_parse(io.BytesIO(data), data[:65536], TAGS))
+    return header.rows, header.columns
+
+
 def read_header(path: str | os.PathLike[str], *, salt: str = "") -> dict[str, str | None]:
     """Read what a data set may want to know of a DICOM file; no other element of its header is kept.
 

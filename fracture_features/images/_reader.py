@@ -68,6 +68,20 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     return _decode_file(path, _read_bytes(path), None)
 
 
+def read_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Read an image's height and width from the file's header, no pixel decoded, no EXIF rotation applied.
+
+    Raises
+    ------
+    ImageReadError
+        If the file is missing or its header cannot be read.
+    """
+    try:
+        return _decode.decode_shape(_read_bytes(path))
+    except DecodeError as error:
+        raise ImageReadError(path, str(error)) from error
+
+
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         return Path(path).read_bytes()
@@ -233,10 +247,11 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
         images: list[NDArray[np.uint8] | ImageReadError] = []
         keep: list[tuple[bytes, bytes]] = []
         cache = None if self.cache is None else open_cache(self.cache)
+        recipe = b"" if cache is None else self._recipe()
         for path in paths:
             try:
                 images.append(
-                    self._prepare(path, _read_bytes(path)) if cache is None else self._find(path, cache, keep)
+                    self._prepare(path, _read_bytes(path)) if cache is None else self._find(path, recipe, cache, keep)
                 )
             except ImageReadError as error:
                 images.append(error)
@@ -244,7 +259,7 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
             cache.put(keep)
         return images
 
-    def _find(self, path: str, cache: Cache, keep: list[tuple[bytes, bytes]]) -> NDArray[np.uint8]:
+    def _find(self, path: str, recipe: bytes, cache: Cache, keep: list[tuple[bytes, bytes]]) -> NDArray[np.uint8]:
         """The image from the cache; if it is not there, what is to be kept is added to `keep`."""
         data = None
         file_key = _file_key(path)
@@ -253,7 +268,7 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
             data = _read_bytes(path)
             content = digest(data)
             keep.append((file_key, content))
-        pixels_key = digest(self._recipe(), content)
+        pixels_key = digest(recipe, content)
         (pixels,) = cache.get([pixels_key])
         if pixels is None:
             image = self._prepare(path, _read_bytes(path) if data is None else data)
