@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _about import RESULTS
+from numpy.typing import NDArray
 
 from fracture_features import FractureDataset, evaluate, load_fracatlas, make_pipeline
 from fracture_features.evaluation import exclude_unreadable
@@ -23,12 +24,11 @@ MODELS = {"hog+svm": ("hog", "svm"), "lbp+svm": ("lbp", "svm"), "edges+xgboost":
 SETTINGS = list(product(["pad", "stretch"], ["none", "percentile", "clahe"]))
 
 
-def halves(data: FractureDataset) -> list[FractureDataset]:
-    """Two halves of the groups, at random."""
+def choice_half(data: FractureDataset) -> NDArray[np.bool_]:
+    """Which images lie in the half of the groups on which defaults are chosen; it is drawn at random."""
     assert data.groups is not None
     groups = np.random.default_rng(0).permutation(np.unique(data.groups))
-    first = np.isin(data.groups, groups[: len(groups) // 2])
-    return [data.subset(first), data.subset(~first)]
+    return np.isin(data.groups, groups[: len(groups) // 2])
 
 
 def roc_auc(data: FractureDataset, resize: str, contrast: str) -> pd.Series:
@@ -53,7 +53,8 @@ def main() -> None:
         load_fracatlas(options.folder, groups=options.groups or options.folder / "groups.csv"), []
     )
     rows = []
-    for half, part in zip(("choice", "report"), halves(data), strict=True):
+    first = choice_half(data)
+    for half, part in (("choice", data.subset(first)), ("report", data.subset(~first))):
         for resize, contrast in SETTINGS:
             values = roc_auc(part, resize, contrast)
             rows.append({"half": half, "resize": resize, "contrast": contrast, **values, "mean": values.mean()})

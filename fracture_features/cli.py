@@ -25,14 +25,16 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from .baselines import BASELINES
 from .cache import cache_size, clear_cache, close_cache
 from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
-from .evaluation import BASELINE, MEASURES, EvaluationResult, FoldResult, evaluate, exclude_unreadable
+from .evaluation import EvaluationResult, FoldResult, evaluate, exclude_unreadable
 from .exceptions import FractureFeaturesError, MissingDependencyError, NoReadableImagesError, UngroupedDataWarning
-from .pipeline import make_pipeline
+from .pipeline import RECIPES, make_pipeline
 
 DONE, FAILED, USAGE, NO_DATA, INTERRUPTED = 0, 1, 2, 3, 130
-DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,cnn"
+DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,accurate,cnn"
+SHOWN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
 HEADINGS = ("ROC AUC", "Average\nprecision", "Accuracy", "Balanced\naccuracy", "Sensi-\ntivity", "Speci-\nficity")
 # Width of the table where the output is no terminal.
 WIDTH = 120
@@ -107,7 +109,7 @@ def _add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 
         "--models",
         type=_model_names,
         default=DEFAULT_MODELS,
-        help="comma-separated; features and a classifier joined by + (%(default)s)",
+        help="comma-separated; features and a classifier joined by +, or the recipes fast and accurate (%(default)s)",
     )
     parser.add_argument("--out", metavar="DIR", type=Path, default=out, help="folder for the csv files (%(default)s)")
     parser.add_argument("--folds", type=_at_least_2, default=folds, help="folds of the cross-validation (%(default)s)")
@@ -142,7 +144,9 @@ def _model_names(text: str) -> list[str]:
 
 
 def _pipeline(name: str, **parameters: Any) -> Any:
-    """The pipeline that `hog+lbp+svm` stands for: features, then the classifier."""
+    """The pipeline that a recipe's name stands for, or `hog+lbp+svm`: features, then the classifier."""
+    if name in RECIPES:
+        return make_pipeline(name, **parameters)
     *features, classifier = name.split("+")
     return make_pipeline(features or None, classifier, **parameters)
 
@@ -235,7 +239,7 @@ def _cache_folder(folder: Path | None) -> Iterator[str]:
 @contextmanager
 def _progress(models: dict[str, Any], n_folds: int, folds: list[FoldResult]) -> Iterator[Callable[[FoldResult], None]]:
     """A bar on stderr; gives the function that moves it on and collects `folds`."""
-    names = [BASELINE, *models]
+    names = [*BASELINES, *models]
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -266,12 +270,11 @@ def _report_excluded(excluded: pd.DataFrame, out: Path | None) -> None:
 
 def _write(result: EvaluationResult, args: argparse.Namespace) -> None:
     """Print the table of the models whose folds are all there, and write what there is."""
-    finished = [m for m in result.models if sum(fold.model == m for fold in result.folds) == args.folds]
+    finished = [m for m in result.models if sum(fold.model == m for fold in result.fold_results) == args.folds]
     if not finished:
         return
-    complete = EvaluationResult(
-        result.data, [fold for fold in result.folds if fold.model in finished], result.excluded, result.random_state
-    )
+    done = [fold for fold in result.fold_results if fold.model in finished]
+    complete = EvaluationResult(result.data, done, result.excluded, result.random_state)
     frame = complete.frame()
     if args.out is not None:
         frame.to_csv(args.out / "measures.csv", index=False)
@@ -295,8 +298,7 @@ def _table(frame: pd.DataFrame) -> Table:
     for model, rows in frame.groupby("model", sort=False):
         by_measure = rows.set_index("measure")
         cells = [
-            f"{row.value:.3f}\n{row.low:.2f}–{row.high:.2f}"
-            for row in (by_measure.loc[measure] for measure in MEASURES)
+            f"{row.value:.3f}\n{row.low:.2f}–{row.high:.2f}" for row in (by_measure.loc[measure] for measure in SHOWN)
         ]
         times = by_measure["value"]
         table.add_row(str(model), *cells, f"{times['fit_minutes']:.1f}", f"{times['predict_ms']:.1f}")

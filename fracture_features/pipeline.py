@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -15,6 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -53,6 +55,13 @@ class Classifier(NamedTuple):
     threaded: bool = False
 
 
+class Recipe(NamedTuple):
+    """Features and a classifier that were measured together."""
+
+    features: list[str | BaseEstimator]
+    classifier: str | BaseEstimator
+
+
 def _xgboost() -> Any:
     # Imported where it is asked for: it takes as long to load as scikit-learn.
     from ._xgboost import XGBClassifier
@@ -80,10 +89,16 @@ CLASSIFIERS = {
     "majority": Classifier(lambda: DummyClassifier(strategy="prior"), takes="paths"),
 }
 
+RECIPES = {
+    "fast": Recipe([HOGExtractor(orientations=12, pixels_per_cell=32, cells_per_block=1), "lbp", "edges"], "svm"),
+    # The kernel of SVC's own gamma="scale" on rows of unit length, but from one matrix product: 8 times as fast.
+    "accurate": Recipe(["fisher"], SVC(C=2, kernel=partial(rbf_kernel, gamma=1.0), class_weight="balanced")),
+}
+
 
 def make_pipeline(
     features: str | BaseEstimator | list[str | BaseEstimator] | tuple[str | BaseEstimator, ...] | None = None,
-    classifier: str | BaseEstimator = "svm",
+    classifier: str | BaseEstimator | None = None,
     *,
     image_size: int | tuple[int, int] = 256,
     resize: str = "pad",
@@ -100,11 +115,13 @@ def make_pipeline(
     Parameters
     ----------
     features : str, extractor or list of these, default=None
-        "hog", "lbp", "edges", "fisher" or instances of extractors; None means "hog" where the classifier takes any.
-    classifier : str or classifier, default="svm"
+        "hog", "lbp", "edges", "gabor", "fisher" or instances of extractors; None means "hog" where the classifier
+        takes any. Or, alone, a recipe for features and classifier: "fast" (HOG, LBP and edges, RBF SVM) to begin with,
+        "accurate" (Fisher vectors, RBF SVM) for the strongest.
+    classifier : str or classifier, default=None
         "svm" (RBF), "logistic", "random_forest", "xgboost", "cnn", "majority", all class-weighted, or an instance.
         "cnn", and any instance tagged to take three-dimensional arrays, takes the images themselves; "majority"
-        takes nothing of them.
+        takes nothing of them. None means that of the recipe, or "svm".
     image_size : int or (int, int), default=256
         Height and width in pixels to which images are resized.
     resize : {"pad", "stretch"}, default="pad"
@@ -125,7 +142,7 @@ def make_pipeline(
     Raises
     ------
     ValueError
-        If a name is unknown, or features are given for a classifier that takes none.
+        If a name is unknown, features are given for a classifier that takes none, or a classifier beside a recipe.
 
     Examples
     --------
@@ -135,6 +152,11 @@ def make_pipeline(
     >>> make_pipeline(["hog", "lbp"], "xgboost").get_params()["features__lbp__n_points"]
     8
     """
+    if isinstance(features, str) and features in RECIPES:
+        if classifier is not None:
+            raise ValueError(f"features={features!r} is a recipe with a classifier; got classifier={classifier!r} too")
+        features, classifier = RECIPES[features]
+    classifier = "svm" if classifier is None else classifier
     common = {"cache": cache, "random_state": random_state, "n_jobs": n_jobs}
     named = _named_classifier(classifier)
     last = ("classifier", _with_common(named.make(), common | ({} if named.threaded else {"n_jobs": None})))
@@ -185,7 +207,8 @@ def _named_features(features: Any) -> list[tuple[str, Features]]:
 def _one_feature(feature: Any) -> tuple[str, Features]:
     if isinstance(feature, str):
         if feature not in FEATURES:
-            raise ValueError(f"features={feature!r} is unknown; expected one of {sorted(FEATURES)} or an instance")
+            recipes = f", an instance or, alone, one of {sorted(RECIPES)}"
+            raise ValueError(f"features={feature!r} is unknown; expected one of {sorted(FEATURES)}{recipes}")
         return feature, FEATURES[feature]
     if isinstance(feature, type) or not hasattr(feature, "transform"):
         raise ValueError(f"features must be among {sorted(FEATURES)} or instances, got {feature!r}")

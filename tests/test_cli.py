@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from fracture_features import make_radiographs
+from fracture_features.baselines import BASELINES
 from fracture_features.cli import DEFAULT_MODELS, main
 
 QUICK = ["--models", "edges+svm", "--folds", "2", "--image-size", "48"]
@@ -29,7 +30,7 @@ def test_compare_prints_a_table_and_writes_the_files(radiographs, tmp_path, caps
     assert "60 images" in captured.err
     assert sorted(path.name for path in out.iterdir()) == ["excluded.csv", "measures.csv", "predictions.csv"]
     measures = pd.read_csv(out / "measures.csv")
-    assert set(measures["model"]) == {"majority class", "edges+svm"}
+    assert set(measures["model"]) == {*BASELINES, "edges+svm"}
     value = measures.query("model == 'edges+svm' and measure == 'roc_auc'")["value"].item()
     assert f"{value:.3f}" in captured.out
     assert len(pd.read_csv(out / "predictions.csv")) == 2 * 60
@@ -172,4 +173,4 @@ def test_interrupt_leaves_what_was_finished(tmp_path):
         os.close(primary)
     assert process.returncode == 130
     assert "edges+svm" in stdout
-    assert set(pd.read_csv(out / "measures.csv")["model"]) == {"majority class", "edges+svm"}
+    assert set(pd.read_csv(out / "measures.csv")["model"]) == {*BASELINES, "edges+svm"}

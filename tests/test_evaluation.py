@@ -6,8 +6,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
 
 from fracture_features import evaluate, load_folder, make_pipeline
-from fracture_features.evaluation import BASELINE, MEASURES, EvaluationResult, FoldResult, exclude_unreadable
+from fracture_features.baselines import BASELINES, MAJORITY
+from fracture_features.evaluation import EvaluationResult, FoldResult, exclude_unreadable
 from fracture_features.exceptions import DatasetError, NoReadableImagesError, UngroupedDataWarning
+from fracture_features.metrics import MEASURES
 
 
 @pytest.fixture(scope="module")
@@ -21,13 +23,15 @@ def result(data):
 
 def test_frame_has_a_row_for_each_model_and_measure(result):
     frame = result.frame()
-    assert list(frame.columns) == ["model", "measure", "value", "low", "high"]
-    assert list(frame["model"].unique()) == [BASELINE, "hog", "edges"] == result.models
-    assert list(frame.loc[frame["model"] == "hog", "measure"]) == [*MEASURES, "fit_minutes", "predict_ms"]
-    with_interval = frame[frame["measure"].isin(MEASURES)]
+    assert list(frame.columns) == ["model", "measure", "value", "low", "high", "above_baselines"]
+    assert list(frame["model"].unique()) == [*BASELINES, "hog", "edges"] == result.models
+    times = ["fit_minutes", "predict_ms"]
+    without_probabilities = [name for name, measure in MEASURES.items() if measure.takes != "probabilities"]
+    assert list(frame.loc[frame["model"] == "hog", "measure"]) == without_probabilities + times
+    assert list(frame.loc[frame["model"] == "edges", "measure"]) == [*MEASURES, *times]
+    with_interval = frame[frame["measure"].isin(["roc_auc", "accuracy", "sensitivity", "brier_score"])]
     assert (with_interval["low"] <= with_interval["value"]).all()
     assert (with_interval["value"] <= with_interval["high"]).all()
-    assert (frame["value"] >= 0).all()
     pd.testing.assert_frame_equal(frame, result.frame())
 
 
@@ -45,13 +49,17 @@ def test_values_are_means_over_folds_of_scikit_learns(result):
                     reference.balanced_accuracy_score(y, predicted),
                     reference.recall_score(y, predicted),
                     reference.recall_score(y, predicted, pos_label=0),
+                    reference.matthews_corrcoef(y, predicted),
+                    reference.cohen_kappa_score(y, predicted),
                 )
             )
-        np.testing.assert_allclose(frame[model][list(MEASURES)], np.mean(by_fold, axis=0))
+        names = ["roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "mcc"]
+        if model != MAJORITY:  # it calls nothing fractured: mcc has no value
+            np.testing.assert_allclose(frame[model][[*names, "kappa"]], np.mean(by_fold, axis=0))
 
 
 def test_the_majority_class_is_a_row_of_its_own(result):
-    values = result.frame().set_index(["model", "measure"]).loc[BASELINE, "value"]
+    values = result.frame().set_index(["model", "measure"]).loc[MAJORITY, "value"]
     assert values["roc_auc"] == values["balanced_accuracy"] == 0.5
     assert values["sensitivity"] + values["specificity"] == pytest.approx(1)
 
@@ -65,7 +73,7 @@ def test_every_image_is_predicted_once_and_no_group_is_split(result, data):
 def test_folds_are_those_of_the_stated_splitter(result, data):
     splits = StratifiedGroupKFold(3, shuffle=True, random_state=0).split(data.paths, data.y, data.groups)
     for k, (_, test) in enumerate(splits, start=1):
-        (fold,) = [fold for fold in result.folds if fold.model == "hog" and fold.fold == k]
+        (fold,) = [fold for fold in result.fold_results if fold.model == "hog" and fold.fold == k]
         np.testing.assert_array_equal(fold.test, test)
 
 
@@ -131,7 +139,7 @@ def test_unreadable_files_are_left_out_and_listed(radiographs, tmp_path):
     assert result.excluded["label"].tolist() == ["fractured"] * 2
     assert "cut short" in result.excluded["reason"][0]
     assert len(result.data) == len(data) - 2
-    assert [(fold.model, fold.fold) for fold in seen] == [(m, k) for m in (BASELINE, "m") for k in (1, 2)]
+    assert [(fold.model, fold.fold) for fold in seen] == [(m, k) for m in (*BASELINES, "m") for k in (1, 2)]
 
 
 def test_no_readable_file(tmp_path):
@@ -152,11 +160,10 @@ def test_a_warning_where_groups_are_missing(radiographs):
 
 
 def test_given_splits_are_used(data):
-    rows = np.arange(len(data))
-    result = evaluate(
-        {"m": make_pipeline("edges", "svm", image_size=48)}, data, cv=[(rows[::2], rows[1::2])], random_state=0
-    )
-    assert len(result.predictions()) == 2 * len(rows[1::2])
+    even = data.groups % 2 == 0
+    splits = [(np.flatnonzero(even), np.flatnonzero(~even))]
+    result = evaluate({"m": make_pipeline("edges", "svm", image_size=48)}, data, cv=splits, random_state=0)
+    assert len(result.predictions()) == 4 * (~even).sum()
 
 
 @pytest.mark.parametrize("models", [{}, [make_pipeline()], {"m": "svm"}, {"m": BaseEstimator}])
@@ -179,7 +186,9 @@ def synthetic_result(data, n_classes, seed=0):
     folds = []
     for k, test in enumerate(np.array_split(rng.permutation(len(data)), 2), start=1):
         scores = rng.normal(size=(len(test), n_classes)) + 1.5 * np.eye(n_classes)[data.y[test]]
-        folds.append(FoldResult("m", k, test, scores.argmax(axis=1), scores, 60.0, 2.5))
+        train = np.setdiff1d(np.arange(len(data)), test)
+        predicted = scores.argmax(axis=1)
+        folds.append(FoldResult("m", k, train, test, predicted, scores, fit_seconds=60.0, predict_ms=2.5))
     return EvaluationResult(data, folds, pd.DataFrame(), random_state=0)
 
 
@@ -192,7 +201,7 @@ def test_more_than_two_classes_are_macro_averaged(tmp_path):
     result = synthetic_result(data, 3)
     values = result.frame().set_index("measure")["value"]
     auc, specificity = [], []
-    for fold in result.folds:
+    for fold in result.fold_results:
         y, predicted = data.y[fold.test], fold.y_pred
         for k in range(3):
             auc.append(reference.roc_auc_score(y == k, fold.scores[:, k]))
@@ -203,15 +212,6 @@ def test_more_than_two_classes_are_macro_averaged(tmp_path):
     assert values["fit_minutes"] == 2
     assert values["predict_ms"] == 2.5
     assert {"score_a", "score_b", "score_c"} <= set(result.predictions())
-
-
-def test_whole_groups_are_resampled_and_alike_for_every_model(result, data):
-    for fold in result.folds:
-        weights = result._weights[fold.fold]
-        assert weights.shape == (2000, len(fold.test))
-        for group in np.unique(data.groups[fold.test]):
-            columns = weights[:, data.groups[fold.test] == group]
-            assert (columns == columns[:, :1]).all()
 
 
 def test_confidence_level(result):

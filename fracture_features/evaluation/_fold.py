@@ -1,0 +1,71 @@
+"""What one model gave on one fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class FoldResult:
+    """What one model gave on the test part of one fold.
+
+    Attributes
+    ----------
+    model : str
+    fold : int
+        From 1.
+    train : ndarray of shape (n_train,), dtype int64
+        Rows of the data set the model was fitted on.
+    test : ndarray of shape (n_test,), dtype int64
+        Rows of the data set, or of the external one, that are predicted.
+    y_pred : ndarray of shape (n_test,), dtype int64
+        At the operating point, where one was chosen.
+    scores : ndarray of shape (n_test, n_classes), dtype float64
+        Decision function or, where there is none, probability of each class; of two classes, the first is the
+        second's negative or complement.
+    probabilities : ndarray of shape (n_test, n_classes), dtype float64, or None
+        Where the model gives any.
+    threshold : float
+        Score of class 1 from which on an image is called fractured; NaN where the classifier decides by itself.
+    params : dict
+        `best_params_` of a search.
+    fit_seconds : float
+        Wall time, with files already decoded, and with features in the cache where an earlier model left them.
+    predict_ms : float
+        Wall time in milliseconds per image from the file to the label, nothing cached, on at most 50 images.
+    """
+
+    model: str
+    fold: int
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+    y_pred: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64] | None = None
+    threshold: float = np.nan
+    params: dict[str, Any] = field(default_factory=dict)
+    fit_seconds: float = 0.0
+    predict_ms: float = 0.0
+
+    def keep(self, rows: NDArray[Any]) -> FoldResult:
+        """Keep these predictions alone, by position or mask."""
+        probabilities = None if self.probabilities is None else self.probabilities[rows]
+        return replace(
+            self,
+            test=self.test[rows],
+            y_pred=self.y_pred[rows],
+            scores=self.scores[rows],
+            probabilities=probabilities,
+        )
+
+    def of(self, takes: str) -> NDArray[Any]:
+        """What a `metrics.Measure` takes: "labels", or "scores" or "probabilities" of class 1 or, of many, of each."""
+        if takes == "labels":
+            return self.y_pred
+        values = self.scores if takes == "scores" else self.probabilities
+        assert values is not None
+        return values[:, 1] if values.shape[1] == 2 else values

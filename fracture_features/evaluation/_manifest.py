@@ -1,0 +1,71 @@
+"""What a result came from: enough to make it again."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..datasets import FractureDataset
+from ._fold import FoldResult
+
+PACKAGES = (
+    *(
+        "fracture-features",
+        "numpy",
+        "scipy",
+        "scikit-learn",
+        "opencv-python-headless",
+        "simplejpeg",
+        "pillow",
+        "pydicom",
+    ),
+    *("numba", "xgboost-cpu", "xgboost", "keras", "tensorflow-cpu", "tensorflow", "torch", "jax", "onnxruntime"),
+)
+
+
+def make_manifest(
+    data: FractureDataset, folds: Iterable[FoldResult], excluded: pd.DataFrame, random_state: int | None
+) -> dict[str, Any]:
+    """Versions, seed, data and folds of a result, ready for json.
+
+    Files are listed with their SHA-256; `digest` is the SHA-256 of those, in the order of the paths. Counts of a fold
+    are by part: images, groups (where known) and images of each class.
+    """
+    digests = {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in sorted(data.paths.tolist())}
+    parts = {fold.fold: {"train": fold.train, "test": fold.test} for fold in folds}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "random_state": random_state,
+        "data": {
+            "images": len(data),
+            "classes": data.class_counts(),
+            "groups": None if data.groups is None else len(np.unique(data.groups)),
+            "digest": hashlib.sha256("".join(digests.values()).encode()).hexdigest(),
+            "files": digests,
+        },
+        "excluded": excluded.to_dict("records"),
+        "folds": {k: {part: _counts(data, rows) for part, rows in both.items()} for k, both in parts.items()},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _counts(data: FractureDataset, rows: NDArray[np.int64]) -> dict[str, Any]:
+    part = data.subset(rows)
+    groups = None if part.groups is None else len(np.unique(part.groups))
+    return {"images": len(part), "groups": groups, "classes": part.class_counts()}

@@ -1,0 +1,378 @@
+"""What an evaluation gives: predictions, and the tables made from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .. import metrics
+from ..baselines import BASELINES
+from ..datasets import FractureDataset
+from ..metrics import Measure, Resampled
+from ._fold import FoldResult
+from ._manifest import make_manifest
+from ._studies import POOLS, pool_fold, study_codes
+
+PRIMARY = "roc_auc"
+N_RESAMPLES = 2000
+SMALLEST_SUBGROUP = 10  # images of each class
+
+
+class EvaluationResult:
+    """Predictions of each model on each fold, and the tables made from them.
+
+    A value in a table is the mean over the folds' test parts. Its interval is a percentile bootstrap of 2000 resamples
+    that draw whole groups, the fitted models held fixed: it tells how far the mean would move with other patients, not
+    with other training data. With more than two classes, measures of two are the mean over the classes, each against
+    the rest, and stand for each class beside it.
+
+    Parameters
+    ----------
+    data : FractureDataset
+        The readable images.
+    fold_results : iterable of FoldResult
+    excluded : DataFrame
+        Files left out, with the columns path, label and reason.
+    random_state : int, default=None
+        Seed of the bootstrap.
+    external : EvaluationResult, default=None
+        The same models on images of another source.
+
+    Attributes
+    ----------
+    data, fold_results, excluded, random_state, external
+        As given.
+    """
+
+    def __init__(
+        self,
+        data: FractureDataset,
+        fold_results: Iterable[FoldResult],
+        excluded: pd.DataFrame,
+        random_state: int | None = None,
+        external: EvaluationResult | None = None,
+    ):
+        self.data = data
+        self.fold_results = list(fold_results)
+        self.excluded = excluded
+        self.random_state = random_state
+        self.external = external
+        # All models are compared on the same resamples.
+        self._seed = int(np.random.default_rng(random_state).integers(2**32))
+        self._resampled: dict[tuple[str, str], Resampled] = {}
+
+    def __repr__(self) -> str:
+        return f"<EvaluationResult: {len(self.models)} models on {self.data!r}>"
+
+    @property
+    def models(self) -> list[str]:
+        """Names of the models, in the order they were run."""
+        return list(dict.fromkeys(fold.model for fold in self.fold_results))
+
+    def frame(self, *, prevalences: Sequence[float] = (), confidence_level: float = 0.95) -> pd.DataFrame:
+        """Return one row for each model and measure.
+
+        Parameters
+        ----------
+        prevalences : sequence of float, default=()
+            Shares of fractures at which PPV and NPV are given too, from sensitivity and specificity.
+        confidence_level : float, default=0.95
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns model, measure, value, low, high, above_baselines: whether the whole interval of the model's paired
+            difference in ROC AUC from the best of the baselines lies above 0; a baseline has none. Measures of
+            probabilities are there for models that give any. fit_minutes is the sum and predict_ms the mean over the
+            folds of the times in FoldResult; they have no interval.
+
+        Raises
+        ------
+        ValueError
+            If a prevalence or the confidence level is not between 0 and 1.
+        """
+        rows = []
+        for model in self.models:
+            above = self._above_baselines(model, confidence_level)
+            for name, measure in self._measures(model, prevalences).items():
+                resampled = self._resample(model, name, measure)
+                interval = metrics.percentile_interval(resampled.draws[0], confidence_level, resampled.n_groups)
+                rows.append((model, name, resampled.values[0], *interval, above))
+            folds = self._folds_of(model)
+            minutes = sum(fold.fit_seconds for fold in folds) / 60
+            predict_ms = np.mean([fold.predict_ms for fold in folds])
+            rows += [
+                (model, name, value, np.nan, np.nan, above)
+                for name, value in (("fit_minutes", minutes), ("predict_ms", predict_ms))
+            ]
+        return pd.DataFrame(rows, columns=["model", "measure", "value", "low", "high", "above_baselines"])
+
+    def comparison(
+        self, reference: str | None = None, *, measure: str = PRIMARY, confidence_level: float = 0.95
+    ) -> pd.DataFrame:
+        """Return the difference of every other model from `reference`.
+
+        Parameters
+        ----------
+        reference : str, default=None
+            Name of a model; None takes the best of the baselines.
+        measure : str, default="roc_auc"
+            As in `frame`.
+        confidence_level : float, default=0.95
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns model, reference, measure, difference, low, high, p_value, p_holm, p_corrected_t. The interval and
+            `p_value` are those of the paired difference on resamples of whole groups (`metrics.compare`); `p_holm` is
+            corrected for the number of models and is the one to quote. `p_corrected_t` is Nadeau and Bengio's t test
+            over the folds, which asks for other training data too (`metrics.corrected_resampled_ttest`).
+
+        Raises
+        ------
+        ValueError
+            If there is no such model or measure.
+        """
+        reference = self._best_baseline() if reference is None else reference
+        if reference not in self.models:
+            raise ValueError(f"reference={reference!r} is none of the models {self.models}")
+        rows = []
+        for model in self.models:
+            if model == reference:
+                continue
+            known = [name for name in self._measures(model) if name in self._measures(reference)]
+            if measure not in known:
+                raise ValueError(f"measure={measure!r} is none of the measures {known} of {model!r} and {reference!r}")
+            compared = metrics.compare(self._pair(model, reference, measure), 0, 1, confidence_level=confidence_level)
+            rows.append((model, reference, measure, *compared, self._corrected_t(model, reference, measure)))
+        columns = ["model", "reference", "measure", "difference", "low", "high", "p_value", "p_corrected_t"]
+        frame = pd.DataFrame(rows, columns=columns)
+        frame.insert(7, "p_holm", metrics.holm(frame["p_value"]))
+        return frame
+
+    def folds(self) -> pd.DataFrame:
+        """Return one row for each model and fold.
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns model, fold, n_train, n_test, groups_shared (how many groups stand on both sides: 0), threshold,
+            params, fit_seconds, predict_ms, and each measure on the test part.
+        """
+        groups = self.data.groups
+        rows = []
+        for fold in self.fold_results:
+            shared = 0 if groups is None else len(np.intersect1d(groups[fold.train], groups[fold.test]))
+            row = {"model": fold.model, "fold": fold.fold, "n_train": len(fold.train), "n_test": len(fold.test)}
+            row |= {"groups_shared": shared, "threshold": fold.threshold, "params": fold.params or None}
+            row |= {"fit_seconds": fold.fit_seconds, "predict_ms": fold.predict_ms}
+            for name, measure in self._measures(fold.model).items():
+                row[name] = self._value(fold, measure)
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def predictions(self) -> pd.DataFrame:
+        """Return one row for each model and image of a test part.
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns model, fold, path, group (where known), label, predicted, and `score`, which is higher the more
+            speaks for the fracture; with more than two classes, `score_<class>` for each. `probability`, likewise,
+            where the model gives any.
+        """
+        names = np.array(self.data.target_names)
+        parts = []
+        for fold in self.fold_results:
+            columns: dict[str, Any] = {"model": fold.model, "fold": fold.fold, "path": self.data.paths[fold.test]}
+            if self.data.groups is not None:
+                columns["group"] = self.data.groups[fold.test]
+            columns |= {"label": names[self.data.y[fold.test]], "predicted": names[fold.y_pred]}
+            columns |= self._by_class("score", fold.scores)
+            if fold.probabilities is not None:
+                columns |= self._by_class("probability", fold.probabilities)
+            parts.append(pd.DataFrame(columns))
+        return pd.concat(parts, ignore_index=True)
+
+    def _by_class(self, name: str, values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        if values.shape[1] == 2:
+            return {name: values[:, 1]}
+        return {f"{name}_{target}": values[:, k] for k, target in enumerate(self.data.target_names)}
+
+    def subgroups(
+        self, column: str, *, measures: Sequence[str] = (PRIMARY, "sensitivity", "specificity")
+    ) -> pd.DataFrame:
+        """Return the measures within each subgroup of the images.
+
+        Parameters
+        ----------
+        column : str
+            Of `data.frame`.
+        measures : sequence of str, default=("roc_auc", "sensitivity", "specificity")
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns model, `column`, n, n_fractured (of two classes), measure, value, low, high. Folds in whose test
+            part a subgroup lacks a class are left out of it, and n counts the images of the others. Of fewer than 10
+            images of a class there is no value.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column or measure.
+        """
+        if column not in self.data.frame:
+            raise ValueError(f"column={column!r} is none of the columns {list(self.data.frame.columns)}")
+        rows = []
+        values = self.data.frame[column]
+        for value in sorted(values.dropna().unique(), key=str):
+            part = self.subset((values == value).to_numpy(dtype=bool))
+            for model in self.models:
+                rows += [(model, value, *row) for row in part._subgroup_rows(model, measures)]
+        columns = ["model", column, "n", *self._count_columns(), "measure", "value", "low", "high"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def _count_columns(self) -> list[str]:
+        return ["n_fractured"] if len(self.data.target_names) == 2 else []
+
+    def _subgroup_rows(self, model: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+        tests = [fold.test for fold in self._folds_of(model)]
+        y = self.data.y[np.unique(np.concatenate(tests))] if tests else np.empty(0, dtype=np.int64)
+        counts = np.bincount(y, minlength=len(self.data.target_names))
+        shown = (len(y), *([counts[1]] if len(counts) == 2 else []))
+        if counts.min() < SMALLEST_SUBGROUP:
+            return [(*shown, name, np.nan, np.nan, np.nan) for name in names]
+        measures = self._measures(model)
+        if unknown := [name for name in names if name not in measures]:
+            raise ValueError(f"measures={unknown} are none of {list(measures)}")
+        rows = []
+        for name in names:
+            resampled = self._resample(model, name, measures[name])
+            interval = metrics.percentile_interval(resampled.draws[0], 0.95, resampled.n_groups)
+            rows.append((*shown, name, resampled.values[0], *interval))
+        return rows
+
+    def by_study(self, column: str = "study", *, how: str = "mean") -> EvaluationResult:
+        """Return one prediction for each study.
+
+        Parameters
+        ----------
+        column : str, default="study"
+            Of `data.frame`, which names the study of every image.
+        how : {"mean", "max"}, default="mean"
+            What becomes of the scores of a study's images. With "max" one view that shows a fracture is enough.
+
+        Returns
+        -------
+        result : EvaluationResult
+            Its data have one row for each study, that of its first image. Without an operating point, a study's label
+            is the class of the highest score.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, or `how` is another.
+        DatasetError
+            If a study is unknown or has images of different classes.
+        """
+        if how not in POOLS:
+            raise ValueError(f"how must be one of {sorted(POOLS)}, got {how!r}")
+        first, codes = study_codes(self.data, column)
+        pooled = [
+            replace(pool_fold(fold, codes, how), train=np.unique(codes[fold.train])) for fold in self.fold_results
+        ]
+        return EvaluationResult(self.data.subset(first), pooled, self.excluded, self.random_state)
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what the result came from, ready for json.
+
+        Returns
+        -------
+        manifest : dict
+            Versions, seed, the SHA-256 of every file, counts of images, groups and classes in each part of each fold,
+            and the files left out with the reason.
+        """
+        return make_manifest(self.data, self.fold_results, self.excluded, self.random_state)
+
+    def subset(self, rows: NDArray[np.bool_]) -> EvaluationResult:
+        """Return the same predictions, of some images alone.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_samples,), dtype bool
+            Images of `data` to keep. A fold whose test part loses a class is left out.
+        """
+        kept = [fold.keep(rows[fold.test]) for fold in self.fold_results]
+        n_classes = len(self.data.target_names)
+        whole = [fold for fold in kept if len(np.unique(self.data.y[fold.test])) == n_classes]
+        return EvaluationResult(self.data, whole, self.excluded, self.random_state)
+
+    def _folds_of(self, model: str) -> list[FoldResult]:
+        return [fold for fold in self.fold_results if fold.model == model]
+
+    def _measures(self, model: str, prevalences: Sequence[float] = ()) -> dict[str, Measure]:
+        """Those that the model's predictions allow, by name."""
+        n_classes = len(self.data.target_names)
+        known: dict[str, Measure] = dict(metrics.MEASURES)
+        for prevalence in prevalences:
+            known |= {f"{n} at {prevalence:g}": metrics.at_prevalence(n, prevalence) for n in ("ppv", "npv")}
+        if n_classes > 2:
+            known = {name: m if m.n_classes is None else metrics.macro(m, n_classes) for name, m in known.items()}
+            known |= {
+                f"{name} of {target}": metrics.one_vs_rest(m, k)
+                for name, m in metrics.MEASURES.items()
+                if m.n_classes == 2
+                for k, target in enumerate(self.data.target_names)
+            }
+        has_probabilities = all(fold.probabilities is not None for fold in self._folds_of(model))
+        return {name: m for name, m in known.items() if has_probabilities or m.takes != "probabilities"}
+
+    def _resample(self, model: str, name: str, measure: Measure) -> Resampled:
+        if (model, name) not in self._resampled:
+            folds = self._folds_of(model)
+            rows = np.concatenate([fold.test for fold in folds])
+            self._resampled[model, name] = metrics.resample(
+                self.data.y[rows],
+                [(measure, np.concatenate([fold.of(measure.takes) for fold in folds]))],
+                groups=rows if self.data.groups is None else self.data.groups[rows],
+                folds=np.concatenate([np.full(len(fold.test), fold.fold) for fold in folds]),
+                n_resamples=N_RESAMPLES,
+                random_state=self._seed,
+            )
+        return self._resampled[model, name]
+
+    def _pair(self, model: str, reference: str, name: str) -> Resampled:
+        first, second = (self._resample(m, name, self._measures(m)[name]) for m in (model, reference))
+        return Resampled(
+            np.concatenate([first.values, second.values]), np.concatenate([first.draws, second.draws]), first.n_groups
+        )
+
+    def _value(self, fold: FoldResult, measure: Measure) -> float:
+        return float(measure(self.data.y[fold.test], fold.of(measure.takes), np.ones((1, len(fold.test))))[0])
+
+    def _corrected_t(self, model: str, reference: str, name: str) -> float:
+        measure = self._measures(model)[name]
+        pairs = list(zip(self._folds_of(model), self._folds_of(reference), strict=True))
+        differences = [self._value(a, measure) - self._value(b, measure) for a, b in pairs]
+        if len(differences) < 2 or not len(pairs[0][0].train):
+            return np.nan
+        n_train, n_test = np.mean([(len(fold.train), len(fold.test)) for fold, _ in pairs], axis=0)
+        return metrics.corrected_resampled_ttest(differences, n_train, n_test).p_value
+
+    def _best_baseline(self) -> str:
+        there = [name for name in BASELINES if name in self.models]
+        if not there:
+            raise ValueError(f"there is no baseline among the models {self.models}; name a reference")
+        return max(there, key=lambda name: self._resample(name, PRIMARY, self._measures(name)[PRIMARY]).values[0])
+
+    def _above_baselines(self, model: str, confidence_level: float) -> bool | None:
+        if model in BASELINES or not set(BASELINES) & set(self.models):
+            return None
+        pair = self._pair(model, self._best_baseline(), PRIMARY)
+        return bool(metrics.compare(pair, 0, 1, confidence_level=confidence_level).low > 0)

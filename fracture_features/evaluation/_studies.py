@@ -1,0 +1,58 @@
+"""Several views of one study → one prediction."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets import FractureDataset
+from ..exceptions import DatasetError
+from ._fold import FoldResult
+
+POOLS = {"mean": np.add, "max": np.maximum}
+
+
+def study_codes(data: FractureDataset, column: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First image of each study, and each image's study.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    DatasetError
+        If an image's study is unknown, or the images of a study have different labels.
+    """
+    if column not in data.frame:
+        raise ValueError(f"column={column!r} is none of the columns {list(data.frame.columns)}")
+    if missing := int(data.frame[column].isna().sum()):
+        raise DatasetError(f"column {column!r} must name the study of every image, got {missing} missing")
+    _, first, codes = np.unique(data.frame[column].astype(str), return_index=True, return_inverse=True)
+    mixed = np.unique(codes[data.y != data.y[first][codes]])
+    if len(mixed):
+        example = data.frame[column].iloc[first[mixed[0]]]
+        raise DatasetError(f"{len(mixed)} studies have images of different classes, {example!r} among them")
+    return first, codes
+
+
+def pool_fold(fold: FoldResult, codes: NDArray[np.int64], how: str) -> FoldResult:
+    """One prediction for each study of the fold, its scores the mean or the largest of its images'."""
+    studies, index = np.unique(codes[fold.test], return_inverse=True)
+    scores = _pool(fold.scores, index, how)
+    probabilities = None if fold.probabilities is None else _pool(fold.probabilities, index, how)
+    if not np.isnan(fold.threshold):
+        y_pred = (scores[:, 1] >= fold.threshold).astype(np.int64)
+    else:
+        y_pred = scores.argmax(axis=1)
+    return replace(fold, test=studies, y_pred=y_pred, scores=scores, probabilities=probabilities)
+
+
+def _pool(values: NDArray[np.float64], index: NDArray[np.int64], how: str) -> NDArray[np.float64]:
+    if values.shape[1] == 2:  # the first class's is the second's negative or complement, and stays so
+        second = _pool(values[:, 1:], index, how)
+        total = values[0].sum().round()
+        return np.hstack([total - second, second])
+    pooled = np.full((index.max() + 1, values.shape[1]), -np.inf if how == "max" else 0.0)
+    POOLS[how].at(pooled, index, values)
+    return pooled if how == "max" else pooled / np.bincount(index)[:, None]

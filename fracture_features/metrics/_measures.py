@@ -1,0 +1,186 @@
+"""The table of named measures, and what makes new ones of them: a prevalence, one class against the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import _calibration, _confusion, _ranking
+from ._checks import check_both_classes, check_count, check_labels, check_scores, check_share
+from ._types import Floats, Labels, Metric
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure, and what it takes.
+
+    Attributes
+    ----------
+    function : callable
+        `function(y_true, y_score, weights) -> values`, of shapes (n_samples,), (n_samples,) or (n_samples, n_classes),
+        (n_resamples, n_samples) and (n_resamples,).
+    takes : {"labels", "scores", "probabilities"}
+        What stands in the place of y_score.
+    n_classes : int or None
+        Classes it can tell apart: 2, whose labels are 0 and 1, or None for any number.
+    columns : int
+        Columns that scores and probabilities must have; 1 stands for an array of shape (n_samples,).
+    """
+
+    function: Metric
+    takes: Literal["labels", "scores", "probabilities"]
+    n_classes: int | None = 2
+    columns: int = 1
+
+    def __call__(self, y_true: Labels, y_score: Floats | Labels, weights: Floats) -> Floats:
+        """Values of the resamples, nothing checked."""
+        return self.function(y_true, y_score, weights)
+
+    def check(self, y_true: ArrayLike, y_score: ArrayLike) -> tuple[Labels, Floats | Labels]:
+        """Return both as arrays.
+
+        Raises
+        ------
+        ValueError
+            If lengths differ, labels are unknown or of one class only, or a score is no finite number.
+        """
+        labels = check_labels(y_true, binary=self.n_classes == 2)
+        check_both_classes(labels)
+        if self.takes == "labels":
+            predicted = check_labels(y_score, name="y_score", binary=self.n_classes == 2)
+            return labels, check_scores(predicted, len(labels)).astype(np.int64)
+        scores = check_scores(y_score, len(labels), probabilities=self.takes == "probabilities")
+        columns = 1 if scores.ndim == 1 else scores.shape[1]
+        if columns < self.columns or (self.columns == 1 and scores.ndim != 1):
+            wanted = "(n_samples,)" if self.columns == 1 else f"(n_samples, {self.columns} or more)"
+            raise ValueError(f"y_score must have the shape {wanted}, got {scores.shape}.")
+        return labels, scores
+
+
+MEASURES: dict[str, Measure] = {
+    "roc_auc": Measure(_ranking.roc_auc, "scores"),
+    "average_precision": Measure(_ranking.average_precision, "scores"),
+    "sensitivity": Measure(_confusion.sensitivity, "labels"),
+    "specificity": Measure(_confusion.specificity, "labels"),
+    "ppv": Measure(_confusion.ppv, "labels"),
+    "npv": Measure(_confusion.npv, "labels"),
+    "positive_likelihood_ratio": Measure(_confusion.positive_likelihood_ratio, "labels"),
+    "negative_likelihood_ratio": Measure(_confusion.negative_likelihood_ratio, "labels"),
+    "accuracy": Measure(_confusion.accuracy, "labels", n_classes=None),
+    "balanced_accuracy": Measure(_confusion.balanced_accuracy, "labels", n_classes=None),
+    "mcc": Measure(_confusion.mcc, "labels", n_classes=None),
+    "kappa": Measure(_confusion.kappa, "labels", n_classes=None),
+    "brier_score": Measure(_calibration.brier_score, "probabilities"),
+    "calibration_intercept": Measure(_calibration.calibration_intercept, "probabilities"),
+    "calibration_slope": Measure(_calibration.calibration_slope, "probabilities"),
+}
+
+
+def get_measure(metric: str | Measure) -> Measure:
+    """`metric`, looked up in `MEASURES` if it is a name; ValueError if it is not there."""
+    if isinstance(metric, Measure):
+        return metric
+    if metric not in MEASURES:
+        raise ValueError(f"metric must be one of {sorted(MEASURES)}, a Measure or a callable, got {metric!r}.")
+    return MEASURES[metric]
+
+
+def at_prevalence(name: Literal["ppv", "npv"], prevalence: float) -> Measure:
+    """PPV or NPV where another share of images has a fracture.
+
+    Parameters
+    ----------
+    name : {"ppv", "npv"}
+    prevalence : float
+        Share of fractures, between 0 and 1.
+
+    Returns
+    -------
+    measure : Measure
+
+    Raises
+    ------
+    ValueError
+        If `name` is another measure or `prevalence` lies outside.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import at_prevalence, bootstrap_interval
+    >>> y_true, y_pred = [0, 1] * 20, [0, 1, 0, 1, 0, 1, 1, 0] * 5
+    >>> interval = bootstrap_interval(at_prevalence("ppv", 0.02), y_true, y_pred, random_state=0)
+    >>> interval.high < 0.5
+    True
+    """
+    if name not in ("ppv", "npv"):
+        raise ValueError(f"name must be 'ppv' or 'npv', got {name!r}.")
+    prevalence = check_share(prevalence, name="prevalence")
+    return replace(MEASURES[name], function=partial(MEASURES[name].function, prevalence=prevalence))
+
+
+def one_vs_rest(metric: str | Measure, label: int) -> Measure:
+    """A measure of two classes for class `label` against all others.
+
+    Parameters
+    ----------
+    metric : str or Measure
+    label : int
+        From 0; the measure takes column `label` of the scores or probabilities (n_samples, n_classes), or asks of
+        each predicted label whether it is this one.
+
+    Returns
+    -------
+    measure : Measure
+        NaN, as the measure itself would be, where a resample lacks the class.
+
+    Raises
+    ------
+    ValueError
+        If the measure is unknown or `label` is negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fracture_features.metrics import one_vs_rest
+    >>> y_true, y_pred = np.array([0, 1, 2, 2]), np.array([0, 1, 2, 1])
+    >>> one_vs_rest("sensitivity", 2)(y_true, y_pred, np.ones((1, 4))).tolist()
+    [0.5]
+    """
+    measure = get_measure(metric)
+    label = check_count(label, name="label", minimum=0)
+
+    def of_class(y_true: Labels, y_score: Floats, weights: Floats) -> Floats:
+        mine = np.equal(y_score, label).astype(np.int64) if measure.takes == "labels" else y_score[:, label]
+        return measure(np.equal(y_true, label).astype(np.int64), mine, weights)
+
+    return Measure(of_class, measure.takes, n_classes=None, columns=max(label + 1, 2))
+
+
+def macro(metric: str | Measure, n_classes: int) -> Measure:
+    """Mean over the classes 0 to `n_classes` - 1 of a measure of two, each class against the rest.
+
+    Parameters
+    ----------
+    metric : str or Measure
+    n_classes : int
+
+    Returns
+    -------
+    measure : Measure
+        NaN where the measure is undefined for one of the classes.
+
+    Raises
+    ------
+    ValueError
+        If the measure is unknown or there are fewer than two classes.
+    """
+    n_classes = check_count(n_classes, name="n_classes", minimum=2)
+    by_class = [one_vs_rest(metric, label) for label in range(n_classes)]
+
+    def mean(y_true: Labels, y_score: Floats, weights: Floats) -> Floats:
+        return np.mean([measure(y_true, y_score, weights) for measure in by_class], axis=0)
+
+    return Measure(mean, by_class[0].takes, n_classes=None, columns=n_classes)

@@ -1,0 +1,164 @@
+"""Tables from predictions that are drawn here: no model is fitted."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from fracture_features.baselines import MAJORITY, METADATA
+from fracture_features.datasets import FractureDataset
+from fracture_features.evaluation import EvaluationResult, FoldResult
+from fracture_features.exceptions import DatasetError
+
+N = 400
+
+
+def draw(strengths, n_folds=4, seed=0, **columns):
+    """Two images a patient; models whose scores are normal, apart by their strength."""
+    rng = np.random.default_rng(seed)
+    patients = np.arange(N) // 2
+    y = (rng.random(N // 2) < 0.4).astype(np.int64)[patients]
+    data = FractureDataset(
+        paths=np.array([f"{i}.png" for i in range(N)]),
+        y=y,
+        target_names=["normal", "fractured"],
+        groups=patients,
+        frame=pd.DataFrame({"study": patients, **columns}, index=range(N)),
+    )
+    in_fold = patients % n_folds
+    noise = rng.normal(size=N)
+    folds = []
+    for model, strength in strengths.items():
+        score = strength * y + noise + rng.normal(scale=0.3, size=N)
+        for k in range(n_folds):
+            test, train = np.flatnonzero(in_fold == k), np.flatnonzero(in_fold != k)
+            s = score[test]
+            p = 1 / (1 + np.exp(-s))
+            both = np.column_stack([-s, s]), np.column_stack([1 - p, p])
+            folds.append(FoldResult(model, k + 1, train, test, (s > 0).astype(np.int64), *both))
+    return EvaluationResult(data, folds, pd.DataFrame(columns=["path", "label", "reason"]), random_state=0)
+
+
+@pytest.fixture(scope="module")
+def result():
+    side = np.where(np.arange(N) < 380, np.where(np.arange(N) % 4 < 2, "left", "right"), "both")
+    return draw({MAJORITY: 0.0, METADATA: 0.8, "weak": 0.8, "strong": 2.0}, side=side)
+
+
+def test_a_comparison_is_paired_corrected_and_against_the_best_baseline(result):
+    frame = result.comparison().set_index("model")
+    assert set(frame["reference"]) == {METADATA}
+    values = result.frame().set_index(["measure", "model"]).loc["roc_auc", "value"]
+    for model, row in frame.iterrows():
+        assert row["difference"] == pytest.approx(values[model] - values[METADATA])
+        assert row["low"] <= row["difference"] <= row["high"]
+        assert row["p_value"] <= row["p_holm"] <= 1
+    assert frame.loc["strong", "p_holm"] < 0.01
+    assert frame.loc["weak", "p_holm"] > 0.05
+    # the scores share most of their noise: unpaired, the interval would be about as wide as that of a value
+    own = result.frame().set_index(["measure", "model"]).loc["roc_auc", "weak"]
+    assert frame.loc["weak", "high"] - frame.loc["weak", "low"] < 0.6 * (own["high"] - own["low"])
+
+
+def test_the_corrected_t_test_is_nadeau_and_bengios(result):
+    folds = result.folds().pivot(index="fold", columns="model", values="roc_auc")
+    difference = folds["strong"] - folds["weak"]
+    variance = (1 / 4 + 1 / 3) * difference.var(ddof=1)
+    expected = 2 * stats.t.sf(abs(difference.mean()) / np.sqrt(variance), 3)
+    frame = result.comparison("weak").set_index("model")
+    assert frame.loc["strong", "p_corrected_t"] == pytest.approx(expected)
+
+
+def test_a_model_no_better_than_a_baseline_is_marked(result):
+    marks = result.frame().drop_duplicates("model").set_index("model")["above_baselines"]
+    assert marks["strong"] is True
+    assert marks["weak"] is False
+    assert marks[METADATA] is None
+
+
+def test_folds_share_no_patient_and_have_scikit_learns_values(result):
+    frame = result.folds()
+    assert (frame["groups_shared"] == 0).all()
+    assert (frame["n_train"] + frame["n_test"] == N).all()
+    for fold, row in zip(result.fold_results, frame.itertuples(), strict=True):
+        assert row.roc_auc == pytest.approx(roc_auc_score(result.data.y[fold.test], fold.scores[:, 1]))
+
+
+def test_subgroups(result):
+    frame = result.subgroups("side")
+    assert list(frame.columns) == ["model", "side", "n", "n_fractured", "measure", "value", "low", "high"]
+    both = frame[frame["side"] == "both"]
+    assert both["n"].max() <= 20
+    assert both["n_fractured"].max() < 10
+    assert both["value"].isna().all()
+    left = frame[(frame["side"] == "left") & (frame["measure"] == "roc_auc") & (frame["model"] == "strong")].iloc[0]
+    rows = (result.data.frame["side"] == "left").to_numpy()
+    own = [
+        roc_auc_score(result.data.y[f.test][rows[f.test]], f.scores[rows[f.test], 1])
+        for f in result.fold_results
+        if f.model == "strong" and len(set(result.data.y[f.test][rows[f.test]])) == 2
+    ]
+    assert left["value"] == pytest.approx(np.mean(own))
+    assert left["low"] < left["value"] < left["high"]
+
+
+def test_ppv_at_a_prevalence_is_bayes(result):
+    values = result.frame(prevalences=[0.02]).set_index(["model", "measure"])["value"]["strong"]
+    by_fold = result.folds().query("model == 'strong'")
+    expected = by_fold["sensitivity"] * 0.02 / (by_fold["sensitivity"] * 0.02 + (1 - by_fold["specificity"]) * 0.98)
+    assert values["ppv at 0.02"] == pytest.approx(expected.mean())
+
+
+@pytest.mark.parametrize(("how", "pool"), [("mean", np.mean), ("max", np.max)])
+def test_studies_pool_their_images(result, how, pool):
+    studies = result.by_study(how=how)
+    assert len(studies.data) == N // 2
+    predictions = studies.predictions().query("model == 'strong'").set_index("group")
+    images = result.predictions().query("model == 'strong'").groupby("group")
+    np.testing.assert_allclose(predictions["score"].sort_index(), images["score"].apply(pool))
+    np.testing.assert_allclose(predictions["probability"].sort_index(), images["probability"].apply(pool))
+    assert ((predictions["predicted"] == "fractured") == (predictions["score"] > 0)).all()
+    assert (studies.folds()["n_train"] == 150).all()
+
+
+def test_bad_studies(result):
+    with pytest.raises(ValueError, match="column='x' is none of the columns"):
+        result.by_study("x")
+    with pytest.raises(ValueError, match="how must be one of"):
+        result.by_study(how="median")
+    with pytest.raises(DatasetError, match="studies have images of different classes"):
+        draw({"m": 1.0}, study=np.zeros(N)).by_study()
+    with pytest.raises(DatasetError, match="must name the study of every image, got 1 missing"):
+        draw({"m": 1.0}, study=[None, *range(N - 1)]).by_study()
+
+
+def test_bad_names(result):
+    with pytest.raises(ValueError, match="reference='svm' is none of the models"):
+        result.comparison("svm")
+    with pytest.raises(ValueError, match="measure='auc' is none of the measures"):
+        result.comparison(measure="auc")
+    with pytest.raises(ValueError, match="there is no baseline among the models"):
+        draw({"m": 1.0}).comparison()
+    with pytest.raises(ValueError, match="column='age' is none of the columns"):
+        result.subgroups("age")
+
+
+def test_the_manifest_tells_of_files_and_folds(tmp_path):
+    result = draw({"m": 1.0})
+    paths = [tmp_path / f"{i}.png" for i in range(N)]
+    for i, path in enumerate(paths):
+        path.write_bytes(bytes([i % 256]))
+    object.__setattr__(result.data, "paths", np.array([str(path) for path in paths]))
+    manifest = result.manifest()
+    assert manifest["data"]["files"][str(paths[3])] == hashlib.sha256(b"\3").hexdigest()
+    assert manifest["data"]["images"] == N
+    assert manifest["folds"][2]["train"]["groups"] == 150
+    assert sum(manifest["folds"][2]["test"]["classes"].values()) == 100
+    assert manifest["random_state"] == 0
+    assert "scikit-learn" in manifest["versions"]
+    before = manifest["data"]["digest"]
+    paths[5].write_bytes(b"other")
+    assert result.manifest()["data"]["digest"] != before
