@@ -24,6 +24,7 @@ from _about import write_results
 from bench_reader_defaults import choice_half
 
 from fracture_features import FractureDataset, LBPExtractor, evaluate, load_folder, load_fracatlas, make_pipeline
+from fracture_features.cnn import PretrainedExtractor
 from fracture_features.evaluation import EvaluationResult, FoldResult, exclude_unreadable
 
 REFERENCES = ("metadata only", "HOG + SVM")
@@ -44,7 +45,8 @@ def ladder(weights: Path | None) -> dict[str, Callable[[], Any]]:
         'make_pipeline("accurate")': lambda: make_pipeline("accurate"),
     }
     if weights is not None:
-        pass
+        network = PretrainedExtractor(weights=weights)
+        models["MobileNetV2, frozen + SVM"] = lambda: make_pipeline(network, "svm")
     return models
 
 

@@ -6,7 +6,7 @@ Importing it imports neither keras, xgboost, matplotlib nor pydicom.
 from .cnn import CNNClassifier
 from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
 from .evaluation import EvaluationResult, evaluate
-from .features import EdgeExtractor, FisherVectorExtractor, HOGExtractor, LBPExtractor
+from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader, read_image
 from .pipeline import make_pipeline
 
@@ -16,6 +16,7 @@ __all__ = [
     "EvaluationResult",
     "FisherVectorExtractor",
     "FractureDataset",
+    "GaborExtractor",
     "HOGExtractor",
     "ImageReader",
     "LBPExtractor",

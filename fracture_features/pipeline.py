@@ -24,8 +24,8 @@ from sklearn.utils import get_tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .cnn import CNNClassifier
-from .features import EdgeExtractor, FisherVectorExtractor, HOGExtractor, LBPExtractor
+from .cnn import CNNClassifier, PretrainedExtractor
+from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader
 
 # CappedPCA's: the smaller side up to which it solves exactly, and the share of the first variance that counts as none.
@@ -34,11 +34,12 @@ RANK_TOLERANCE = 1e-6
 
 
 class Features(NamedTuple):
-    """A named extractor, and whether its rows want to be scaled and, being long, reduced."""
+    """A named extractor, whether its rows want to be scaled and, being long, reduced, and the size it reads best at."""
 
     make: Callable[[], Any]
     scale: bool = True
     reduce: bool = False
+    image_size: int = 256
 
 
 class Classifier(NamedTuple):
@@ -73,8 +74,15 @@ FEATURES = {
     "hog": Features(HOGExtractor, reduce=True),
     "lbp": Features(LBPExtractor),
     "edges": Features(EdgeExtractor),
+    "gabor": Features(GaborExtractor),
     # Of unit length as they are; principal components cost them accuracy.
     "fisher": Features(FisherVectorExtractor, scale=False),
+    # Of keras.applications; at 448 pixels where that was measured, else at the size they were trained at.
+    "mobilenetv2": Features(PretrainedExtractor, image_size=448),
+    **{
+        name.lower(): Features(partial(PretrainedExtractor, architecture=name), image_size=224)
+        for name in ("DenseNet121", "EfficientNetB0", "ResNet50", "VGG16")
+    },
 }
 CLASSIFIERS = {
     "svm": Classifier(lambda: SVC(class_weight="balanced"), scale=True, reduce=True),
@@ -100,7 +108,7 @@ def make_pipeline(
     features: str | BaseEstimator | list[str | BaseEstimator] | tuple[str | BaseEstimator, ...] | None = None,
     classifier: str | BaseEstimator | None = None,
     *,
-    image_size: int | tuple[int, int] = 256,
+    image_size: int | tuple[int, int] | None = None,
     resize: str = "pad",
     cache: str | os.PathLike[str] | None = None,
     random_state: int | None = None,
@@ -115,15 +123,17 @@ def make_pipeline(
     Parameters
     ----------
     features : str, extractor or list of these, default=None
-        "hog", "lbp", "edges", "gabor", "fisher" or instances of extractors; None means "hog" where the classifier
-        takes any. Or, alone, a recipe for features and classifier: "fast" (HOG, LBP and edges, RBF SVM) to begin with,
-        "accurate" (Fisher vectors, RBF SVM) for the strongest.
+        "hog", "lbp", "edges", "gabor", "fisher", a pretrained network ("mobilenetv2", "densenet121", "efficientnetb0",
+        "resnet50", "vgg16", with the weights that keras fetches) or instances of extractors; None means "hog" where
+        the classifier takes any. Or, alone, a recipe for features and classifier: "fast" (HOG, LBP and edges, RBF SVM)
+        to begin with, "accurate" (Fisher vectors, RBF SVM) for the strongest without a pretrained network.
     classifier : str or classifier, default=None
         "svm" (RBF), "logistic", "random_forest", "xgboost", "cnn", "majority", all class-weighted, or an instance.
         "cnn", and any instance tagged to take three-dimensional arrays, takes the images themselves; "majority"
         takes nothing of them. None means that of the recipe, or "svm".
-    image_size : int or (int, int), default=256
-        Height and width in pixels to which images are resized.
+    image_size : int or (int, int), default=None
+        Height and width in pixels to which images are resized. None means what the features want, the largest if they
+        differ: 448 for "mobilenetv2", 224 for the other networks, 256 for all else.
     resize : {"pad", "stretch"}, default="pad"
         How; see ImageReader.
     cache : str or path-like, default=None
@@ -164,10 +174,12 @@ def make_pipeline(
         raise ValueError(f"classifier={classifier!r} takes the {named.takes} themselves; got features={features!r}")
     if named.takes == "paths":
         return Pipeline([last])
+    extractors = _named_features("hog" if features is None else features) if named.takes == "features" else []
+    if image_size is None:
+        image_size = max((made.image_size for _, made in extractors), default=256)
     reader = ImageReader(image_size=image_size, resize=resize, cache=cache, n_jobs=n_jobs)
     steps: list[tuple[str, Any]] = [("images", reader)]
-    if named.takes == "features":
-        extractors = _named_features("hog" if features is None else features)
+    if extractors:
         union = [(name, _with_common(made.make(), common)) for name, made in extractors]
         steps.append(("features", FeatureUnion(union)))
         reduce = named.reduce and any(made.reduce for _, made in extractors)
@@ -212,6 +224,9 @@ def _one_feature(feature: Any) -> tuple[str, Features]:
         return feature, FEATURES[feature]
     if isinstance(feature, type) or not hasattr(feature, "transform"):
         raise ValueError(f"features must be among {sorted(FEATURES)} or instances, got {feature!r}")
+    if isinstance(feature, PretrainedExtractor):
+        name = feature.architecture.lower()
+        return name, FEATURES.get(name, FEATURES["vgg16"])._replace(make=lambda: clone(feature))
     for name, named in FEATURES.items():
         if type(feature) is named.make:
             return name, named._replace(make=lambda: clone(feature))

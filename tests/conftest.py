@@ -18,6 +18,15 @@ def shared_data():
 
 
 @pytest.fixture(scope="session")
+def shared_weights():
+    """MobileNetV2's, without its top."""
+    path = SHARED / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
+    if not path.is_file():
+        pytest.skip(f"no pretrained weights in {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
 def radiographs(tmp_path_factory):
     """A folder of 60 synthetic radiographs, fractured/ and non-fractured/."""
     return make_radiographs(60, folder=tmp_path_factory.mktemp("radiographs"), random_state=0)

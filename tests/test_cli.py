@@ -3,6 +3,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from fracture_features import make_radiographs
 from fracture_features.baselines import BASELINES
 from fracture_features.cli import DEFAULT_MODELS, main
+from fracture_features.cli._output import write_csv
 
 QUICK = ["--models", "edges+svm", "--folds", "2", "--image-size", "48"]
 
@@ -28,12 +30,60 @@ def test_compare_prints_a_table_and_writes_the_files(radiographs, tmp_path, caps
     assert "edges+svm" in captured.out
     assert "Not a medical device" in captured.out
     assert "60 images" in captured.err
-    assert sorted(path.name for path in out.iterdir()) == ["excluded.csv", "measures.csv", "predictions.csv"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("comparison.csv", "excluded.csv", "folds.csv", "manifest.json", "measures.csv", "predictions.csv")
+    ]
     measures = pd.read_csv(out / "measures.csv")
     assert set(measures["model"]) == {*BASELINES, "edges+svm"}
     value = measures.query("model == 'edges+svm' and measure == 'roc_auc'")["value"].item()
     assert f"{value:.3f}" in captured.out
-    assert len(pd.read_csv(out / "predictions.csv")) == 2 * 60
+    assert len(pd.read_csv(out / "predictions.csv")) == 4 * 60
+
+
+def test_a_manifest_is_enough_to_run_again_with_equal_numbers(radiographs, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "radiographs"
+    shutil.copytree(radiographs, folder)
+    monkeypatch.chdir(tmp_path)
+    extra = ["--operating-point", "sensitivity=0.8"]
+    assert main(["compare", "radiographs", "--groups", r"patient(\d+)", "--out", "first", *QUICK, *extra]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["compare", "--rerun", "../first/manifest.json", "--out", "second"]) == 0
+    first, second = (
+        pd.read_csv(path / "predictions.csv") for path in (tmp_path / "first", tmp_path / "elsewhere" / "second")
+    )
+    pd.testing.assert_frame_equal(first, second)
+    monkeypatch.chdir(tmp_path)
+    next(folder.glob("fractured/*")).unlink()
+    assert main(["compare", "--rerun", "first/manifest.json"]) == 2
+    assert "the files are not those of the manifest; there are 59 now" in capsys.readouterr().err
+    (tmp_path / "x.json").write_text("[]")
+    assert main(["compare", "--rerun", "x.json"]) == 2
+    assert "'x.json' is no manifest of this command" in capsys.readouterr().err
+
+
+def test_external_images_have_a_table_of_their_own(radiographs, tmp_path, capsys):
+    other = make_radiographs(20, folder=tmp_path / "other", random_state=9)
+    arguments = ["--groups", r"patient(\d+)", "--external", str(other), "--out", str(tmp_path / "out"), *QUICK]
+    assert main(["compare", str(radiographs), *arguments]) == 0
+    assert "Another source, <FractureDataset: 20 images" in capsys.readouterr().out
+    assert len(pd.read_csv(tmp_path / "out" / "external_predictions.csv")) == 2 * 4 * 20
+
+
+def test_no_cell_of_a_table_is_a_formula(tmp_path):
+    frame = pd.DataFrame({"=1+1": ["=cmd|' /C calc'!A0", "+1", "-x", "@y", "plain"], "value": [-1.5, 2, 3, 4, 5]})
+    write_csv(frame, tmp_path / "x.csv")
+    with open(tmp_path / "x.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["'=1+1", "value"]
+    assert [row[0] for row in rows[1:]] == ["'=cmd|' /C calc'!A0", "'+1", "'-x", "'@y", "plain"]
+    assert rows[1][1] == "-1.5"
+
+
+def test_a_model_no_better_than_a_baseline_is_marked(radiographs, capsys):
+    assert main(["compare", str(radiographs), "--groups", r"patient(\d+)", *QUICK]) == 0
+    printed = capsys.readouterr().out
+    assert ("edges+svm *" in printed) == ("* not shown to be better" in printed)
 
 
 def test_compare_leaves_out_what_cannot_be_read(radiographs, tmp_path, capsys):
@@ -74,7 +124,9 @@ def test_a_warning_without_groups(radiographs, capsys):
     [
         ([], "required"),
         (["predict"], "invalid choice"),
-        (["compare"], "required: folder"),
+        (["compare"], "one of the arguments folder --rerun is required"),
+        (["compare", "x", "--operating-point", "f1"], "operating_point must be None, 'sensitivity', 'youden'"),
+        (["compare", "x", "--repeats", "0"], "at least 1, got '0'"),
         (["compare", "x", "--models", "hog+knn"], "'hog+knn': classifier='knn' is unknown"),
         (["compare", "x", "--models", "sift+svm"], "features='sift' is unknown"),
         (["compare", "x", "--models", "hog+cnn"], "takes the images themselves"),

@@ -15,15 +15,17 @@ from fracture_features import (
     CNNClassifier,
     EdgeExtractor,
     FisherVectorExtractor,
+    GaborExtractor,
     HOGExtractor,
     ImageReader,
     LBPExtractor,
     make_pipeline,
 )
 from fracture_features._xgboost import XGBClassifier
+from fracture_features.cnn import PretrainedExtractor
 from fracture_features.pipeline import CappedPCA
 
-EXTRACTORS = [HOGExtractor(), LBPExtractor(), EdgeExtractor()]
+EXTRACTORS = [HOGExtractor(), LBPExtractor(), EdgeExtractor(), GaborExtractor()]
 FISHER = FisherVectorExtractor(
     cell_sizes=(3, 4), min_contrast=0.5, n_components=10, n_gaussians=5, n_samples=2000, random_state=0
 )
@@ -34,6 +36,7 @@ PIPELINES = [
     make_pipeline("edges", "xgboost", image_size=64, random_state=0),
 ]
 CNN = CNNClassifier(epochs=2, random_state=0)
+PRETRAINED = PretrainedExtractor(architecture="MobileNet", weights=None, layer="conv_pw_3")
 READER = ImageReader(image_size=(48, 40))
 FITTED = {}
 
@@ -228,7 +231,12 @@ STACKS = [check_other_shape_refused, check_float_refused, check_wrong_dimension_
 EXTRACTOR = [check_dtype_and_width, check_names_and_regions, check_set_output, check_cache]
 RUNS = (
     [(estimator, check) for estimator in EXTRACTORS for check in ANY + STACKS + EXTRACTOR]
-    + [(FISHER, check) for check in ANY + STACKS + EXTRACTOR if check is not check_names_and_regions]
+    + [
+        (estimator, check)
+        for estimator in (FISHER, PRETRAINED)
+        for check in ANY + STACKS + EXTRACTOR
+        if check is not check_names_and_regions
+    ]
     + [(CNN, check) for check in ANY + STACKS]
     + [(READER, check) for check in [*ANY, check_paths_refused, check_read_set_output, check_cache]]
     + [(pipeline, check) for pipeline in PIPELINES for check in ANY]
@@ -252,7 +260,7 @@ def test_battery(case, check, tmp_path):
 
 def test_the_battery_is_whole():
     """What a compliance suite must not do is run nothing."""
-    assert len(RUNS) == 3 * 16 + 15 + 12 + 11 + 4 * 8
+    assert len(RUNS) == 4 * 16 + 2 * 15 + 12 + 11 + 4 * 8
     assert len({check for _, check in RUNS}) == 18
 
 

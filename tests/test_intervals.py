@@ -1,5 +1,6 @@
 """The group bootstrap: what it draws, its limits, and how often they hold the truth."""
 
+import os
 import time
 import tracemalloc
 
@@ -107,14 +108,14 @@ def test_blocks_change_nothing(monkeypatch):
     np.testing.assert_array_equal(resample(y, [("roc_auc", score)], n_resamples=100, random_state=0)[1], whole.draws)
 
 
-def test_memory_is_that_of_a_block():
-    """All weights at once would be 32 MB, and each of several steps as much again."""
+def test_memory_is_that_of_a_block_per_core():
+    """All weights at once would be 80 MB, and each of several steps as much again."""
     y, score = sample(0, 5000)
     tracemalloc.start()
-    resample(y, [("roc_auc", score), ("calibration_slope", 1 / (1 + np.exp(-score)))], n_resamples=800)
+    resample(y, [("roc_auc", score), ("calibration_slope", 1 / (1 + np.exp(-score)))], n_resamples=2000)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 20e6
+    assert peak < 20e6 * min(os.cpu_count(), 8)
 
 
 def test_interval_of_a_mean_matches_its_standard_error():
@@ -184,7 +185,7 @@ Y, SCORE = [0, 1, 0, 1], [1, 2, 3, 4]
         ({"n_resamples": 10.5}, "n_resamples must be an integer of at least 1, got 10.5"),
         (
             {"metric": lambda y, s, w: 1.0},
-            r"metric must give one value for each row of weights, of shape \(1,\), got \(\)",
+            r"metric must give one value for each row of weights, of shape \(\d+,\), got \(\)",
         ),
         ({"metric": 7}, "a job must be a metric and one row for each of 4 labels, got 7"),
     ],

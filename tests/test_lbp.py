@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictures import KINDS, make_image
 from skimage.feature import local_binary_pattern as reference
+from sklearn.base import clone
 
 from fracture_features.features import LBPExtractor
 from fracture_features.features._lbp import METHODS, local_binary_pattern
@@ -116,6 +117,38 @@ def test_length_names_and_regions(method, n_points, n_codes):
     np.testing.assert_array_equal(regions, np.repeat(boxes, n_codes, axis=0))
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_several_scales_are_each_of_them_cell_by_cell(method):
+    images = np.stack([make_image(kind, 30, 41, 0) for kind in KINDS])
+    scales = [(8, 1), (12, 2.5), (8, 3)]
+    n_points, radius = zip(*scales, strict=True)
+    several = LBPExtractor(n_points=n_points, radius=radius, method=method, grid=(2, 3)).fit(images)
+    single = [LBPExtractor(n_points=n, radius=r, method=method, grid=(2, 3)).fit(images) for n, r in scales]
+    parts = [extractor.transform(images).reshape(len(images), 6, -1) for extractor in single]
+    np.testing.assert_array_equal(several.transform(images), np.concatenate(parts, axis=2).reshape(len(images), -1))
+    names = [
+        name.replace("code", f"points{n}_radius{r}_code")
+        for cell in range(6)
+        for extractor, (n, r) in zip(single, scales, strict=True)
+        for name in extractor.get_feature_names_out().reshape(6, -1)[cell]
+    ]
+    assert several.get_feature_names_out().tolist() == names
+    assert len(set(names)) == len(names) == len(several.feature_regions())
+
+
+@pytest.mark.parametrize("make", [tuple, list, np.array])
+def test_scales_are_cloned_and_set(make):
+    images = make_image("noise", 20, 24, 0)[None]
+    extractor = LBPExtractor(n_points=make([8, 16]), radius=make([1, 2]))
+    copy = clone(extractor)
+    np.testing.assert_array_equal(copy.get_params()["radius"], [1, 2])
+    np.testing.assert_array_equal(copy.fit_transform(images), extractor.fit_transform(images))
+    assert copy.set_params(n_points=8, radius=1).fit_transform(images).shape == (1, 160)
+    assert LBPExtractor(n_points=(8,), radius=(1,)).fit(images).get_feature_names_out()[0] == (
+        "cell0x0_points8_radius1_code0"
+    )
+
+
 def test_constant_images_have_one_pattern_inside():
     codes = local_binary_pattern(np.full((9, 9), 50, dtype=np.uint8), n_points=4, method="default")
     assert (codes[1:-1, 1:-1] == 15).all()
@@ -169,6 +202,17 @@ def test_pixels_beyond_region_and_radius_have_no_say(n_points, radius):
         ({"n_points": 20, "method": "ror"}, 'at most 16 with method="ror".* got 20'),
         ({"radius": 0}, "'radius' parameter of LBPExtractor must be a float in the range"),
         ({"radius": 6}, r"radius=6 needs images of at least \(13, 13\) pixels, got \(12, 30\)"),
+        ({"n_points": (8, 16)}, r"two sequences of equal length, got n_points=\(8, 16\) and radius=1"),
+        ({"n_points": 8, "radius": (1, 2)}, r"two sequences of equal length, got n_points=8 and radius=\(1, 2\)"),
+        ({"n_points": (8, 16), "radius": (1, 2, 3)}, r"two sequences of equal length, got n_points=\(8, 16\)"),
+        ({"n_points": (), "radius": ()}, r"two sequences of equal length, got n_points=\(\)"),
+        ({"n_points": (8, 0), "radius": (1, 2)}, "n_points must be integers from 1 to 1000, got 0 among them"),
+        ({"n_points": (8, 8.5), "radius": (1, 2)}, "n_points must be integers from 1 to 1000, got 8.5 among them"),
+        ({"n_points": (8, 16), "radius": (1, -2)}, "radius must be finite numbers above 0, got -2 among them"),
+        ({"n_points": (8, 16), "radius": (1, "a")}, "radius must be finite numbers above 0, got 'a' among them"),
+        ({"n_points": (8, 8), "radius": (1, 1)}, "n_points and radius must be scales that differ"),
+        ({"n_points": (8, 24), "radius": (1, 6)}, r"radius=\(1, 6\) needs images of at least \(13, 13\) pixels"),
+        ({"n_points": (8, 20), "radius": (1, 2), "method": "ror"}, 'at most 16 with method="ror".* got 20'),
         ({"method": "var"}, "'method' parameter of LBPExtractor must be a str among"),
         ({"grid": 0}, "grid must be .* at least 1, got 0"),
         ({"grid": (13, 2)}, r"grid=\(13, 2\) needs images of at least \(13, 2\) pixels.* got \(12, 30\)"),

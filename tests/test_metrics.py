@@ -126,6 +126,15 @@ def test_calibration_of_two_groups_in_closed_form():
     np.testing.assert_allclose(at_large, logit(11 / 20) - logit(0.2), rtol=1e-8)
 
 
+def test_calibration_against_statsmodels():
+    """statsmodels 0.15.0, GLM(y, X, Binomial(), freq_weights), its offset the logit for the intercept."""
+    y = np.array([0, 0, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1])
+    probability = np.array([0.05, 0.1, 0.15, 0.3, 0.35, 0.4, 0.55, 0.6, 0.7, 0.8, 0.85, 0.95])
+    weights = np.array([[1.0, 2, 1, 3, 1, 1, 2, 1, 1, 2, 1, 1]])
+    np.testing.assert_allclose(metrics.calibration_intercept(y, probability, weights), 0.05179815, atol=1e-6)
+    np.testing.assert_allclose(metrics.calibration_slope(y, probability, weights), 0.71604005, atol=1e-6)
+
+
 def test_calibration_of_wild_probabilities_is_the_reference():
     """Overconfident, nearly separated, few images: Newton's plain steps leave the summit behind here."""
     for seed in range(15):
@@ -191,6 +200,15 @@ def test_the_same_probability_throughout_has_an_intercept_but_no_slope():
     np.testing.assert_allclose(
         metrics.calibration_intercept(y, probability, np.ones((1, 3))), logit(2 / 3) - logit(0.3)
     )
+
+
+@pytest.mark.parametrize("y", [[0, 0, 1, 1], [1, 1, 0, 0], [0, 1, 1, 1], [1, 0, 0, 0]])
+def test_separated_classes_have_no_slope(y):
+    """Whichever way round, and if they tie at the border."""
+    probability = np.array([0.1, 0.3, 0.3, 0.9]) if sum(y) != 2 else np.array([0.1, 0.2, 0.8, 0.9])
+    assert np.isnan(metrics.calibration_slope(np.array(y), probability, np.ones((1, 4))))
+    tied = np.array([0.1, 0.5, 0.5, 0.9])
+    assert np.isnan(metrics.calibration_slope(np.array(y), tied, np.ones((1, 4))))
 
 
 @pytest.fixture

@@ -58,6 +58,10 @@ def test_net_benefit_from_the_confusion_matrix(seed, n, distinct):
         assert row.treat_none == 0
 
 
+def test_a_probability_at_the_threshold_is_treated():
+    assert decision_curve([0, 1], [0.2, 0.2], [0.2])["net_benefit"].item() == pytest.approx(0.5 - 0.5 * 0.25)
+
+
 def test_treating_all_is_worth_nothing_at_the_prevalence():
     """The closed form of Vickers and Elkin: the line of treat-all crosses that of treat-none there."""
     y = np.repeat([0, 1], [70, 30])

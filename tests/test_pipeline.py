@@ -1,4 +1,5 @@
 import os
+import pickle
 import subprocess
 import sys
 
@@ -6,14 +7,16 @@ import joblib
 import numpy as np
 import pytest
 from sklearn import config_context
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.decomposition import PCA
 from sklearn.ensemble import StackingClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline, pipeline
+from fracture_features.cnn import PretrainedExtractor
 from fracture_features.pipeline import CLASSIFIERS, FEATURES, CappedPCA
 
 CLASSICAL = ["svm", "logistic", "random_forest", "xgboost"]
@@ -109,7 +112,7 @@ def test_instances_given_are_not_touched():
 @pytest.mark.parametrize(
     ("features", "classifier", "message"),
     [
-        ("sift", "svm", r"features='sift' is unknown; expected one of \['edges', 'fisher', 'hog', 'lbp'\]"),
+        ("sift", "svm", r"features='sift' is unknown; expected one of \['densenet121', 'edges', .*'hog', 'lbp'"),
         (["hog", "sift"], "svm", "features='sift'"),
         ([], "svm", "at least one"),
         (HOGExtractor, "svm", "or instances, got"),
@@ -263,6 +266,7 @@ def test_the_public_names_are_these():
         "EvaluationResult",
         "FisherVectorExtractor",
         "FractureDataset",
+        "GaborExtractor",
         "HOGExtractor",
         "ImageReader",
         "LBPExtractor",
@@ -284,3 +288,47 @@ def test_kernels_compile_where_no_cache_can_be_written():
     environment = os.environ | {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
     environment.pop("NUMBA_CACHE_DIR", None)
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize("recipe", ["fast", "accurate"])
+def test_recipes_run(recipe, data):
+    model = make_pipeline(recipe, image_size=96, random_state=0).fit(data.paths[::2], data.y[::2])
+    assert set(model.predict(data.paths[1::2])) <= {0, 1}
+    assert pickle.loads(pickle.dumps(model)).predict(data.paths[:3]).tolist() == model.predict(data.paths[:3]).tolist()
+    again = clone(model).fit(data.paths[::2], data.y[::2])
+    np.testing.assert_array_equal(again.decision_function(data.paths), model.decision_function(data.paths))
+
+
+def test_the_kernel_of_the_accurate_recipe_is_svcs_own(stack):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 40))
+    rows = (rows - rows.mean()) / np.linalg.norm(rows - rows.mean(), axis=1, keepdims=True)
+    y = np.arange(60) % 2
+    ours = make_pipeline("accurate")[-1].fit(rows, y)
+    own = SVC(C=2, gamma=1.0, class_weight="balanced").fit(rows, y)
+    np.testing.assert_allclose(ours.decision_function(rows), own.decision_function(rows), atol=1e-6)
+
+
+def test_a_recipe_stands_alone():
+    with pytest.raises(ValueError, match="features='fast' is a recipe with a classifier; got classifier='xgboost' too"):
+        make_pipeline("fast", "xgboost")
+    with pytest.raises(ValueError, match=r"features='fast' is unknown; .* or, alone, one of"):
+        make_pipeline(["fast", "hog"])
+
+
+def test_a_pipeline_reads_at_the_size_its_features_want():
+    sizes = {name: make_pipeline(name)["images"].image_size for name in FEATURES}
+    assert sizes.pop("mobilenetv2") == 448
+    smaller = {name for name, size in sizes.items() if size == 224}
+    assert smaller == {"densenet121", "efficientnetb0", "resnet50", "vgg16"}
+    assert make_pipeline(["hog", "mobilenetv2"])["images"].image_size == 448
+    assert make_pipeline("mobilenetv2", image_size=128)["images"].image_size == 128
+    assert make_pipeline(classifier="cnn")["images"].image_size == 256
+
+
+def test_pretrained_networks_are_named_by_their_architecture():
+    assert make_pipeline("vgg16").get_params()["features__vgg16__architecture"] == "VGG16"
+    model = make_pipeline(PretrainedExtractor(architecture="MobileNetV2", weights="x.h5"))
+    assert list(model.named_steps) == ["images", "features", "scaler", "classifier"]
+    assert model.get_params()["features__mobilenetv2__weights"] == "x.h5"
+    assert "features__xception" in make_pipeline(PretrainedExtractor(architecture="Xception")).get_params()

@@ -39,7 +39,7 @@ def make_manifest(
     Files are listed with their SHA-256; `digest` is the SHA-256 of those, in the order of the paths. Counts of a fold
     are by part: images, groups (where known) and images of each class.
     """
-    digests = {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in sorted(data.paths.tolist())}
+    files, digest = digest_files(data.paths)
     parts = {fold.fold: {"train": fold.train, "test": fold.test} for fold in folds}
     return {
         "python": platform.python_version(),
@@ -50,12 +50,18 @@ def make_manifest(
             "images": len(data),
             "classes": data.class_counts(),
             "groups": None if data.groups is None else len(np.unique(data.groups)),
-            "digest": hashlib.sha256("".join(digests.values()).encode()).hexdigest(),
-            "files": digests,
+            "digest": digest,
+            "files": files,
         },
         "excluded": excluded.to_dict("records"),
         "folds": {k: {part: _counts(data, rows) for part, rows in both.items()} for k, both in parts.items()},
     }
+
+
+def digest_files(paths: NDArray[np.str_]) -> tuple[dict[str, str], str]:
+    """SHA-256 of each file, by the order of the paths, and that of all of them."""
+    files = {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in sorted(paths.tolist())}
+    return files, hashlib.sha256("".join(files.values()).encode()).hexdigest()
 
 
 def _version(package: str) -> str | None:

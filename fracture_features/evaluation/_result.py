@@ -99,8 +99,10 @@ class EvaluationResult:
         rows = []
         for model in self.models:
             above = self._above_baselines(model, confidence_level)
-            for name, measure in self._measures(model, prevalences).items():
-                resampled = self._resample(model, name, measure)
+            measures = self._measures(model, prevalences)
+            self._resample_all(model, measures)
+            for name in measures:
+                resampled = self._resampled[model, name]
                 interval = metrics.percentile_interval(resampled.draws[0], confidence_level, resampled.n_groups)
                 rows.append((model, name, resampled.values[0], *interval, above))
             folds = self._folds_of(model)
@@ -253,7 +255,7 @@ class EvaluationResult:
             raise ValueError(f"measures={unknown} are none of {list(measures)}")
         rows = []
         for name in names:
-            resampled = self._resample(model, name, measures[name])
+            resampled = self._resample(model, name)
             interval = metrics.percentile_interval(resampled.draws[0], 0.95, resampled.n_groups)
             rows.append((*shown, name, resampled.values[0], *interval))
         return rows
@@ -333,22 +335,31 @@ class EvaluationResult:
         has_probabilities = all(fold.probabilities is not None for fold in self._folds_of(model))
         return {name: m for name, m in known.items() if has_probabilities or m.takes != "probabilities"}
 
-    def _resample(self, model: str, name: str, measure: Measure) -> Resampled:
-        if (model, name) not in self._resampled:
-            folds = self._folds_of(model)
-            rows = np.concatenate([fold.test for fold in folds])
-            self._resampled[model, name] = metrics.resample(
-                self.data.y[rows],
-                [(measure, np.concatenate([fold.of(measure.takes) for fold in folds]))],
-                groups=rows if self.data.groups is None else self.data.groups[rows],
-                folds=np.concatenate([np.full(len(fold.test), fold.fold) for fold in folds]),
-                n_resamples=N_RESAMPLES,
-                random_state=self._seed,
-            )
+    def _resample(self, model: str, name: str) -> Resampled:
+        self._resample_all(model, {name: self._measures(model)[name]})
         return self._resampled[model, name]
 
+    def _resample_all(self, model: str, measures: dict[str, Measure]) -> None:
+        """Resample those that are not yet, together: drawing costs as much as a measure."""
+        new = {name: measure for name, measure in measures.items() if (model, name) not in self._resampled}
+        if not new:
+            return
+        folds = self._folds_of(model)
+        rows = np.concatenate([fold.test for fold in folds])
+        found = metrics.resample(
+            self.data.y[rows],
+            [(measure, np.concatenate([fold.of(measure.takes) for fold in folds])) for measure in new.values()],
+            groups=rows if self.data.groups is None else self.data.groups[rows],
+            folds=np.concatenate([np.full(len(fold.test), fold.fold) for fold in folds]),
+            n_resamples=N_RESAMPLES,
+            random_state=self._seed,
+        )
+        for k, name in enumerate(new):
+            one = Resampled(found.values[k : k + 1], found.draws[k : k + 1], found.n_groups)
+            self._resampled[model, name] = one
+
     def _pair(self, model: str, reference: str, name: str) -> Resampled:
-        first, second = (self._resample(m, name, self._measures(m)[name]) for m in (model, reference))
+        first, second = (self._resample(m, name) for m in (model, reference))
         return Resampled(
             np.concatenate([first.values, second.values]), np.concatenate([first.draws, second.draws]), first.n_groups
         )
@@ -369,7 +380,7 @@ class EvaluationResult:
         there = [name for name in BASELINES if name in self.models]
         if not there:
             raise ValueError(f"there is no baseline among the models {self.models}; name a reference")
-        return max(there, key=lambda name: self._resample(name, PRIMARY, self._measures(name)[PRIMARY]).values[0])
+        return max(there, key=lambda name: self._resample(name, PRIMARY).values[0])
 
     def _above_baselines(self, model: str, confidence_level: float) -> bool | None:
         if model in BASELINES or not set(BASELINES) & set(self.models):

@@ -2,7 +2,8 @@
 
 from ._edges import EdgeExtractor
 from ._fisher import FisherVectorExtractor
+from ._gabor import GaborExtractor
 from ._hog import HOGExtractor
 from ._lbp import LBPExtractor
 
-__all__ = ["EdgeExtractor", "FisherVectorExtractor", "HOGExtractor", "LBPExtractor"]
+__all__ = ["EdgeExtractor", "FisherVectorExtractor", "GaborExtractor", "HOGExtractor", "LBPExtractor"]

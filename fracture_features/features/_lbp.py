@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from functools import cache as memoise
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import kernel
-from ._grid import GridExtractor
+from ._grid import GridExtractor, share_codes
 
 METHODS = ("default", "ror", "uniform", "nri_uniform")
+MAX_POINTS = 1000
 # "default" and "ror" have a code for each of the 2**n_points patterns.
 MAX_PATTERN_POINTS = 16
+
+
+class Scale(NamedTuple):
+    """A circle of points, and what the names of its features begin with."""
+
+    n_points: int
+    radius: float
+    prefix: str
 
 
 class LBPExtractor(GridExtractor):
@@ -30,10 +40,11 @@ class LBPExtractor(GridExtractor):
 
     Parameters
     ----------
-    n_points : int, default=8
+    n_points : int or sequence of int, default=8
         Number of points on the circle; at most 16 for "default" and "ror".
-    radius : float, default=1
-        Radius of the circle in pixels.
+    radius : float or sequence of float, default=1
+        Radius of the circle in pixels. Several radii, and as many numbers of points, describe several scales, one
+        after the other in each cell.
     method : {"default", "ror", "uniform", "nri_uniform"}, default="uniform"
         What becomes of a pattern of P = `n_points` points:
 
@@ -58,9 +69,10 @@ class LBPExtractor(GridExtractor):
 
     Notes
     -----
-    `cell1x2_code5` is the share of code 5 in the cell in row 1, column 2; the shares of a cell sum to 1. A
-    code of a pixel close to a cell's border depends on pixels up to `radius` beyond it, the region of a
-    feature is the cell.
+    `cell1x2_code5` is the share of code 5 in the cell in row 1, column 2; the shares of a cell sum to 1. Where
+    `n_points` and `radius` are sequences it is `cell1x2_points8_radius1_code5`, and the shares of each scale sum to
+    1. A code of a pixel close to a cell's border depends on pixels up to `radius` beyond it, the region of a feature
+    is the cell.
 
     References
     ----------
@@ -76,12 +88,14 @@ class LBPExtractor(GridExtractor):
     >>> images = np.random.default_rng(0).integers(0, 256, (5, 64, 48), dtype=np.uint8)
     >>> LBPExtractor(grid=(2, 3)).fit_transform(images).shape
     (5, 60)
+    >>> LBPExtractor(n_points=(8, 16), radius=(1, 2), grid=(2, 3)).fit_transform(images).shape
+    (5, 168)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **GridExtractor._parameter_constraints,
-        "n_points": [Interval(Integral, 1, 1000, closed="both")],
-        "radius": [Interval(Real, 0, np.inf, closed="neither")],
+        "n_points": [Interval(Integral, 1, MAX_POINTS, closed="both"), "array-like"],
+        "radius": [Interval(Real, 0, np.inf, closed="neither"), "array-like"],
         "method": [StrOptions(set(METHODS))],
         "grid": ["array-like", Integral],
     }
@@ -89,8 +103,8 @@ class LBPExtractor(GridExtractor):
     def __init__(
         self,
         *,
-        n_points: int = 8,
-        radius: float = 1,
+        n_points: int | Sequence[int] = 8,
+        radius: float | Sequence[float] = 1,
         method: str = "uniform",
         grid: int | tuple[int, int] = 4,
         cache: str | os.PathLike[str] | None = None,
@@ -104,25 +118,57 @@ class LBPExtractor(GridExtractor):
         self.n_jobs = n_jobs
 
     def _layout(self) -> tuple[list[str], NDArray[np.int64]]:
-        smallest = 2 * math.ceil(self.radius) + 1
+        scales = self._scales()
+        smallest = 2 * math.ceil(max(scale.radius for scale in scales)) + 1
         if min(self.image_shape_) < smallest:
             raise ValueError(
                 f"LBPExtractor with radius={self.radius} needs images of at least {(smallest, smallest)} "
                 f"pixels, got {self.image_shape_}."
             )
-        possible = _possible_codes(self.n_points, self.method)
-        return self._grid_layout([f"code{code}" for code in possible.tolist()])
+        return self._grid_layout(
+            [f"{scale.prefix}code{code}" for scale in scales for code in _possible_codes(scale.n_points, self.method)]
+        )
+
+    def _scales(self) -> list[Scale]:
+        """One scale of two numbers; one for each pair of two sequences."""
+        n_points: Any = self.n_points
+        radii: Any = self.radius
+        if isinstance(n_points, Integral) and isinstance(radii, Real):
+            return [Scale(n_points, radii, "")]  # type: ignore[arg-type]
+        if np.ndim(n_points) != 1 or np.ndim(radii) != 1 or not 0 < len(n_points) == len(radii):
+            raise ValueError(
+                "n_points and radius must be two numbers, or two sequences of equal length, got "
+                f"n_points={n_points!r} and radius={radii!r}."
+            )
+        for n, r in zip(n_points, radii, strict=True):
+            if not (isinstance(n, int | np.integer) and 1 <= n <= MAX_POINTS):
+                raise ValueError(f"n_points must be integers from 1 to {MAX_POINTS}, got {n!r} among them.")
+            if not (isinstance(r, int | float | np.number) and 0 < r < np.inf):
+                raise ValueError(f"radius must be finite numbers above 0, got {r!r} among them.")
+        scales = [Scale(n, r, f"points{n}_radius{r:g}_") for n, r in zip(n_points, radii, strict=True)]
+        if len({scale.prefix for scale in scales}) < len(scales):
+            raise ValueError(
+                f"n_points and radius must be scales that differ, got n_points={n_points!r} and radius={radii!r}."
+            )
+        return scales
 
     def _extract(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        possible = _possible_codes(self.n_points, self.method)
         bounds = self._cell_bounds()
-        sampling = _sampling(images.shape[1:], self.n_points, self.radius)
-        features = np.empty((len(images), len(self._names)), dtype=np.float32)
-        for image, row in zip(images, features, strict=True):
-            codes = _codes(image, sampling, self.n_points, self.method)
+        parts = [self._shares(images, scale, bounds) for scale in self._scales()]
+        return np.concatenate(parts, axis=3).reshape(len(images), -1)
+
+    def _shares(
+        self, images: NDArray[np.uint8], scale: Scale, bounds: tuple[NDArray[np.int64], NDArray[np.int64]]
+    ) -> NDArray[np.float32]:
+        """Shares (n, cell rows, cell columns, n_codes) of the codes of one scale."""
+        possible = _possible_codes(scale.n_points, self.method)
+        sampling = _sampling(images.shape[1:], scale.n_points, scale.radius)
+        shares = np.empty((len(images), len(bounds[0]) - 1, len(bounds[1]) - 1, len(possible)), dtype=np.float32)
+        for image, out in zip(images, shares, strict=True):
+            codes = _codes(image, sampling, scale.n_points, self.method)
             # "ror" leaves gaps between its codes.
-            row[:] = _cell_shares(codes, *bounds, possible[-1] + 1)[:, :, possible].ravel()
-        return features
+            out[:] = share_codes(codes, *bounds, possible[-1] + 1)[:, :, possible]
+        return shares
 
 
 def local_binary_pattern(
@@ -269,20 +315,3 @@ def _uniform(signs, with_rotation, codes):  # type: ignore[no-untyped-def]
                 codes[c] = 1 + (ones[c] - 1) * n_points + n_points - begins[c]
         else:
             codes[c] = ones[c] if changes[c] <= 2 else n_points + 1
-
-
-@kernel
-def _cell_shares(codes, row_bounds, column_bounds, n_codes):  # type: ignore[no-untyped-def]
-    """Share of each code (cell rows, cell columns, n_codes) among the pixels of each cell."""
-    cell_rows, cell_columns = len(row_bounds) - 1, len(column_bounds) - 1
-    shares = np.zeros((cell_rows, cell_columns, n_codes), dtype=np.float32)
-    for i in range(cell_rows):
-        for j in range(cell_columns):
-            counts = np.zeros((2, n_codes), dtype=np.int64)
-            cell = codes[row_bounds[i] : row_bounds[i + 1], column_bounds[j] : column_bounds[j + 1]]
-            for r in range(cell.shape[0]):
-                for c in range(cell.shape[1]):
-                    # Two histograms in turn: equal neighbours do not wait for each other.
-                    counts[c % 2, cell[r, c]] += 1
-            shares[i, j] = (counts[0] + counts[1]) / cell.size
-    return shares

@@ -75,7 +75,8 @@ def resample(
 
     With folds the estimand is the mean over the folds' test parts, given the fitted models: groups are drawn once
     over all folds, the measure is computed in each fold and averaged. It tells how far the mean would move with other
-    patients, not with other training data [1]_.
+    patients, not with other training data [1]_. The work is shared by all cores, each with a few megabytes, unless
+    this runs in a worker itself.
 
     Parameters
     ----------
@@ -254,6 +255,14 @@ def percentile_interval(values: Floats, confidence_level: float, n_groups: int |
     ----------
     .. [1] A. C. Davison and D. V. Hinkley, "Bootstrap methods and their application", section 5.2, 1997.
     .. [2] T. C. Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69(4), 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fracture_features.metrics import percentile_interval
+    >>> draws = np.arange(1.0, 1000)
+    >>> percentile_interval(draws, 0.95), percentile_interval(draws, 0.95, n_groups=20)
+    (Interval(low=25.0, high=975.0), Interval(low=15.0, high=985.0))
     """
     tail = _expanded((1 - check_share(confidence_level, name="confidence_level")) / 2, n_groups)
     k = math.floor((len(values) + 1) * tail + 1e-9)

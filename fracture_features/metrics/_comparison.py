@@ -114,6 +114,12 @@ def paired_comparison(
     ------
     ValueError
         As `resample` does, or if `confidence_level` lies outside 0 to 1.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import paired_comparison
+    >>> paired_comparison("roc_auc", [0, 1] * 10, range(20), range(20), random_state=0)
+    Comparison(difference=0.0, low=0.0, high=0.0, p_value=1.0)
     """
     jobs = [(metric, y_score), (metric, y_reference)]
     resampled = resample(y_true, jobs, groups=groups, folds=folds, n_resamples=n_resamples, random_state=random_state)

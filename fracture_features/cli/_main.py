@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
+import os
 import sys
 import tempfile
 import warnings
@@ -13,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,23 +24,17 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
-from .baselines import BASELINES
-from .cache import cache_size, clear_cache, close_cache
-from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
-from .evaluation import EvaluationResult, FoldResult, evaluate, exclude_unreadable
-from .exceptions import FractureFeaturesError, MissingDependencyError, NoReadableImagesError, UngroupedDataWarning
-from .pipeline import RECIPES, make_pipeline
+from ..baselines import BASELINES
+from ..cache import cache_size, clear_cache, close_cache
+from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
+from ..evaluation import EvaluationResult, FoldResult, digest_files, evaluate, exclude_unreadable, operating_rule
+from ..exceptions import FractureFeaturesError, MissingDependencyError, NoReadableImagesError, UngroupedDataWarning
+from ..pipeline import RECIPES, make_pipeline
+from ._output import messages, write_csv, write_external, write_result
 
 DONE, FAILED, USAGE, NO_DATA, INTERRUPTED = 0, 1, 2, 3, 130
 DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,accurate,cnn"
-SHOWN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
-HEADINGS = ("ROC AUC", "Average\nprecision", "Accuracy", "Balanced\naccuracy", "Sensi-\ntivity", "Speci-\nficity")
-# Width of the table where the output is no terminal.
-WIDTH = 120
-
-messages = Console(stderr=True, highlight=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done, 1 a model failed, 2 wrong usage, 3 no readable data, 130 interrupted. argparse's own usage errors
         raise SystemExit(2).
     """
-    args = _parser().parse_args(argv)
+    args = _parse(sys.argv[1:] if argv is None else argv)
     with warnings.catch_warnings():
         warnings.simplefilter("always", UngroupedDataWarning)
         warnings.showwarning = lambda message, *_, **__: messages.print(f"[yellow]Warning:[/] {message}")
@@ -73,6 +68,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return INTERRUPTED
 
 
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
+    args = _parser().parse_args(argv)
+    args.argv, args.digest = list(argv), None
+    return args
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fracture-features",
@@ -82,7 +83,11 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = commands.add_parser("compare", help="cross-validate models on a folder or csv of radiographs")
     compare.set_defaults(run=_compare)
-    compare.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
+    what = compare.add_mutually_exclusive_group(required=True)
+    what.add_argument("folder", nargs="?", type=Path, help="folder of radiographs, or a csv with --layout csv")
+    what.add_argument(
+        "--rerun", metavar="MANIFEST", type=Path, help="run again what a manifest.json tells of, on the same files"
+    )
     compare.add_argument("--layout", choices=["auto", "folder", "csv", "fracatlas", "mura"], default="auto")
     compare.add_argument(
         "--groups", metavar="G", help="which images belong together: a csv, a regular expression on the path, a column"
@@ -90,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--positive", metavar="CLASS", help="the fractures' class, where its name does not tell")
     compare.add_argument("--image", metavar="COLUMN", default="image", help="csv: column of the files (%(default)s)")
     compare.add_argument("--label", metavar="COLUMN", default="label", help="csv: column of the classes (%(default)s)")
+    compare.add_argument("--external", metavar="FOLDER", type=Path, help="images of another source, scored once")
     _add_common(compare, out=None)
 
     demo = commands.add_parser("demo", help="draw synthetic radiographs and compare models on them")
@@ -113,7 +119,16 @@ def _add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 
     )
     parser.add_argument("--out", metavar="DIR", type=Path, default=out, help="folder for the csv files (%(default)s)")
     parser.add_argument("--folds", type=_at_least_2, default=folds, help="folds of the cross-validation (%(default)s)")
-    parser.add_argument("--image-size", type=_positive_int, default=256, help="pixels along each side (%(default)s)")
+    parser.add_argument("--repeats", type=_positive_int, default=1, help="divisions into folds (%(default)s)")
+    parser.add_argument(
+        "--operating-point",
+        metavar="RULE",
+        type=_operating_point,
+        help="choose the threshold within the training part: sensitivity (0.95), sensitivity=SHARE or youden; "
+        "six times the fits",
+    )
+    parser.add_argument("--calibrate", action="store_true", help="calibrate probabilities; six times the fits")
+    parser.add_argument("--image-size", type=_positive_int, help="pixels along each side (as the features want)")
     parser.add_argument("--seed", type=int, default=0, help="of folds, models and bootstrap (%(default)s)")
     parser.add_argument("--jobs", type=int, default=-1, help="threads; -1 means all cores (%(default)s)")
     parser.add_argument("--cache", metavar="DIR", type=Path, help="keep pixels and features here for the next run")
@@ -128,6 +143,17 @@ def _positive_int(text: str, minimum: int = 1) -> int:
 
 def _at_least_2(text: str) -> int:
     return _positive_int(text, 2)
+
+
+def _operating_point(text: str) -> Any:
+    """What `evaluate` takes for "sensitivity=0.9" and the like."""
+    rule, _, share = text.partition("=")
+    point: Any = (rule, float(share)) if share else rule
+    try:
+        operating_rule(point, 2)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return point
 
 
 def _model_names(text: str) -> list[str]:
@@ -156,11 +182,27 @@ def _demo(args: argparse.Namespace) -> int:
     if not folder.exists():
         messages.print(f"Drawing {args.n_samples} synthetic radiographs into {folder}")
         make_radiographs(args.n_samples, folder=folder, random_state=args.seed)
-    return _run(args, load_folder(folder, groups=r"patient(\d+)"))
+    return _run(args, load_folder(folder, groups=r"patient(\d+)"), None)
 
 
 def _compare(args: argparse.Namespace) -> int:
-    return _run(args, _load(args))
+    if args.rerun is not None:
+        return _rerun(args)
+    external = None if args.external is None else _load(args, args.external, None)
+    return _run(args, _load(args, args.folder, args.groups), external)
+
+
+def _rerun(args: argparse.Namespace) -> int:
+    """Run the command again that wrote a manifest, if the files are the same."""
+    try:
+        manifest = json.loads(args.rerun.read_text())
+        argv, folder, digest = manifest["run"]["argv"], manifest["run"]["folder"], manifest["data"]["digest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FractureFeaturesError(f"--rerun {str(args.rerun)!r} is no manifest of this command: {error!r}") from error
+    again = _parse(argv)
+    again.digest, again.out = digest, None if args.out is None else args.out.absolute()
+    os.chdir(folder)
+    return int(again.run(again))
 
 
 def _cache(args: argparse.Namespace) -> int:
@@ -174,25 +216,25 @@ def _cache(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _load(args: argparse.Namespace) -> FractureDataset:
+def _load(args: argparse.Namespace, folder: Path, groups: str | None) -> FractureDataset:
     layout = args.layout
     if layout == "auto":
-        is_fracatlas = (args.folder / "dataset.csv").is_file() and (args.folder / "images").is_dir()
-        layout = "fracatlas" if is_fracatlas else "csv" if args.folder.suffix.lower() == ".csv" else "folder"
+        is_fracatlas = (folder / "dataset.csv").is_file() and (folder / "images").is_dir()
+        layout = "fracatlas" if is_fracatlas else "csv" if folder.suffix.lower() == ".csv" else "folder"
     if layout in ("fracatlas", "mura") and args.positive is not None:
         raise argparse.ArgumentTypeError(f"--positive: layout {layout} has its own")
-    if layout == "mura" and args.groups is not None:
+    if layout == "mura" and groups is not None:
         raise argparse.ArgumentTypeError("--groups: layout mura has its own, the patients")
     if layout == "fracatlas":
-        return load_fracatlas(args.folder, groups=args.groups)
+        return load_fracatlas(folder, groups=groups)
     if layout == "mura":
-        return load_mura(args.folder)
+        return load_mura(folder)
     if layout == "csv":
-        return load_csv(args.folder, image=args.image, label=args.label, groups=args.groups, positive=args.positive)
-    return load_folder(args.folder, groups=args.groups, positive=args.positive)
+        return load_csv(folder, image=args.image, label=args.label, groups=groups, positive=args.positive)
+    return load_folder(folder, groups=groups, positive=args.positive)
 
 
-def _run(args: argparse.Namespace, data: FractureDataset) -> int:
+def _run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> int:
     """Evaluate, print the table and write the files; whatever stops it, what is finished is written."""
     if "cnn" in args.models and importlib.util.find_spec("keras") is None:
         raise MissingDependencyError("the model 'cnn' needs keras: pip install 'fracture_features[cnn]'")
@@ -207,12 +249,31 @@ def _run(args: argparse.Namespace, data: FractureDataset) -> int:
         with messages.status(f"Reading {len(data)} files"):
             data, excluded = exclude_unreadable(data, models.values())
         _report_excluded(excluded, args.out)
+        if args.digest not in (None, digest_files(data.paths)[1]):
+            raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
         folds: list[FoldResult] = []
+        n_folds = args.folds * args.repeats
         try:
-            with _progress(models, args.folds, folds) as on_fold:
-                evaluate(models, data, cv=args.folds, random_state=args.seed, on_fold=on_fold)
+            with _progress(models, n_folds, folds) as on_fold:
+                result = evaluate(
+                    models,
+                    data,
+                    cv=args.folds,
+                    n_repeats=args.repeats,
+                    operating_point=args.operating_point,
+                    calibrate=args.calibrate,
+                    external=external,
+                    random_state=args.seed,
+                    on_fold=on_fold,
+                )
         finally:
-            _write(EvaluationResult(data, folds, excluded, args.seed), args)
+            finished = [m for m in [*BASELINES, *models] if sum(f.model == m for f in folds) == n_folds]
+            done = [fold for fold in folds if fold.model in finished]
+            if done:
+                run = {"argv": args.argv, "folder": os.getcwd(), "folds": n_folds}
+                write_result(EvaluationResult(data, done, excluded, args.seed), args.out, run)
+    if result.external is not None:
+        write_external(result.external, args.out, n_folds)
     return DONE
 
 
@@ -261,49 +322,8 @@ def _progress(models: dict[str, Any], n_folds: int, folds: list[FoldResult]) -> 
 
 def _report_excluded(excluded: pd.DataFrame, out: Path | None) -> None:
     if out is not None:
-        excluded.to_csv(out / "excluded.csv", index=False)
+        write_csv(excluded, out / "excluded.csv")
     if len(excluded):
         counts = ", ".join(f"{n} {label}" for label, n in excluded["label"].value_counts().items())
         where = f"named in {out / 'excluded.csv'}" if out is not None else "named in excluded.csv with --out DIR"
         messages.print(f"[yellow]Left out {len(excluded)} unreadable files[/] ({counts}), {where}", soft_wrap=True)
-
-
-def _write(result: EvaluationResult, args: argparse.Namespace) -> None:
-    """Print the table of the models whose folds are all there, and write what there is."""
-    finished = [m for m in result.models if sum(fold.model == m for fold in result.fold_results) == args.folds]
-    if not finished:
-        return
-    done = [fold for fold in result.fold_results if fold.model in finished]
-    complete = EvaluationResult(result.data, done, result.excluded, result.random_state)
-    frame = complete.frame()
-    if args.out is not None:
-        frame.to_csv(args.out / "measures.csv", index=False)
-        result.predictions().to_csv(args.out / "predictions.csv", index=False)
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
-    output.print(_table(frame))
-    groups = "images" if result.data.groups is None else "groups"
-    output.print(
-        f"Means over {args.folds} folds with 95 % intervals from resampling whole {groups}. Not a medical device.",
-        soft_wrap=True,
-    )
-    if args.out is not None:
-        messages.print(f"Tables and predictions are in {args.out}", soft_wrap=True)
-
-
-def _table(frame: pd.DataFrame) -> Table:
-    table = Table("Model", *HEADINGS, "Fit\nminutes", "Predict\nms/image", box=box.SIMPLE_HEAD)
-    table.columns[0].no_wrap = True
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for model, rows in frame.groupby("model", sort=False):
-        by_measure = rows.set_index("measure")
-        cells = [
-            f"{row.value:.3f}\n{row.low:.2f}–{row.high:.2f}" for row in (by_measure.loc[measure] for measure in SHOWN)
-        ]
-        times = by_measure["value"]
-        table.add_row(str(model), *cells, f"{times['fit_minutes']:.1f}", f"{times['predict_ms']:.1f}")
-    return table
-
-
-if __name__ == "__main__":
-    sys.exit(main())
