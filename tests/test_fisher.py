@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from skimage.feature import fisher_vector
 from sklearn.base import clone
 from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC
 
+from fracture_features.features import _fisher
 from fracture_features.features._descriptors import dense_descriptors, mirrored, patch_starts, unfold
 from fracture_features.features._fisher import FisherVectorExtractor, encode
 from fracture_features.features._mixture import Mixture, Statistics, collect, gradients, maximise
@@ -291,6 +295,23 @@ def test_cached_rows_belong_to_the_fitted_mixture(images, tmp_path):
     for training in (images, images[:6], images):
         expected = FisherVectorExtractor(**SMALL).fit(training).transform(images)
         np.testing.assert_array_equal(cached.fit(training).transform(images), expected)
+
+
+def test_a_cached_grid_over_the_classifier_fits_one_codebook_for_each_training_part(images, tmp_path, monkeypatch):
+    fits, counts, grids = [], [], []
+    fit_mixture = _fisher._fit_mixture
+    monkeypatch.setattr(_fisher, "_fit_mixture", lambda *given: fits.append(1) or fit_mixture(*given))
+    for cache in (tmp_path / "cache", tmp_path / "cache", None):
+        steps = [("fisher", FisherVectorExtractor(**SMALL, cache=cache)), ("classifier", SVC())]
+        grids.append(
+            GridSearchCV(Pipeline(steps), {"classifier__C": [0.1, 1, 10]}, cv=2).fit(images, np.arange(12) % 2)
+        )
+        counts.append(len(fits) - sum(counts))
+    # Two folds and the refit: once; from the cache: never; without one: for every candidate.
+    assert counts == [3, 0, 7]
+    for grid in grids[1:]:
+        np.testing.assert_array_equal(grid.cv_results_["mean_test_score"], grids[0].cv_results_["mean_test_score"])
+        np.testing.assert_array_equal(grid.decision_function(images), grids[0].decision_function(images))
 
 
 @pytest.mark.parametrize(

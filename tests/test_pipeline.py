@@ -6,6 +6,7 @@ import sys
 import joblib
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.decomposition import PCA
@@ -332,3 +333,15 @@ def test_pretrained_networks_are_named_by_their_architecture():
     assert list(model.named_steps) == ["images", "features", "scaler", "classifier"]
     assert model.get_params()["features__mobilenetv2__weights"] == "x.h5"
     assert "features__xception" in make_pipeline(PretrainedExtractor(architecture="Xception")).get_params()
+
+
+@pytest.mark.parametrize("recipe", ["fast", "accurate"])
+def test_recipes_take_three_classes_and_images_without_anything(recipe, data, tmp_path):
+    black = tmp_path / "black.png"
+    Image.new("L", (40, 30)).save(black)
+    paths = [*data.paths[:59], str(black)]
+    y = np.arange(60) % 3
+    model = make_pipeline(recipe, image_size=96, random_state=0).fit(paths, y)
+    scores = model.decision_function(paths)
+    assert scores.shape == (60, 3)
+    assert np.isfinite(scores).all()

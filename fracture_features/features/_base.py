@@ -127,9 +127,7 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
     def _extract_cached(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self.cache is None:
             return self._extract(images)
-        parameters = {k: v for k, v in self.get_params().items() if k not in ("cache", "n_jobs")}
-        settings = repr(sorted(parameters.items())), repr(images.shape[1:])
-        recipe = digest(code_version(type(self)), *settings, self._state())  # type: ignore[arg-type]
+        recipe = digest(self._settings(), self._state())
         keys = [digest(recipe, image) for image in images]
         cache = open_cache(self.cache)
         rows = {key: value for key, value in zip(keys, cache.get(keys), strict=True) if value is not None}
@@ -139,6 +137,12 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
             rows |= (computed := {keys[i]: row.tobytes() for i, row in new})
             cache.put(computed.items())
         return np.stack([np.frombuffer(rows[key], dtype=np.float32) for key in keys])
+
+    def _settings(self) -> bytes:
+        """Digest of the code, the parameters and the images' shape."""
+        parameters = {k: v for k, v in self.get_params().items() if k not in ("cache", "n_jobs")}
+        code = code_version(type(self))  # type: ignore[arg-type]
+        return digest(code, repr(sorted(parameters.items())), repr(self.image_shape_))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the features, in their order.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -15,7 +16,7 @@ from sklearn.utils._param_validation import Interval
 from threadpoolctl import threadpool_limits
 
 from .._threads import map_threads
-from ..cache import code_version, digest
+from ..cache import code_version, digest, open_cache
 from . import _descriptors, _mixture
 from ._base import BaseExtractor
 from ._descriptors import CELLS, LENGTH, Patches, dense_descriptors
@@ -73,7 +74,8 @@ class FisherVectorExtractor(BaseExtractor):
     random_state : int, RandomState or None, default=None
         Seed of the sample and of the mixture's start.
     cache : str or path-like, default=None
-        Folder in which the features of each image are kept, for the fitted mixture, and found again.
+        Folder in which the features of each image are kept, for the fitted mixture, and found again; with an integer
+        `random_state` the mixture too, for the images it was fitted on.
     n_jobs : int, default=None
         Number of threads; None means 1, -1 all cores.
 
@@ -126,6 +128,8 @@ class FisherVectorExtractor(BaseExtractor):
         "random_state": ["random_state"],
     }
     _has_regions = False
+    projection_: Projection
+    mixture_: Mixture
 
     def __init__(
         self,
@@ -153,7 +157,23 @@ class FisherVectorExtractor(BaseExtractor):
         self.n_jobs = n_jobs
 
     def _learn(self, images: NDArray[np.uint8]) -> None:
+        """Fit the codebook, or find that of the same images, parameters and seed in the cache."""
         self._check_cells()
+        if self.cache is None or not isinstance(self.random_state, Integral):
+            self._fit_codebook(images)
+            return
+        code = code_version(type(self), _descriptors, _mixture)  # type: ignore[arg-type]
+        key = digest("codebook", self._settings(), code, *map(np.ascontiguousarray, images))
+        cache = open_cache(self.cache)
+        (found,) = cache.get([key])
+        if found is None:
+            self._fit_codebook(images)
+            cache.put([(key, _pack([*self.projection_, *self.mixture_]))])
+        else:
+            arrays = _unpack(found)
+            self.projection_, self.mixture_ = Projection(*arrays[:3]), Mixture(*arrays[3:])
+
+    def _fit_codebook(self, images: NDArray[np.uint8]) -> None:
         random_state = check_random_state(self.random_state)
         sample = self._sample(images, seed=random_state.randint(2**31))
         if len(sample.descriptors) < self.n_gaussians:
@@ -235,6 +255,18 @@ class FisherVectorExtractor(BaseExtractor):
     def _extract(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         rows = [self._project(self._describe(image)) for image in images]
         return np.stack([encode(row, self.mixture_, self._n_odd) for row in rows])
+
+
+def _pack(arrays: Sequence[NDArray[Any]]) -> bytes:
+    """Arrays as bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, *arrays)
+    return buffer.getvalue()
+
+
+def _unpack(data: bytes) -> list[NDArray[Any]]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return [file[name] for name in file.files]
 
 
 def encode(rows: NDArray[np.float32], mixture: Mixture, n_odd: int = 0) -> NDArray[np.float32]:
