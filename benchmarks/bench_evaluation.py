@@ -3,8 +3,8 @@
     OPENBLAS_NUM_THREADS=1 python benchmarks/bench_evaluation.py [--images 5000] [--models 6]
 
 - each measure's interval on its own, groups of three images and no folds: the bar is 1 s;
-- everything for all models over five folds: all measures, PPV and NPV at two prevalences, the paired comparison of
-  each model and measure with the first, Holm's correction, thresholds and decision curves: the bar is 10 s;
+- all tables of an EvaluationResult of all models over five folds: measures, PPV and NPV at two prevalences, paired
+  comparisons, subgroups, folds, predictions, reliability; thresholds and decision curves: the bar is 10 s;
 - one interval of the ROC AUC by a loop over scikit-learn's roc_auc_score, for comparison (a twentieth of it is timed).
 
 Scores are drawn here. Writes benchmarks/results/evaluation.json.
@@ -18,11 +18,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from _about import write_results
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from fracture_features import metrics
+from fracture_features import EvaluationResult, FractureDataset, metrics
+from fracture_features.evaluation import FoldResult
 
 N_RESAMPLES = 2000
 
@@ -37,7 +39,8 @@ def draw(n_images: int, n_models: int) -> tuple[np.ndarray, np.ndarray, list[dic
     for k in range(n_models):
         score = (1 + 0.1 * k) * y + shared + rng.normal(0, 1, n_images)
         probability = expit(1.2 * score - 1.4)
-        models.append({"scores": score, "probabilities": probability, "labels": (probability > 0.5).astype(np.int64)})
+        both = np.column_stack([-score, score]), np.column_stack([1 - probability, probability])
+        models.append({"scores": both[0], "probabilities": both[1], "labels": (probability > 0.5).astype(np.int64)})
     return y, patients, models
 
 
@@ -52,23 +55,33 @@ def seconds(function: Callable[[], Any], turns: int = 3) -> float:
 
 
 def everything(y: np.ndarray, patients: np.ndarray, models: list[dict[str, np.ndarray]]) -> int:
-    """Numbers of all tables; returns how many intervals they hold."""
-    folds = patients % 5
-    measures = dict(metrics.MEASURES)
-    for prevalence in (0.02, 0.1):
-        measures |= {f"{name} at {prevalence}": metrics.at_prevalence(name, prevalence) for name in ("ppv", "npv")}
-    jobs = [(measure, model[measure.takes]) for model in models for measure in measures.values()]
-    resampled = metrics.resample(y, jobs, groups=patients, folds=folds, n_resamples=N_RESAMPLES, random_state=0)
-    intervals = [metrics.percentile_interval(draws, 0.95, resampled.n_groups) for draws in resampled.draws]
-    others = range(len(measures), len(jobs))
-    comparisons = [metrics.compare(resampled, k, k % len(measures)) for k in others]
-    for k in range(len(measures)):
-        metrics.holm([comparison.p_value for comparison in comparisons[k :: len(measures)]])
+    """All tables of an evaluation; returns how many intervals they hold."""
+    data = FractureDataset(
+        paths=np.array([f"{i}.png" for i in range(len(y))]),
+        y=y,
+        target_names=["normal", "fractured"],
+        groups=patients,
+        frame=pd.DataFrame({"view": np.array(["frontal", "lateral"])[np.arange(len(y)) % 2]}),
+    )
+    folds = [
+        FoldResult(
+            f"model {m}",
+            k + 1,
+            np.flatnonzero(patients % 5 != k),
+            np.flatnonzero(patients % 5 == k),
+            *(model[takes][patients % 5 == k] for takes in ("labels", "scores", "probabilities")),
+        )
+        for m, model in enumerate(models)
+        for k in range(5)
+    ]
+    result = EvaluationResult(data, folds, pd.DataFrame(), random_state=0)
+    with_intervals = [result.frame(prevalences=(0.02, 0.1)), result.comparison("model 0"), result.subgroups("view")]
+    for table in (result.folds, result.predictions, result.reliability):
+        table()
     for model in models:
-        metrics.sensitivity_threshold(y, model["scores"])
-        metrics.youden_threshold(y, model["scores"])
-        metrics.decision_curve(y, model["probabilities"])
-    return len(intervals) + len(comparisons)
+        metrics.sensitivity_threshold(y, model["scores"][:, 1])
+        metrics.decision_curve(y, model["probabilities"][:, 1])
+    return sum(int(frame["low"].notna().sum()) for frame in with_intervals)
 
 
 def loop(y: np.ndarray, patients: np.ndarray, scores: np.ndarray) -> None:
@@ -92,12 +105,13 @@ def main() -> None:
     results: dict[str, Any] = {"seconds per interval": {}}
     for name, measure in metrics.MEASURES.items():
         values = models[0][measure.takes]
+        values = values if values.ndim == 1 else values[:, 1]
         results["seconds per interval"][name] = seconds(
             lambda name=name, values=values: metrics.bootstrap_interval(
                 name, y, values, groups=patients, n_resamples=N_RESAMPLES, random_state=0
             )
         )
-    loop_seconds = 20 * seconds(lambda: loop(y, patients, models[0]["scores"]), turns=1)
+    loop_seconds = 20 * seconds(lambda: loop(y, patients, models[0]["scores"][:, 1]), turns=1)
     results["seconds per interval"]["roc_auc, loop over scikit-learn"] = loop_seconds
     counted: list[int] = []
     results["seconds for everything"] = seconds(lambda: counted.append(everything(y, patients, models)), turns=2)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
 
 from fracture_features.baselines import MAJORITY, METADATA
@@ -122,6 +123,16 @@ def test_studies_pool_their_images(result, how, pool):
     np.testing.assert_allclose(predictions["probability"].sort_index(), images["probability"].apply(pool))
     assert ((predictions["predicted"] == "fractured") == (predictions["score"] > 0)).all()
     assert (studies.folds()["n_train"] == 150).all()
+
+
+def test_reliability_is_scikit_learns_calibration_curve(result):
+    frame = result.reliability(n_bins=5).query("model == 'strong'")
+    predictions = result.predictions().query("model == 'strong'")
+    observed, predicted = calibration_curve(predictions["label"] == "fractured", predictions["probability"], n_bins=5)
+    np.testing.assert_allclose(frame["observed"], observed)
+    np.testing.assert_allclose(frame["predicted"], predicted)
+    assert frame["n"].sum() == N
+    assert set(frame["class"]) == {"fractured"}
 
 
 def test_bad_studies(result):

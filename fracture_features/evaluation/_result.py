@@ -253,12 +253,42 @@ class EvaluationResult:
         measures = self._measures(model)
         if unknown := [name for name in names if name not in measures]:
             raise ValueError(f"measures={unknown} are none of {list(measures)}")
+        self._resample_all(model, {name: measures[name] for name in names})
         rows = []
         for name in names:
-            resampled = self._resample(model, name)
+            resampled = self._resampled[model, name]
             interval = metrics.percentile_interval(resampled.draws[0], 0.95, resampled.n_groups)
             rows.append((*shown, name, resampled.values[0], *interval))
         return rows
+
+    def reliability(self, *, n_bins: int = 10) -> pd.DataFrame:
+        """Return how often what is predicted with a probability is so.
+
+        Parameters
+        ----------
+        n_bins : int, default=10
+            Of equal width.
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns model, class, predicted (mean probability of a bin), observed (share of the class in it), n: one row
+            for each bin that is not empty, the test parts of all folds together, of models that give probabilities; of
+            two classes, for the second alone.
+        """
+        names = self.data.target_names
+        parts = []
+        for model in self.models:
+            folds = [fold for fold in self._folds_of(model) if fold.probabilities is not None]
+            for k, name in list(enumerate(names))[1 if len(names) == 2 else 0 :] if folds else []:
+                probability = np.concatenate([fold.probabilities[:, k] for fold in folds])  # type: ignore[index]
+                observed = np.concatenate([self.data.y[fold.test] == k for fold in folds])
+                bins = np.minimum((probability * n_bins).astype(np.int64), n_bins - 1)
+                means = pd.DataFrame({"predicted": probability, "observed": observed}).groupby(bins)
+                part = means.mean().assign(n=means.size())
+                parts.append(part.assign(model=model)[["model", "predicted", "observed", "n"]])
+                parts[-1].insert(1, "class", name)
+        return pd.concat(parts, ignore_index=True)
 
     def by_study(self, column: str = "study", *, how: str = "mean") -> EvaluationResult:
         """Return one prediction for each study.
