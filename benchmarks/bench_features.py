@@ -147,7 +147,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path, help="folder of .jpg and .png, instead of synthetic images")
     parser.add_argument("--size", type=int, default=224, help="height and width in pixels")
-    parser.add_argument("--count", type=int, default=64, help="number of images")
+    parser.add_argument("--count", type=int, default=128, help="number of images")
     options = parser.parse_args(arguments)
     if options.images is None:
         images, source = synthetic_images(options.count, options.size), "synthetic"

@@ -120,7 +120,8 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
         def extract(rows: slice) -> None:
             features[rows] = self._extract_cached(np.ascontiguousarray(stack[rows]))
 
-        size = min(BLOCK, -(-len(stack) // count_threads(self.n_jobs)))
+        # Several blocks to a thread, so that none waits long for the last.
+        size = min(BLOCK, -(-len(stack) // (4 * count_threads(self.n_jobs))))
         map_threads(extract, gen_batches(len(stack), size), self.n_jobs)
         return features
 
