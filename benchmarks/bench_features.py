@@ -22,7 +22,7 @@ from _about import write_results
 from skimage.feature import canny, hog, local_binary_pattern
 from skimage.filters import gabor_kernel, gaussian, sobel_h, sobel_v
 
-from fracture_features.features import EdgeExtractor, GaborExtractor, HOGExtractor, LBPExtractor
+from fracture_features.features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 
 GRID = 4
 
@@ -164,6 +164,11 @@ def main(arguments: list[str]) -> None:
             f"{name:24}{row['ours_ms']:9.3f}{row['reference_ms']:11.2f}{row['ratio']:7.1f}"
             f"{row['two_threads_ratio']:10.2f}x{row['first_call_ms']:10.1f}{row['largest_difference']:15.1e}"
         )
+    fisher = FisherVectorExtractor(random_state=0, n_jobs=1).fit(images[:32])
+    rows["Fisher vectors"] = {
+        "ours_ms": 1e3 * min(seconds(lambda: fisher.transform(images)) for _ in range(3)) / len(images)
+    }
+    print(f"{'Fisher vectors':24}{rows['Fisher vectors']['ours_ms']:9.3f}")
     rounded = {name: {key: float(f"{x:.4g}") for key, x in row.items()} for name, row in rows.items()}
     write_results("features", rounded, images=described)
 
