@@ -18,7 +18,7 @@ def check_image_stack(X: ArrayLike, *, estimator: object) -> NDArray[np.uint8]:
         If it has another number of dimensions, another dtype, or no image; the message names `estimator`.
     """
     stack: NDArray[Any] = X if isinstance(X, np.ndarray) else np.asarray(X)
-    name = type(estimator).__name__
+    name = getattr(estimator, "__name__", type(estimator).__name__)
     if stack.ndim != 3:
         hint = " Paths go through ImageReader first, as in make_pipeline." if stack.dtype.kind in "OUT" else ""
         raise ValueError(

@@ -68,9 +68,9 @@ def test_features_are_found_again_and_kept_apart_by_parameters(folder, stack, mo
         extractor = HOGExtractor(pixels_per_cell=8, orientations=orientations, cache=folder).fit(stack)
         plain = HOGExtractor(pixels_per_cell=8, orientations=orientations).fit(stack)
         np.testing.assert_array_equal(extractor.transform(stack), real(plain, stack))
-    assert calls == [12, 12]
+    assert sum(calls) == 2 * 12
     extractor.transform(np.concatenate([stack[::-1], stack[:1] // 2]))
-    assert calls == [12, 12, 1]
+    assert sum(calls) == 2 * 12 + 1
 
 
 @pytest.mark.parametrize("spoil", ["file", "other"])

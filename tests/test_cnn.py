@@ -10,38 +10,23 @@ import weakref
 import joblib
 import numpy as np
 import pytest
+from lines import bright_lines
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 
-from fracture_features.cnn import CNNClassifier, _classifier, _data
+from fracture_features.cnn import CNNClassifier, _classifier
 from fracture_features.cnn._architectures import build_network
-from fracture_features.cnn._data import Batches, vary
+from fracture_features.cnn._data import Batches
 from fracture_features.cnn._keras import _without_native_stderr, without_retracing_warnings
 from fracture_features.cnn._split import validation_split
 
 keras = pytest.importorskip("keras")
-
-
-def bright_lines(n, shape=(40, 32), n_classes=2, seed=0):
-    """Noise; class 1 has a bright bar across, class 2 one from top to bottom."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 80, (n, *shape), dtype=np.uint8)
-    y = np.arange(n) % n_classes
-    rng.shuffle(y)
-    for image, label in zip(images, y, strict=True):
-        at = rng.integers(8, min(shape) - 8)
-        if label == 1:
-            image[at : at + 3] += 90
-        if label == 2:
-            image[:, at : at + 3] += 90
-    return images, y
 
 
 X, y = bright_lines(72)
@@ -78,7 +63,7 @@ def test_attributes(fitted):
     assert fitted.classes_.tolist() == [0, 1]
     assert fitted.image_shape_ == (40, 32)
     assert fitted.n_iter_ == 5
-    assert set(fitted.history_) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert set(fitted.history_) == {"loss", "accuracy", "val_loss", "val_accuracy", "val_roc_auc"}
     assert all(len(v) == 5 and all(type(x) is float for x in v) for v in fitted.history_.values())
     assert fitted.history_["loss"][-1] < fitted.history_["loss"][0]
     assert isinstance(fitted.model_, keras.Model)
@@ -122,9 +107,9 @@ def test_weights_in_the_loss(untrained):
     labels, ones = np.repeat([0, 1], [54, 18]), np.ones(72)
     for class_weight in ("balanced", {1: 3}, None):
         CNNClassifier(class_weight=class_weight, random_state=0).fit(X, labels, sample_weight=ones + labels)
-    balanced, by_dict, plain = ([part.weights for part in parts] for parts in untrained)
-    for (train, _), ratio in zip((balanced, by_dict, plain), (6, 6, 2), strict=True):
-        assert train[labels == 1][0] / train[0] == pytest.approx(ratio, rel=0.06)
+    for (batches, _), ratio in zip(untrained, (3, 6, 2), strict=True):
+        weights, codes = batches.weights[batches.rows], labels[batches.rows]
+        assert weights[codes == 1][0] / weights[codes == 0][0] == pytest.approx(ratio, rel=0.06)
     for batches in untrained[0]:
         assert batches.weights.dtype == np.float32
         assert batches.weights[batches.rows].mean() == pytest.approx(1)
@@ -171,30 +156,6 @@ def test_batches_depend_on_seed_and_epoch_alone():
     assert sorted(np.concatenate([batch[1] for batch in first])) == sorted(y[rows])
     a.next_epoch()
     assert not np.array_equal(a[0][0], first[0][0])
-
-
-def test_images_vary_within_bounds():
-    image = np.zeros((64, 48), dtype=np.uint8)
-    image[24:40, 18:30] = 128
-    varied = vary(np.repeat(image[None], 40, axis=0), np.random.default_rng(0))
-    assert varied.shape == (40, 64, 48)
-    assert varied.dtype == np.uint8
-    assert len({v.tobytes() for v in varied}) == 40
-    levels = varied.max(axis=(1, 2))
-    assert 98 < levels.min() < 125
-    assert 131 < levels.max() < 150
-    rows, columns = np.array([[m.mean() for m in np.nonzero(v)] for v in varied]).T
-    assert 1 < np.abs(rows - 31.5).max() < 64 * _data.SHIFT + 1
-    assert 1 < np.abs(columns - 23.5).max() < 48 * _data.SHIFT + 1
-    area = (varied > 50).sum(axis=(1, 2)) / (16 * 12)
-    assert 0.75 < area.min() < 0.95 < 1.05 < area.max() < 1.3
-
-
-def test_about_half_are_mirrored():
-    image = np.zeros((64, 64), dtype=np.uint8)
-    image[20:44, 40:50] = 200
-    left = [np.nonzero(v)[1].mean() < 32 for v in vary(np.repeat(image[None], 100, 0), np.random.default_rng(0))]
-    assert 30 < sum(left) < 70
 
 
 def test_validation_images_stay_as_they_are(untrained):
@@ -303,19 +264,6 @@ def test_parameters_set_after_fit_leave_predictions_alone(fitted):
     np.testing.assert_array_equal(other.predict_proba(X_TEST), fitted.predict_proba(X_TEST))
 
 
-def test_cross_validate(untrained):
-    scores = cross_validate(
-        CNNClassifier(random_state=0), X, np.where(y, "yes", "no"), cv=2, scoring=["roc_auc", "neg_log_loss"]
-    )
-    assert np.isfinite(scores["test_roc_auc"]).all()
-    assert np.isfinite(scores["test_neg_log_loss"]).all()
-
-
-def test_calibration(untrained):
-    model = CalibratedClassifierCV(CNNClassifier(random_state=0), cv=2, ensemble=False).fit(X, y)
-    assert model.predict_proba(X_TEST).shape == (48, 2)
-
-
 @pytest.mark.parametrize("copied", [pickle, copy, joblib], ids=lambda m: m.__name__)
 def test_copies_predict_the_same_bits(fitted, copied, tmp_path):
     if copied is pickle:
@@ -354,23 +302,6 @@ def test_takes_a_memory_map_in_blocks(fitted, tmp_path, untrained):
     np.testing.assert_array_equal(fitted.predict_proba(stack), fitted.predict_proba(X))
     CNNClassifier().fit(stack, y)
     assert untrained[0][0].stack is stack
-
-
-@pytest.mark.parametrize("shape", [(32, 32), (33, 100), (256, 256), (600, 513)])
-def test_any_shape(shape):
-    network = build_network("small", shape, 4)
-    p = keras.ops.convert_to_numpy(network(np.full((2, *shape), 200, dtype=np.uint8), training=False))
-    assert p.shape == (2, 4)
-    assert network.count_params() < 100_000
-
-
-def test_ctrl_c_goes_through(monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(_data.Batches, "next_epoch", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        CNNClassifier().fit(X, y)
 
 
 def test_quiet_and_late():
@@ -441,7 +372,7 @@ def test_refuses_labels(labels, kw, message, untrained):
     [
         (
             {"architecture": "huge"},
-            r"'architecture' parameter .* must be a str among \{'small'\}. Got 'huge'",
+            r"'architecture' parameter .* must be a str among .*'MobileNetV2'.*'small'.*\. Got 'huge'",
         ),
         (
             {"class_weight": {0: 1, "x": 2}},

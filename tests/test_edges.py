@@ -33,7 +33,8 @@ def reference(image, sigma, low, high, orientations, grid):
     kind=st.sampled_from(KINDS),
     shape=st.tuples(st.integers(7, 60), st.integers(7, 60)),
     sigma=st.floats(0.3, 4),
-    thresholds=st.tuples(st.floats(0, 20), st.floats(0, 20)).map(sorted),
+    # Thresholds a rounding error below a whole number differ in OpenCV's ways to compare them.
+    thresholds=st.tuples(st.integers(0, 2000), st.integers(0, 2000)).map(lambda pair: sorted(x / 100 for x in pair)),
     # Those of which 180 degrees is a whole multiple, so that the reference has exact limits.
     orientations=st.sampled_from([1, 2, 4, 6, 8, 9, 12, 18]),
     grid=st.tuples(st.integers(1, 7), st.integers(1, 7)),

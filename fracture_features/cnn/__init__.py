@@ -1,5 +1,7 @@
-"""Convolutional networks as scikit-learn classifiers; keras is imported when one is fitted, not before."""
+"""Convolutional networks for scikit-learn; keras is imported when one is fitted, not before."""
 
+from ._augmentation import augment_images
 from ._classifier import CNNClassifier
+from ._pretrained import PretrainedExtractor
 
-__all__ = ["CNNClassifier"]
+__all__ = ["CNNClassifier", "PretrainedExtractor", "augment_images"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -10,45 +11,58 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from .._validation import check_image_shape, check_image_stack
+from ._applications import application_names
 from ._architectures import ARCHITECTURES, build_network
 from ._data import Batches
-from ._keras import load_keras
 from ._split import validation_split
-from ._training import train_network
+from ._targets import encode_groups, encode_labels, loss_weights
+from ._training import Stage, predict_blocks, train_network
 
 PREDICTION_BLOCK = 64  # images
+FINER = 10  # times smaller is the learning rate of layers that have learned before
 
 
 class CNNClassifier(ClassifierMixin, BaseEstimator):
-    """A small convolutional network, trained from scratch on a stack of grey images.
+    """A convolutional network, trained on a stack of grey images from scratch or from weights that are given.
 
     It runs on whatever backend keras is set to use (the environment variable `KERAS_BACKEND`) and is a
     scikit-learn classifier like any other. The images stay uint8, in memory or memory-mapped, and go to the
-    network a batch at a time.
+    network a batch at a time; batches are normalised [2]_ in "small" and "residual".
 
     Parameters
     ----------
-    architecture : {"small"}, default="small"
-        The network. "small" has five convolutions, 90,000 weights, and takes images of any shape from 32 x 32
-        pixels on; those of 512 pixels or more are averaged down to 256 first.
+    architecture : str, default="small"
+        The network. "small" has five convolutions and 90,000 weights, "residual" [3]_ seven in three blocks beside
+        their shortcuts and 250,000; both take images of any shape from 32 x 32 pixels on and average those of 512
+        pixels or more down to 256 first. The others are those of keras.applications: "MobileNetV2", "ResNet50",
+        "DenseNet121", "EfficientNetB0", "VGG16" and so on; they take grey images as three equal channels, with
+        each one's own preprocessing.
+    weights : {"imagenet"}, str, path-like or None, default=None
+        To start from, for a network of keras.applications: "imagenet" has keras fetch them, a path is that of a
+        file with the network's weights without its classifier. The head, a dense layer on the maps' means and
+        maxima, is then all that is trained, `trainable_layers` apart. None trains every layer from scratch.
+    trainable_layers : int, default=0
+        How many of the last layers are fine-tuned: the head is trained alone in the first half of the epochs, and
+        these layers with it in the second, at a tenth of the learning rate. Layers without weights do not count;
+        normalising ones neither, and they stay as they are.
     epochs : int, default=16
         Passes over the training images, at most. The learning rate rises over the first and falls along a
         cosine to 0 at the last.
     batch_size : int, default=32
         Images in a step of training.
     learning_rate : float, default=0.005
-        The largest, of Adam with decoupled weight decay.
+        The largest, of Adam [1]_. Deep networks without batch normalisation, such as
+        "VGG16", want a smaller one from scratch.
     dropout : float, default=0.3
         Part of the pooled features left out while training.
     augment : bool, default=True
         Whether training images vary from epoch to epoch: mirrored left to right half of the time, rotated by
         up to 15 degrees, shifted by up to 8 % of each side, zoomed by up to 10 %, with a gamma between 0.78
-        and 1.28; black comes in from outside. Validation images stay as they are.
+        and 1.28 and noise with a standard deviation of up to 5 of 255; black comes in from outside. Validation
+        images stay as they are. `augment_images` shows examples.
     validation_fraction : float or None, default=0.15
         Part of the images held out to find the epoch with the smallest loss, whose weights are kept. None
         trains on all images for all epochs.
@@ -61,7 +75,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         Seed of the weights, dropout, the order of the images, their variation and the validation part. The
         same integer gives the same predictions, to the bit, on one CPU with the same versions and threads.
     verbose : {0, 1, 2}, default=0
-        0 prints nothing, 1 a progress bar, 2 a line an epoch.
+        0 prints nothing, 1 a progress bar with the time left if all epochs are run, 2 a line an epoch.
 
     Attributes
     ----------
@@ -70,8 +84,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     image_shape_ : tuple of (int, int)
         Height and width of the fitted images.
     history_ : dict of str to list of float
-        `loss` and `accuracy` of each epoch, and `val_loss` and `val_accuracy` where there is a validation
-        part; losses are weighted, accuracies are not.
+        `loss` and `accuracy` of each epoch, and `val_loss`, `val_accuracy` and `val_roc_auc` where there is a
+        validation part; losses are weighted, the others are not. Of more than two classes `val_roc_auc` is the
+        mean over all, each against the rest.
     n_iter_ : int
         Epochs that were run.
     model_ : keras.Model
@@ -84,14 +99,22 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     it is called with them; otherwise the validation part is stratified by class alone, images of one patient
     may stand on both sides of it, and training stops later than it should.
 
-    A pickle holds the weights and the parameters, not the state of training. `fit` uses neither Python's nor
-    NumPy's nor keras' global random state, and clears no keras session: other models of the process live on.
+    Ctrl-C ends the training after the step it is in: the best weights so far are kept, and a warning names
+    their epoch. Before the first epoch is over, and wherever a search, an ensemble or `evaluate` called `fit`,
+    it raises KeyboardInterrupt, for half a training is no result to compare; a second Ctrl-C always does.
+
+    Every `fit` trains a fresh network; there is no `warm_start`.
+
+    A pickle holds the weights and the parameters, not the state of training; it needs no weights file. `fit` uses
+    neither Python's nor NumPy's nor keras' global random state, and clears no keras session: other models of the
+    process live on.
 
     References
     ----------
-    .. [1] I. Loshchilov and F. Hutter, "Decoupled weight decay regularization", ICLR 2019.
+    .. [1] D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
     .. [2] S. Ioffe and C. Szegedy, "Batch normalization: accelerating deep network training by reducing
        internal covariate shift", ICML 2015.
+    .. [3] K. He, X. Zhang, S. Ren and J. Sun, "Deep residual learning for image recognition", CVPR 2016.
 
     Examples
     --------
@@ -111,7 +134,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     _model: Any = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "architecture": [StrOptions(set(ARCHITECTURES))],
+        "architecture": [StrOptions({*ARCHITECTURES, *application_names()})],
+        "weights": [str, os.PathLike, None],
+        "trainable_layers": [Interval(Integral, 0, None, closed="left")],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -128,6 +153,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self,
         *,
         architecture: str = "small",
+        weights: str | os.PathLike[str] | None = None,
+        trainable_layers: int = 0,
         epochs: int = 16,
         batch_size: int = 32,
         learning_rate: float = 0.005,
@@ -140,6 +167,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         verbose: int = 0,
     ):
         self.architecture = architecture
+        self.weights = weights
+        self.trainable_layers = trainable_layers
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -180,37 +209,38 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         ------
         ValueError
             If `X` is no such stack, its images are too small, `y`, `sample_weight` or `groups` do not fit it,
-            there is one class alone, `class_weight` names an unknown class, or no validation part can hold
-            every class.
+            there is one class alone, `class_weight` names an unknown class, no validation part can hold every
+            class, `weights` are those of another network, `trainable_layers` are asked for without, or training
+            diverges.
+        FileNotFoundError, ConnectionError
+            If there is no file `weights`, or "imagenet" cannot be fetched.
         MissingDependencyError
             If keras is not installed.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If Ctrl-C ended the training.
         """
         stack = check_image_stack(X, estimator=self)
-        classes, codes = self._encode(y, len(stack))
+        classes, codes = encode_labels(y, len(stack))
         weights = _check_sample_weight(sample_weight, stack, dtype=np.float64, ensure_non_negative=True)
-        group_codes = self._encode_groups(groups, len(stack))
+        group_codes = encode_groups(groups, len(stack))
+        stages = self._stages()
         seed = self._draw_seed()
-        train, validation = np.arange(len(stack)), np.empty(0, dtype=np.intp)
+        parts: tuple[NDArray[np.intp], ...] = (np.arange(len(stack)),)
         if self.validation_fraction is not None:
             rng = np.random.default_rng(seed)
-            train, validation = validation_split(codes, group_codes, self.validation_fraction, rng)
-        weights = (weights * self._class_weights(classes, codes, train)[codes]).astype(np.float32)
-        batches = Batches(
-            stack, codes, _mean_one(weights, train), train, self.batch_size, seed=seed, augment=self.augment
-        )
-        held_out = None
-        if len(validation):
-            held_out = Batches(stack, codes, _mean_one(weights, validation), validation, PREDICTION_BLOCK)
+            parts = validation_split(codes, group_codes, self.validation_fraction, rng)
+        weights = loss_weights(codes, classes, sample_weight=weights, class_weight=self.class_weight, parts=parts)
+        batches = Batches(stack, codes, weights, parts[0], self.batch_size, seed=seed, augment=self.augment)
+        held_out = Batches(stack, codes, weights, parts[1], PREDICTION_BLOCK) if len(parts) > 1 else None
         shape = (stack.shape[1], stack.shape[2])
-        network = build_network(self.architecture, shape, len(classes), dropout=self.dropout, seed=seed)
+        network = build_network(
+            self.architecture, shape, len(classes), weights=self.weights, dropout=self.dropout, seed=seed
+        )
         self.history_ = train_network(
-            network,
-            batches,
-            held_out,
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
-            verbose=int(self.verbose),
+            network, batches, held_out, stages=stages, patience=self.patience, verbose=int(self.verbose)
         )
         self.n_iter_ = len(self.history_["loss"])
         self.classes_ = classes
@@ -220,44 +250,30 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self._model = None
         return self
 
-    def _encode(self, y: ArrayLike, n_images: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
-        labels = column_or_1d(y, warn=True)
-        if len(labels) != n_images:
-            raise ValueError(f"CNNClassifier got {len(labels)} labels in y for {n_images} images.")
-        check_classification_targets(labels)
-        classes, codes = np.unique(labels, return_inverse=True)
-        if len(classes) < 2:
-            raise ValueError(f"CNNClassifier needs two classes or more in y, got one class: {classes.tolist()}.")
-        return classes, codes
-
-    @staticmethod
-    def _encode_groups(groups: ArrayLike | None, n_images: int) -> NDArray[np.intp] | None:
-        if groups is None:
-            return None
-        names = column_or_1d(groups)
-        if len(names) != n_images:
-            raise ValueError(f"CNNClassifier got {len(names)} groups for {n_images} images.")
-        codes: NDArray[np.intp] = np.unique(names, return_inverse=True)[1]
-        return codes
+    def _stages(self) -> list[Stage]:
+        """Without layers to fine-tune one stage; with them the head takes the first half of the epochs."""
+        if not self.trainable_layers:
+            return [Stage(self.epochs, self.learning_rate)]
+        if self.weights is None:
+            raise ValueError(
+                f"trainable_layers={self.trainable_layers} fine-tunes a network that has weights; with weights=None "
+                "every layer is trained, and trainable_layers must be 0."
+            )
+        if self.epochs < 2:
+            raise ValueError(
+                f"trainable_layers={self.trainable_layers} needs epochs for the head and epochs for these layers: "
+                f"at least 2, got epochs={self.epochs}."
+            )
+        head = self.epochs // 2
+        return [
+            Stage(head, self.learning_rate),
+            Stage(self.epochs - head, self.learning_rate / FINER, self.trainable_layers),
+        ]
 
     def _draw_seed(self) -> int:
         if self.random_state is None:  # NumPy's global state is not ours to advance
             return int(np.random.default_rng().integers(2**31))
         return int(check_random_state(self.random_state).randint(2**31 - 1))
-
-    def _class_weights(
-        self, classes: NDArray[Any], codes: NDArray[np.intp], train: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
-        known = classes.tolist()
-        if isinstance(self.class_weight, dict):
-            unknown = [label for label in self.class_weight if label not in known]
-            if unknown:
-                raise ValueError(f"class_weight has the labels {unknown}, y has the classes {known}.")
-            return np.array([self.class_weight.get(label, 1.0) for label in known], dtype=np.float64)
-        weights: NDArray[np.float64] = compute_class_weight(
-            self.class_weight, classes=np.arange(len(classes)), y=codes[train]
-        )
-        return weights
 
     @property
     def model_(self) -> Any:
@@ -290,12 +306,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         stack = check_image_stack(X, estimator=self)
         check_image_shape(stack, self.image_shape_, estimator=self)
-        keras = load_keras(needed_for="CNNClassifier")
-        probabilities = np.empty((len(stack), len(self.classes_)))
-        for rows in gen_batches(len(stack), PREDICTION_BLOCK):
-            # Called, not `predict`ed: with nothing to trace, TensorFlow has nothing to keep or to warn of.
-            block = self.model_(np.asarray(stack[rows]), training=False)
-            probabilities[rows] = keras.ops.convert_to_numpy(block)
+        blocks = (np.asarray(stack[rows]) for rows in gen_batches(len(stack), PREDICTION_BLOCK))
+        predicted = predict_blocks(self.model_, blocks, compiled=len(stack) > PREDICTION_BLOCK)
+        probabilities = predicted.astype(np.float64)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -325,12 +338,3 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def _mean_one(weights: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Weights whose mean over `rows` is 1, so that the loss and its gradient keep their scale."""
-    mean = weights[rows].mean()
-    if mean == 0:
-        raise ValueError("sample_weight and class_weight leave no image with a weight above 0 to train or validate on.")
-    scaled: NDArray[np.float32] = weights / mean
-    return scaled

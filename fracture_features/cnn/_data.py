@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .._threads import map_threads
+from ._augmentation import vary
 from ._keras import load_keras
-
-ROTATION = 15.0  # degrees, either way
-SHIFT = 0.08  # of the height and of the width, either way
-ZOOM = 0.1  # larger or smaller by this part
-GAMMA = 0.25  # exponent of the brightness between exp(-GAMMA) and exp(GAMMA)
-RAMP = np.linspace(0, 1, 256)
 
 
 class Batches:
@@ -93,38 +86,3 @@ def as_keras(batches: Batches) -> Any:
             batches.next_epoch()
 
     return Dataset()
-
-
-def vary(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Each image mirrored or not, rotated, shifted, zoomed, and made darker or brighter.
-
-    Parameters
-    ----------
-    images : ndarray of shape (n, height, width), dtype uint8
-    rng : Generator
-
-    Returns
-    -------
-    images : ndarray of shape (n, height, width), dtype uint8
-        What comes in from outside an image is black.
-    """
-    size = np.array(images.shape[:0:-1])  # width, height
-    centre = ((size - 1) / 2).tolist()
-
-    def draw() -> tuple[NDArray[Any], NDArray[Any]]:
-        angle, scale = rng.uniform(-ROTATION, ROTATION), rng.uniform(1 - ZOOM, 1 + ZOOM)
-        matrix = cv2.getRotationMatrix2D(centre, angle, scale)
-        matrix[:, 2] += rng.uniform(-SHIFT, SHIFT, 2) * size
-        if rng.random() < 0.5:
-            matrix[0] *= -1
-            matrix[0, 2] += size[0] - 1
-        brightness = RAMP ** np.exp(rng.uniform(-GAMMA, GAMMA))
-        return matrix, np.rint(255 * brightness).astype(np.uint8)
-
-    draws = [draw() for _ in images]  # in one thread and one order
-
-    def change(i: int) -> Any:
-        matrix, brightness = draws[i]
-        return cv2.LUT(cv2.warpAffine(images[i], matrix, size.tolist(), flags=cv2.INTER_LINEAR), brightness)
-
-    return np.stack(map_threads(change, range(len(images)), n_jobs=None))

@@ -162,7 +162,7 @@ class FisherVectorExtractor(BaseExtractor):
         if self.cache is None or not isinstance(self.random_state, Integral):
             self._fit_codebook(images)
             return
-        code = code_version(type(self), _descriptors, _mixture)  # type: ignore[arg-type]
+        code = code_version(type(self), _descriptors, _mixture)
         key = digest("codebook", self._settings(), code, *map(np.ascontiguousarray, images))
         cache = open_cache(self.cache)
         (found,) = cache.get([key])

@@ -1,0 +1,241 @@
+"""What is shown of a training, what ends it early, and what it leaves behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from lines import bright_lines
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from fracture_features.cnn import CNNClassifier, _progress, _training
+from fracture_features.cnn._split import validation_split
+from fracture_features.cnn._targets import loss_weights
+
+pytest.importorskip("keras")
+
+X, y = bright_lines(40, (32, 32))
+
+
+@pytest.fixture(autouse=True)
+def hears_ctrl_c():
+    """Where the shell that started the tests ignores it, too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch):
+    """Have Ctrl-C pressed as each of the steps that are given, counted from 1, begins."""
+
+    def press(*steps):
+        count = iter(range(1, 1000))
+        real = _training._Watch.batch_end
+
+        def batch_end(self, batch, logs):
+            if next(count) in steps:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+            real(self, batch, logs)
+
+        monkeypatch.setattr(_training._Watch, "batch_end", batch_end)
+
+    return press
+
+
+# --- what is shown
+
+
+def test_history_and_a_line_an_epoch(capsys):
+    cnn = CNNClassifier(epochs=2, batch_size=8, random_state=0, verbose=2).fit(X, y)
+    out, err = capsys.readouterr()
+    assert err == ""
+    for k, line in enumerate(out.splitlines()):
+        expected = (
+            rf"Epoch {k + 1}/2: loss {cnn.history_['loss'][k]:.3f}, validation loss {cnn.history_['val_loss'][k]:.3f}, "
+            rf"validation ROC AUC {cnn.history_['val_roc_auc'][k]:.3f}, \d+ s"
+        )
+        assert re.fullmatch(expected, line)
+    assert len(out.splitlines()) == 2
+
+
+def test_validation_measures_are_those_of_the_validation_part():
+    images, codes = bright_lines(60, (32, 32), n_classes=3)
+    cnn = CNNClassifier(epochs=1, batch_size=8, class_weight={2: 3}, validation_fraction=0.4, random_state=0)
+    cnn.fit(images, codes)
+    rows = validation_split(codes, None, 0.4, np.random.default_rng(cnn._draw_seed()))[1]
+    p = cnn.predict_proba(images[rows])
+    weights = np.array([1, 1, 3])[codes[rows]]
+    loss = np.average(-np.log(p[np.arange(len(rows)), codes[rows]]), weights=weights)
+    assert cnn.history_["val_loss"] == pytest.approx([loss], abs=1e-5)
+    assert cnn.history_["val_accuracy"] == pytest.approx([(p.argmax(axis=1) == codes[rows]).mean()])
+    assert cnn.history_["val_roc_auc"] == pytest.approx([roc_auc_score(codes[rows], p, multi_class="ovr")], abs=1e-6)
+
+
+def test_bar(capsys):
+    cnn = CNNClassifier(epochs=2, batch_size=8, random_state=0, verbose=1).fit(X, y)
+    out, err = capsys.readouterr()
+    assert out == ""
+    last = err.strip().splitlines()[-1]
+    assert last.startswith(
+        f"Epoch 2/2: loss {cnn.history_['loss'][1]:.3f}, validation ROC AUC {cnn.history_['val_roc_auc'][1]:.3f}"
+    )
+    assert last.rstrip().endswith("left")
+
+
+def test_bar_is_full_where_training_stops_early():
+    with _progress.TrainingProgress(1, 4, 5) as progress:
+        for _ in range(5):
+            progress.batch_end()
+        progress.epoch_end({"loss": [0.5]})
+        assert progress.bar.tasks[0].percentage == 25
+    assert progress.bar.tasks[0].percentage == 100
+    assert progress.bar.tasks[0].description == "Epoch 1/4: loss 0.500"
+
+
+# --- Ctrl-C
+
+
+def test_ctrl_c_keeps_the_best_weights_so_far(ctrl_c):
+    """Of 5 steps an epoch the 13th is in the third epoch."""
+    model = Pipeline(
+        [("images", FunctionTransformer()), ("cnn", CNNClassifier(epochs=9, batch_size=8, random_state=0))]
+    )
+    ctrl_c(13)
+    with pytest.warns(ConvergenceWarning, match="Ctrl-C ended the training after 2 of 9 epochs") as caught:
+        cnn = model.fit(X, y)[-1]
+    message = next(str(each.message) for each in caught if each.category is ConvergenceWarning)
+    assert cnn.n_iter_ == 2
+    best = int(np.argmin(cnn.history_["val_loss"]))
+    assert f"the weights of epoch {best + 1} are kept" in message
+    assert f"validation loss {cnn.history_['val_loss'][best]:.3f}" in message
+    rows = validation_split(y, None, 0.15, np.random.default_rng(cnn._draw_seed()))[1]
+    p = cnn.predict_proba(X[rows])[np.arange(len(rows)), y[rows]]
+    assert -np.log(p).mean() == pytest.approx(min(cnn.history_["val_loss"]), abs=1e-3)
+
+
+def test_ctrl_c_without_a_validation_part_keeps_the_last_epoch(ctrl_c):
+    common = {"batch_size": 8, "random_state": 0, "validation_fraction": None, "augment": False}
+    ctrl_c(7)
+    with pytest.warns(ConvergenceWarning, match="after 1 of 3 epochs; the weights of epoch 1 are kept"):
+        cnn = CNNClassifier(epochs=3, **common).fit(X, y)
+    assert len(cnn.history_["loss"]) == 1
+    assert np.isfinite(cnn.predict_proba(X)).all()
+
+
+def test_ctrl_c_in_the_first_epoch_goes_through(ctrl_c):
+    ctrl_c(2)
+    with pytest.raises(KeyboardInterrupt):
+        CNNClassifier(epochs=3, batch_size=8).fit(X, y)
+
+
+def test_second_ctrl_c_goes_through_at_once(ctrl_c, monkeypatch):
+    seen = []
+    real = _training._Watch.epoch_end
+    monkeypatch.setattr(_training._Watch, "epoch_end", lambda self, *args: seen.append(1) or real(self, *args))
+    monkeypatch.setattr(type(CNNClassifier()), "_draw_seed", lambda self: 0)
+    ctrl_c(6)
+    monkeypatch.setattr(
+        _training, "_validate", lambda *_: os.kill(os.getpid(), signal.SIGINT) or time.sleep(0.1) or {"val_loss": 1.0}
+    )
+    with pytest.raises(KeyboardInterrupt):
+        CNNClassifier(epochs=5, batch_size=8).fit(X, y)
+
+
+def test_ctrl_c_in_a_search_stops_the_search(ctrl_c):
+    ctrl_c(7)
+    with pytest.raises(KeyboardInterrupt):
+        cross_val_score(CNNClassifier(epochs=9, batch_size=4, random_state=0), X, y, cv=2)
+
+
+def test_ctrl_c_for_real():
+    """Pressed from outside while a script trains, somewhere in TensorFlow's steps."""
+    code = (
+        "import sys, numpy as np\n"
+        "from fracture_features.cnn import CNNClassifier\n"
+        "X = np.random.default_rng(0).integers(0, 255, (64, 64, 64), dtype=np.uint8)\n"
+        "cnn = CNNClassifier(epochs=100_000, batch_size=8, verbose=2, patience=100_000).fit(X, np.arange(64) % 2)\n"
+        "print('kept', cnn.n_iter_ == len(cnn.history_['loss']), cnn.predict(X).shape, flush=True)\n"
+    )
+    script = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert script.stdout.readline().startswith("Epoch 1/100000: loss")
+        time.sleep(0.3)
+        script.send_signal(signal.SIGINT)
+        out, err = script.communicate(timeout=60)
+    finally:
+        script.kill()
+    assert out.splitlines()[-1] == "kept True (64,)"
+    assert "ConvergenceWarning: Ctrl-C ended the training after" in err
+    assert script.returncode == 0
+
+
+def test_other_threads_leave_signals_alone():
+    done = []
+    thread = threading.Thread(target=lambda: done.append(CNNClassifier(epochs=1, batch_size=20).fit(X, y)))
+    thread.start()
+    thread.join()
+    assert done[0].n_iter_ == 1
+
+
+# --- the loss
+
+
+def test_divergence_is_named():
+    with pytest.raises(ValueError, match=r"CNNClassifier diverged to .* give a smaller learning_rate"):
+        CNNClassifier(learning_rate=1e30, epochs=4, batch_size=4, random_state=0).fit(X, y)
+
+
+def test_balanced_counts_what_samples_weigh():
+    """Both classes weigh the same in the training part; within a class samples keep their ratio."""
+    rng = np.random.default_rng(0)
+    codes, own = np.repeat([0, 1], [90, 10]), rng.uniform(0.1, 3, 100)
+    train, validation = np.arange(100)[::2], np.arange(100)[1::2]
+    weights = loss_weights(
+        codes, np.array([0, 1]), sample_weight=own, class_weight="balanced", parts=(train, validation)
+    )
+    by_class = [weights[train][codes[train] == k].sum() for k in (0, 1)]
+    assert by_class == pytest.approx([25, 25])
+    assert weights[validation].mean() == pytest.approx(1)
+    np.testing.assert_allclose(weights[train[:5]] / weights[0], own[train[:5]] / own[0], rtol=1e-6)
+    # of images that all weigh the same it is scikit-learn's
+    equal = loss_weights(codes, np.array([0, 1]), sample_weight=np.ones(100), class_weight="balanced", parts=(train,))
+    assert equal[train][[0, -1]] == pytest.approx([50 / 90, 50 / 10])
+
+
+def test_a_class_that_weighs_nothing_is_left_out():
+    weights = loss_weights(
+        y, np.array([0, 1]), sample_weight=1.0 - y, class_weight="balanced", parts=(np.arange(len(y)),)
+    )
+    np.testing.assert_allclose(weights, 2.0 * (1 - y))
+
+
+# --- what is left behind
+
+
+def test_memory_grows_little():
+    """By less than 6 MB a fit, where a network that keras' own Adam has trained leaves 10 behind for good."""
+    code = (
+        "import gc, numpy as np, psutil\n"
+        "from fracture_features.cnn import CNNClassifier\n"
+        "X = np.random.default_rng(0).integers(0, 255, (32, 32, 32), dtype=np.uint8)\n"
+        "cnn = CNNClassifier(epochs=1, random_state=0)\n"
+        "for k in range(7):\n"
+        "    cnn.fit(X, np.arange(32) % 2).predict(X)\n"
+        "    gc.collect()\n"
+        "    print(psutil.Process().memory_info().rss, flush=True)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    rss = np.array(done.stdout.split(), dtype=float) / 2**20
+    assert rss[6] - rss[2] < 4 * 6, rss.round()
