@@ -6,8 +6,9 @@ Inside a worker of joblib (GridSearchCV, cross_validate, dask, …) or of ours e
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -45,9 +46,15 @@ def map_threads(function: Callable[[Item], Result], items: Iterable[Item], n_job
     with _single_threaded_opencv():
         if n_threads == 1:
             return [function(item) for item in items]
+        results: list[Result] = []
+        waiting: deque[Future[Result]] = deque()
         pool = ThreadPoolExecutor(n_threads, initializer=_become_worker)
         try:
-            return list(pool.map(function, items))
+            for item in items:  # which may be large, and made as they are asked for
+                if len(waiting) == 2 * n_threads:
+                    results.append(waiting.popleft().result())
+                waiting.append(pool.submit(function, item))
+            return results + [future.result() for future in waiting]
         finally:
             pool.shutdown(cancel_futures=True)
 
