@@ -9,6 +9,7 @@ from .evaluation import EvaluationResult, evaluate
 from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader, read_image
 from .pipeline import make_pipeline
+from .report import write_report
 
 __all__ = [
     "CNNClassifier",
@@ -28,4 +29,5 @@ __all__ = [
     "make_pipeline",
     "make_radiographs",
     "read_image",
+    "write_report",
 ]

@@ -31,7 +31,8 @@ def test_compare_prints_a_table_and_writes_the_files(radiographs, tmp_path, caps
     assert "Not a medical device" in captured.out
     assert "60 images" in captured.err
     assert sorted(path.name for path in out.iterdir()) == [
-        *("comparison.csv", "excluded.csv", "folds.csv", "manifest.json", "measures.csv", "predictions.csv")
+        *("comparison.csv", "excluded.csv", "folds.csv", "manifest.json", "measures.csv", "predictions.csv"),
+        "report.html",
     ]
     measures = pd.read_csv(out / "measures.csv")
     assert set(measures["model"]) == {*BASELINES, "edges+svm"}

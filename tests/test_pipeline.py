@@ -279,6 +279,7 @@ def test_the_public_names_are_these():
         "make_pipeline",
         "make_radiographs",
         "read_image",
+        "write_report",
     ]
     assert all(getattr(fracture_features, name).__doc__ for name in fracture_features.__all__)
 

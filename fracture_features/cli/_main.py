@@ -31,6 +31,7 @@ from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, l
 from ..evaluation import EvaluationResult, FoldResult, digest_files, evaluate, exclude_unreadable, operating_rule
 from ..exceptions import FractureFeaturesError, MissingDependencyError, NoReadableImagesError, UngroupedDataWarning
 from ..pipeline import RECIPES, make_pipeline
+from ..report import write_report
 from ._output import messages, write_csv, write_external, write_result
 
 DONE, FAILED, USAGE, NO_DATA, INTERRUPTED = 0, 1, 2, 3, 130
@@ -240,6 +241,9 @@ def _run(args: argparse.Namespace, data: FractureDataset, external: FractureData
         raise MissingDependencyError("the model 'cnn' needs keras: pip install 'fracture_features[cnn]'")
     if args.out is not None:
         _make_folder(args.out)
+    with_report = args.out is not None and all(importlib.util.find_spec(name) for name in ("jinja2", "matplotlib"))
+    if args.out is not None and not with_report:
+        messages.print("There will be no report.html: pip install 'fracture_features\\[report]'", soft_wrap=True)
     messages.print(repr(data).strip("<>"), soft_wrap=True)
     with _cache_folder(args.cache) as cache:
         models = {
@@ -274,6 +278,9 @@ def _run(args: argparse.Namespace, data: FractureDataset, external: FractureData
                 write_result(EvaluationResult(data, done, excluded, args.seed), args.out, run)
     if result.external is not None:
         write_external(result.external, args.out, n_folds)
+    if with_report:
+        write_report(result, args.out / "report.html")
+        messages.print(f"The report is {args.out / 'report.html'}", soft_wrap=True)
     return DONE
 
 

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from .._validation import check_image_shape, check_image_stack
-from ._applications import application_names
+from ._applications import application_names, restore_weights
 from ._architectures import ARCHITECTURES, build_network
 from ._data import Batches
 from ._split import validation_split
@@ -282,7 +282,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if self._model is None:
             architecture, shape, n_classes = self._built
             self._model = build_network(architecture, shape, n_classes)
-            self._model.set_weights(self._weights)
+            restore_weights(self._model, self._weights)
         return self._model
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -273,6 +274,7 @@ def percentile_interval(values: Floats, confidence_level: float, n_groups: int |
     return Interval(float(ordered[k - 1 - undefined]), float(ordered[len(values) - k]))
 
 
+@functools.cache
 def _expanded(tail: float, n_groups: int | None) -> float:
     """Share of resamples beyond a limit so that it holds `tail` of the t distribution."""
     if n_groups is None:

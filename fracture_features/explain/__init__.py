@@ -1,0 +1,5 @@
+"""Where a model looked: signed maps of images for every kind of pipeline."""
+
+from ._explain import explain
+
+__all__ = ["explain"]

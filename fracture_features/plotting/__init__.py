@@ -1,0 +1,44 @@
+"""Figures from tables: each function takes `ax=None` and returns the axes; matplotlib is imported when one is drawn."""
+
+from ._bands import mean_curves
+from ._curves import plot_calibration, plot_decision_curve, plot_precision_recall, plot_roc
+from ._examples import (
+    confident_mistakes,
+    example_table,
+    plot_mistakes,
+    plot_predictions,
+    plot_samples,
+    read_small,
+    some_predictions,
+)
+from ._pictures import overlay_heat_map, plot_augmentation, plot_heat_map, plot_hog
+from ._style import model_names
+from ._tables import measure_label, plot_class_balance, plot_confusion_matrix, plot_forest, plot_subgroups
+from ._training import plot_grid_search, plot_history
+
+__all__ = [
+    "confident_mistakes",
+    "example_table",
+    "mean_curves",
+    "measure_label",
+    "model_names",
+    "overlay_heat_map",
+    "plot_augmentation",
+    "plot_calibration",
+    "plot_class_balance",
+    "plot_confusion_matrix",
+    "plot_decision_curve",
+    "plot_forest",
+    "plot_grid_search",
+    "plot_heat_map",
+    "plot_history",
+    "plot_hog",
+    "plot_mistakes",
+    "plot_precision_recall",
+    "plot_predictions",
+    "plot_roc",
+    "plot_samples",
+    "plot_subgroups",
+    "read_small",
+    "some_predictions",
+]

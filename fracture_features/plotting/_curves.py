@@ -1,0 +1,186 @@
+"""Curves over thresholds and probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from sklearn.calibration import CalibrationDisplay
+from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
+
+from ..evaluation import EvaluationResult
+from ..metrics import decision_curve
+from ._bands import mean_curves
+from ._style import DASHES, GREY, add_legend, line_style, make_axes, model_names, plain, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MARKERS = "os^Dvp*"
+
+
+def plot_roc(result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the mean ROC curve of each model, with a band from resampling whole groups.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    models : sequence of str, default=None
+        None takes all but the majority class, whose curve is the diagonal. Baselines are grey and have no band.
+    ax : matplotlib Axes, default=None
+        None draws on a new figure.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        Its lines hold `mean_curves(result)`, which says how curves are averaged and bands made; the legend gives the
+        mean of the folds' areas and its interval, from `result.frame()`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    MissingDependencyError
+        If matplotlib is not installed; as in all functions here.
+    """
+    curves = mean_curves(result, "roc", models=models)
+    ax = make_axes(ax, 4.8, 5.2)
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
+    _draw_bands(result, curves, "roc_auc", ax)
+    return tidy(ax, xlabel="1 − specificity", ylabel="Sensitivity", aspect="auto")
+
+
+def plot_precision_recall(
+    result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the mean precision-recall curve of each model, with a band; otherwise as `plot_roc`.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    models : sequence of str, default=None
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        The dotted line is what guessing has: the share of fractures, or of more than two classes its mean.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    """
+    curves = mean_curves(result, "precision_recall", models=models)
+    ax = make_axes(ax, 4.8, 5.2)
+    shares = np.bincount(result.data.y, minlength=len(result.data.target_names)) / len(result.data)
+    chance = shares[1] if len(shares) == 2 else shares.mean()
+    ax.plot([0, 1], [chance, chance], color=GREY, linewidth=0.8, linestyle=":")
+    _draw_bands(result, curves, "average_precision", ax)
+    return tidy(ax, xlabel="Recall (sensitivity)", ylabel="Precision (PPV)", aspect="auto")
+
+
+def _draw_bands(result: EvaluationResult, curves: pd.DataFrame, measure: str, ax: Axes) -> None:
+    rows = result.frame().query("measure == @measure").set_index("model")
+    for model, curve in curves.groupby("model", sort=False):
+        style, row = line_style(result, str(model)), rows.loc[str(model)]
+        if measure == "roc_auc":
+            line = RocCurveDisplay(fpr=curve["x"].to_numpy(), tpr=curve["y"].to_numpy()).plot(ax=ax).line_
+        else:
+            line = PrecisionRecallDisplay(curve["y"].to_numpy(), curve["x"].to_numpy()).plot(ax=ax).line_
+        line.set(**style, label=f"{plain(str(model))}  {row['value']:.2f} ({row['low']:.2f}–{row['high']:.2f})")
+        if style["color"] != GREY:
+            ax.fill_between(curve["x"], curve["low"], curve["high"], color=style["color"], alpha=0.15, linewidth=0)
+    add_legend(ax)
+
+
+def plot_calibration(result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
+    """Draw how often what is predicted with a probability is so.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    models : sequence of str, default=None
+        None takes those that give probabilities and are no baseline.
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        Its lines hold `result.reliability()`, a line for each model and, of more than two, each class; the points'
+        area grows with the images in a bin.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or none of them gives probabilities.
+    """
+    names = _with_probabilities(result, models)
+    ax = make_axes(ax, 4.8, 5.2)
+    table = result.reliability()
+    for model in names:
+        for k, (target, bins) in enumerate(table[table["model"] == model].groupby("class", sort=False)):
+            label = plain(model) if len(result.data.target_names) == 2 else f"{plain(model)}: {plain(str(target))}"
+            display = CalibrationDisplay(bins["observed"].to_numpy(), bins["predicted"].to_numpy(), None)
+            display.plot(ax=ax, ref_line=False, name=label)
+            style = line_style(result, model)
+            display.line_.set(color=style["color"], linestyle=DASHES[k % len(DASHES)], marker="", linewidth=1.2)
+            size = 12 + 150 * bins["n"] / bins["n"].sum()
+            ax.scatter(
+                bins["predicted"], bins["observed"], s=size, color=style["color"], marker=MARKERS[k % len(MARKERS)]
+            )
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
+    add_legend(ax)
+    limits = (-0.02, 1.02)
+    return tidy(ax, xlabel="Predicted probability", ylabel="Observed share", xlim=limits, ylim=limits)
+
+
+def plot_decision_curve(
+    result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the net benefit of acting on each model's probabilities, against treating all and none.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+        Of two classes.
+    models : sequence of str, default=None
+        None takes those that give probabilities and are no baseline.
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        Its lines hold the mean of `metrics.decision_curve` over the folds.
+
+    Raises
+    ------
+    ValueError
+        If there are more than two classes, there is no such model, or none of them gives probabilities.
+    """
+    if len(result.data.target_names) != 2:
+        raise ValueError(f"a decision curve is for two classes, the data have {len(result.data.target_names)}")
+    names = _with_probabilities(result, models)
+    ax = make_axes(ax, 4.8, 5.2)
+    for model in names:
+        folds = [fold for fold in result.fold_results if fold.model == model]
+        curves = [decision_curve(result.data.y[fold.test], fold.of("probabilities")) for fold in folds]
+        mean = pd.concat(curves).groupby(level=0).mean().assign(threshold=curves[0]["threshold"])
+        ax.plot(mean["threshold"], mean["net_benefit"], label=plain(model), **line_style(result, model))
+    ax.plot(mean["threshold"], mean["treat_all"], color="black", linewidth=0.8, linestyle="--", label="treat all")
+    ax.plot(mean["threshold"], mean["treat_none"], color="black", linewidth=0.8, label="treat none")
+    add_legend(ax)
+    top = max(0.05, max(float(np.max(line.get_ydata())) for line in ax.lines)) * 1.08
+    labels = {"xlabel": "Threshold probability", "ylabel": "Net benefit (true positives per image)"}
+    return tidy(ax, **labels, xlim=(0, 1), ylim=(-0.25 * top, top))
+
+
+def _with_probabilities(result: EvaluationResult, models: Sequence[str] | None) -> list[str]:
+    names = model_names(result, models)
+    having = {fold.model for fold in result.fold_results if fold.probabilities is not None}
+    missing = [name for name in names if name not in having]
+    if missing == names or (models is not None and missing):
+        raise ValueError(f"{missing} give no probabilities; those that do: {sorted(having)}")
+    return [name for name in names if name in having]

@@ -1,0 +1,244 @@
+"""Images of a data set, and what a model called them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..datasets import FractureDataset
+from ..evaluation import EvaluationResult, FoldResult
+from ..images import read_image
+from ._style import FOR, make_axes, make_panels, model_names, plain, show_image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN_SIZE = 384  # pixels along the longer side
+N_COLUMNS = 4
+
+
+def read_small(path: str) -> NDArray[np.uint8]:
+    """The image, no larger than it is shown."""
+    image = read_image(path)
+    scale = SHOWN_SIZE / max(image.shape)
+    if scale >= 1:
+        return image
+    height, width = (max(1, round(side * scale)) for side in image.shape)
+    small: NDArray[Any] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return small
+
+
+def plot_samples(
+    data: FractureDataset, *, n_per_class: int = 4, random_state: int | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw some images of each class, of as many groups as there are.
+
+    Parameters
+    ----------
+    data : FractureDataset
+    n_per_class : int, default=4
+    random_state : int, default=None
+        Which images.
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        An empty one with an image in each of its `child_axes`, a row for each class.
+
+    Raises
+    ------
+    ValueError
+        If `n_per_class` is no integer of at least 1.
+    ImageReadError
+        If an image cannot be read.
+    """
+    if not isinstance(n_per_class, int) or n_per_class < 1:
+        raise ValueError(f"n_per_class must be an integer of at least 1, got {n_per_class!r}")
+    n_classes = len(data.target_names)
+    ax = make_axes(ax, 1.8 * n_per_class, 2.0 * n_classes)
+    panels = make_panels(ax, n_classes, n_per_class, gap=(0.12, 0.04))
+    rng = np.random.default_rng(random_state)
+    for k, name in enumerate(data.target_names):
+        order = rng.permutation(np.flatnonzero(data.y == k))
+        groups = order if data.groups is None else data.groups[order]
+        # Images of patients not shown yet come first.
+        repeats = pd.Series(groups).groupby(groups).cumcount().to_numpy()
+        chosen = order[np.argsort(repeats, kind="stable")][:n_per_class]
+        row = panels[k * n_per_class : (k + 1) * n_per_class]
+        for j, panel in enumerate(row):
+            if j < len(chosen):
+                show_image(panel, read_small(data.paths[chosen[j]]), plain(name, 40) if j == 0 else "")
+            else:
+                panel.set_axis_off()
+    return ax
+
+
+def example_table(result: EvaluationResult, model: str) -> pd.DataFrame:
+    """Return what a model called each image, and how sure it was.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    model : str
+
+    Returns
+    -------
+    table : DataFrame
+        Columns fold, path, label, predicted, score and probability (of the predicted class; NaN where the model gives
+        none) and margin: how far the score lies from where another class would have been predicted, from the
+        operating point where there is one, otherwise from the highest score of another class.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    """
+    (model,) = model_names(result, [model])
+    parts = [_fold_table(result, fold) for fold in result.fold_results if fold.model == model]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _fold_table(result: EvaluationResult, fold: FoldResult) -> pd.DataFrame:
+    names, rows = np.array(result.data.target_names, dtype=object), np.arange(len(fold.test))
+    score = fold.scores[rows, fold.y_pred]
+    others = fold.scores.copy()
+    others[rows, fold.y_pred] = -np.inf
+    margin = score - others.max(axis=1)
+    if not np.isnan(fold.threshold):
+        margin = np.abs(fold.scores[:, 1] - fold.threshold)
+    probability = np.full(len(rows), np.nan) if fold.probabilities is None else fold.probabilities[rows, fold.y_pred]
+    return pd.DataFrame(
+        {
+            "fold": fold.fold,
+            "path": result.data.paths[fold.test],
+            "label": names[result.data.y[fold.test]],
+            "predicted": names[fold.y_pred],
+            "score": score,
+            "probability": probability,
+            "margin": margin,
+        }
+    )
+
+
+def confident_mistakes(result: EvaluationResult, model: str, n: int = 8) -> pd.DataFrame:
+    """Return the mistakes a model was surest of.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    model : str
+    n : int, default=8
+        At most.
+
+    Returns
+    -------
+    table : DataFrame
+        Rows of `example_table`, each image once, from the largest margin down; empty where there is no mistake.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or `n` is no integer of at least 1.
+    """
+    _check_n(n)
+    table = example_table(result, model)
+    wrong = table[table["label"] != table["predicted"]].sort_values("margin", ascending=False, kind="stable")
+    return wrong.drop_duplicates("path").head(n).reset_index(drop=True)
+
+
+def some_predictions(result: EvaluationResult, model: str, n: int, random_state: int | None) -> pd.DataFrame:
+    """Rows of `example_table` at random, each image once."""
+    _check_n(n)
+    table = example_table(result, model).drop_duplicates("path")
+    chosen = np.random.default_rng(random_state).permutation(len(table))[:n]
+    return table.iloc[chosen].reset_index(drop=True)
+
+
+def plot_predictions(
+    result: EvaluationResult, model: str, *, n: int = 8, random_state: int | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw images of the test parts at random, with what they are and what the model called them.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    model : str
+    n : int, default=8
+        Images, at most.
+    random_state : int, default=None
+        Which.
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        An empty one with an image in each of its `child_axes`; what follows the prediction is its probability or,
+        where the model gives none, its score.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or `n` is no integer of at least 1.
+    ImageReadError
+        If an image cannot be read.
+    """
+    return _draw(some_predictions(result, model, n, random_state), ax)
+
+
+def plot_mistakes(result: EvaluationResult, model: str, *, n: int = 8, ax: Axes | None = None) -> Axes:
+    """Draw the images a model got wrong and was surest of; otherwise as `plot_predictions`.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    model : str
+    n : int, default=8
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        From `confident_mistakes`; without images where there is no mistake.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model, or `n` is no integer of at least 1.
+    ImageReadError
+        If an image cannot be read.
+    """
+    return _draw(confident_mistakes(result, model, n), ax)
+
+
+def _draw(table: pd.DataFrame, ax: Axes | None) -> Axes:
+    n_columns = min(N_COLUMNS, max(1, len(table)))
+    n_rows = max(1, -(-len(table) // n_columns))
+    ax = make_axes(ax, 2.0 * n_columns, 2.7 * n_rows)
+    if table.empty:
+        ax.set_axis_off()
+        ax.text(0.5, 0.5, "no mistake", ha="center", va="center", transform=ax.transAxes)
+        return ax
+    panels = make_panels(ax, n_rows, n_columns, gap=(0.3, 0.06))
+    row: Any
+    for panel, row in zip(panels, table.itertuples(), strict=False):
+        wrong = row.label != row.predicted
+        title = f"{'✗' if wrong else '✓'} is {plain(row.label, 20)}\ncalled {plain(row.predicted, 20)}\n{sureness(row)}"
+        show_image(panel, read_small(row.path), title, FOR if wrong else "black")
+    for panel in panels[len(table) :]:
+        panel.set_axis_off()
+    return ax
+
+
+def sureness(row: Any) -> str:
+    """How surely a row of `example_table` was called what it was."""
+    return f"score {row.score:.2f}" if np.isnan(row.probability) else f"probability {row.probability:.2f}"
+
+
+def _check_n(n: Any) -> None:
+    if not isinstance(n, int) or n < 1:
+        raise ValueError(f"n must be an integer of at least 1, got {n!r}")

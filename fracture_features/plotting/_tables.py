@@ -1,0 +1,222 @@
+"""Figures of one table each: models, subgroups, confusions, classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+
+from ..baselines import BASELINES
+from ..datasets import FractureDataset
+from ..evaluation import EvaluationResult
+from ._style import COLOURS, GREY, SMALL, add_legend, line_style, make_axes, model_names, plain, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LABELS = {
+    "roc_auc": "ROC AUC",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "mcc": "MCC",
+    "average_precision": "Average precision",
+    "balanced_accuracy": "Balanced accuracy",
+    "brier_score": "Brier score",
+    "positive_likelihood_ratio": "LR+",
+    "negative_likelihood_ratio": "LR−",
+}
+CHANCE = {"roc_auc": 0.5, "kappa": 0.0, "mcc": 0.0}  # whatever the number and share of the classes
+NAME_WIDTH = 28  # characters
+
+
+def measure_label(measure: str) -> str:
+    """A measure's name as people write it."""
+    return LABELS.get(measure, measure.replace("_", " ").capitalize())
+
+
+def plot_forest(result: EvaluationResult, *, measure: str = "roc_auc", ax: Axes | None = None) -> Axes:
+    """Draw a measure of every model with its interval, the baselines apart.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    measure : str, default="roc_auc"
+        As in `result.frame()`.
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        From the highest value down, models above and baselines below a line. A model that is not shown to be better
+        than the best baseline (`above_baselines`) has a hollow point and an asterisk.
+
+    Raises
+    ------
+    ValueError
+        If there is no such measure.
+    """
+    frame = result.frame()
+    rows = frame[(frame["measure"] == measure) & frame["value"].notna()]
+    if rows.empty:
+        known = sorted(frame.loc[frame["value"].notna(), "measure"].unique())
+        raise ValueError(f"measure={measure!r} is none of those with a value: {known}")
+    is_baseline = rows["model"].isin(BASELINES)
+    rows = rows.assign(baseline=is_baseline).sort_values(["baseline", "value"], ascending=[True, False])
+    ax = make_axes(ax, 6.0, 1.1 + 0.34 * len(rows))
+    labels = []
+    row: Any
+    for y, row in enumerate(rows.itertuples()):
+        not_above = row.above_baselines is False
+        colour = GREY if row.baseline else COLOURS[0]
+        low, high, value = (float(v) for v in (row.low, row.high, row.value))
+        ax.plot([low, high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
+        ax.plot([value], [y], "o", color=colour, markerfacecolor="white" if not_above else colour, markersize=6)
+        labels.append(plain(str(row.model), NAME_WIDTH) + (" *" if not_above else ""))
+        _write_values(ax, y, row)
+    _finish_forest(ax, labels, measure, int((~is_baseline).sum()))
+    if any(label.endswith(" *") for label in labels):
+        note = "* not shown to be better than the best baseline"
+        ax.set_xlabel(f"{measure_label(measure)}\n{note}")
+    return ax
+
+
+def _write_values(ax: Axes, y: int, row: Any) -> None:
+    """Value and interval at the right edge, in a column."""
+    text = f"{row.value:.2f}" if np.isnan(row.low) else f"{row.value:.2f} ({row.low:.2f}–{row.high:.2f})"
+    ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL + 1)
+
+
+def _finish_forest(ax: Axes, labels: list[str], measure: str, n_models: int) -> None:
+    if measure in CHANCE:
+        ax.axvline(CHANCE[measure], color=GREY, linewidth=0.8, linestyle=":", zorder=0)
+    if 0 < n_models < len(labels):
+        ax.axhline(n_models - 0.5, color="#CCCCCC", linewidth=0.8, zorder=0)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    tidy(ax, xlabel=measure_label(measure)).spines["left"].set_visible(False)
+
+
+def plot_subgroups(
+    result: EvaluationResult,
+    column: str,
+    *,
+    measure: str = "roc_auc",
+    models: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a measure within each subgroup of the images, with its interval.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    column : str
+        Of `result.data.frame`.
+    measure : str, default="roc_auc"
+    models : sequence of str, default=None
+        None takes those that are no baseline.
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        A row for each subgroup, with the images in it; one of fewer than 10 images of a class has no value.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, measure or model, or the column is empty.
+    """
+    names = model_names(result, models)
+    table = result.subgroups(column, measures=[measure])
+    values = list(dict.fromkeys(table[column]))
+    if not values:
+        raise ValueError(f"column={column!r} must name a subgroup of some image, got missing values alone")
+    ax = make_axes(ax, 5.2, 1.4 + 0.28 * len(values) * max(2, len(names)) + 0.2 * len(names))
+    across = ax.get_yaxis_transform()
+    for k, model in enumerate(names):
+        rows = table[table["model"] == model]
+        y = np.array([values.index(value) for value in rows[column]]) + (k - (len(names) - 1) / 2) * 0.7 / len(names)
+        colour = line_style(result, model)["color"]
+        ax.hlines(y, rows["low"], rows["high"], color=colour, linewidth=1.6)
+        ax.plot(rows["value"], y, "o", color=colour, markersize=5, label=plain(model))
+        for missing in y[rows["value"].isna()]:
+            ax.text(0.02, missing, "too few images", color=GREY, fontsize=SMALL, va="center", transform=across)
+    counts = table.drop_duplicates(column).set_index(column)["n"]
+    ax.set_yticks(range(len(values)), [f"{plain(str(value), NAME_WIDTH)}\n{counts[value]} images" for value in values])
+    ax.set_ylim(len(values) - 0.5, -0.5)
+    if table["value"].isna().all():
+        ax.set_xlim(0, 1)
+    if measure in CHANCE:
+        ax.axvline(CHANCE[measure], color=GREY, linewidth=0.8, linestyle=":", zorder=0)
+    tidy(ax, xlabel=measure_label(measure)).tick_params(axis="y", length=0)
+    add_legend(ax)
+    return ax
+
+
+def plot_confusion_matrix(result: EvaluationResult, model: str, *, ax: Axes | None = None) -> Axes:
+    """Draw how often each class is called what: counts, and their share of the true class.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    model : str
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        Counts over the test parts of all folds; an image that repeated folds test twice counts twice. The shade is
+        the share of the true class.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    """
+    (model,) = model_names(result, [model])
+    folds = [fold for fold in result.fold_results if fold.model == model]
+    y_true = np.concatenate([result.data.y[fold.test] for fold in folds])
+    y_pred = np.concatenate([fold.y_pred for fold in folds])
+    names = [plain(name, 20) for name in result.data.target_names]
+    counts = confusion_matrix(y_true, y_pred, labels=range(len(names)))
+    rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    ax = make_axes(ax, 2.4 + 0.8 * len(names), 2.0 + 0.8 * len(names))
+    display = ConfusionMatrixDisplay(rates, display_labels=names)
+    display.plot(ax=ax, cmap="Blues", colorbar=False, im_kw={"vmin": 0, "vmax": 1})
+    for text, count, rate in zip(display.text_.ravel(), counts.ravel(), rates.ravel(), strict=True):
+        text.set(text=f"{count}\n{rate:.0%}", color="white" if rate > 0.55 else "black")
+    ax.set(xlabel="Predicted", ylabel="True", aspect="auto")  # square cells push the labels off the figure
+    ax.tick_params(length=0)
+    if max(map(len, names)) > 14:
+        ax.set_xticks(range(len(names)), names, rotation=20, ha="right")
+    ax.set_title(plain(model, 34), fontsize=SMALL + 2, loc="left")
+    return ax
+
+
+def plot_class_balance(data: FractureDataset, *, ax: Axes | None = None) -> Axes:
+    """Draw how many images, and groups, each class has.
+
+    Parameters
+    ----------
+    data : FractureDataset
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        A bar for each class.
+    """
+    counts = data.class_counts()
+    ax = make_axes(ax, 5.2, 1.0 + 0.5 * len(counts))
+    texts = [f"{plain(name, NAME_WIDTH)}\n{n} images, {n / len(data):.0%}" for name, n in counts.items()]
+    if data.groups is not None:
+        groups = [len(np.unique(data.groups[data.y == k])) for k in range(len(counts))]
+        texts = [f"{text}, {n} groups" for text, n in zip(texts, groups, strict=True)]
+    ax.barh(range(len(counts)), list(counts.values()), height=0.55, color=COLOURS[0])
+    ax.set_yticks(range(len(counts)), texts, fontsize=SMALL + 1)
+    ax.invert_yaxis()
+    ax.tick_params(axis="y", length=0)
+    return tidy(ax, xlabel="Images")

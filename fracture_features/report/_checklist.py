@@ -1,0 +1,136 @@
+"""A checklist after CLAIM 2024 and TRIPOD+AI: what the library knows, and blanks for the author."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..baselines import BASELINES
+from ..evaluation import EvaluationResult
+from ._summary import count, describe_folds, describe_threshold, describe_values, n_groups
+
+# Section; number in CLAIM 2024; in TRIPOD+AI; what is asked, in few words; whether the author has to add anything.
+ITEMS = (
+    ("Title and abstract", "1", "1", "Title or abstract names the AI methodology and its kind", True),
+    ("", "2", "2", "Structured summary", True),
+    ("Introduction", "3", "3a–c", "Background, intended use and role; known health inequalities", True),
+    ("", "4", "4", "Aims, objectives, hypotheses", True),
+    ("Study design", "5", "5", "Prospective or retrospective; dates", True),
+    ("", "6", "4", "Study goal", True),
+    ("Data", "7", "5a, 6a", "Data sources and setting", True),
+    ("", "8", "6b", "Inclusion and exclusion criteria", True),
+    ("", "9", "7", "Preprocessing", True),
+    ("", "10", "7", "Selection of data subsets", True),
+    ("", "11", "", "De-identification", True),
+    ("", "12", "11", "Missing data", True),
+    ("", "13", "9", "Image acquisition protocol", True),
+    ("Reference standard", "14", "8a", "Definition of the reference standard", True),
+    ("", "15", "8a", "Why this reference standard", True),
+    ("", "16", "8b", "Source of the annotations, annotators' qualification", True),
+    ("", "17", "8b–c", "Annotation of the test set", True),
+    ("", "18", "8b", "Inter- and intrarater variability", True),
+    ("Partitions", "19", "12a", "How data were assigned to partitions", False),
+    ("", "20", "12a", "Level at which partitions are disjoint", False),
+    ("", "21", "10", "Intended sample size", True),
+    ("Model", "22", "12c, 22", "Description of the models", True),
+    ("", "23", "18f", "Software libraries and versions", False),
+    ("", "24", "12c", "Initialisation of parameters", True),
+    ("Training", "25", "12c", "Training approach", True),
+    ("", "26", "12c", "How the final model is selected", True),
+    ("", "27", "12c", "Ensembling", True),
+    ("Evaluation", "28", "12e", "Measures of performance", False),
+    ("", "29", "12e", "Measures of significance and uncertainty", False),
+    ("", "30", "12d", "Robustness or sensitivity analysis", True),
+    ("", "31", "", "Explainability", True),
+    ("", "32", "12a", "Evaluation on internal data", False),
+    ("", "33", "12a", "Testing on external data", True),
+    ("", "34", "18d", "Registration", True),
+    ("Results", "35", "20a, 21", "Numbers included and excluded", False),
+    ("", "36", "20b–c", "Characteristics of the cases in each partition", True),
+    ("", "37", "23a", "Performance and its uncertainty", False),
+    ("", "38", "23a", "Diagnostic accuracy and its precision", False),
+    ("", "39", "", "Failure analysis", True),
+    ("Discussion", "40", "26", "Limitations", True),
+    ("", "41", "25, 27", "Implications for practice", True),
+    ("Other", "42", "18c", "Protocol", True),
+    ("", "43", "18e–f", "Availability of software, model and data", True),
+    ("", "44", "18a–b", "Funding and conflicts of interest", True),
+    ("In TRIPOD+AI alone", "", "13", "Class imbalance", True),
+    ("", "", "14", "Fairness", True),
+    ("", "", "15", "Output of the model, thresholds", False),
+    ("", "", "17", "Ethical approval", True),
+    ("", "", "19", "Patient and public involvement", True),
+    ("", "", "24", "Updating of the model", True),
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A line of the checklist; `known` is empty where the library knows nothing."""
+
+    section: str
+    claim: str
+    tripod: str
+    asked: str
+    known: str
+    for_author: bool
+
+
+def make_checklist(result: EvaluationResult, best: str, manifest: dict[str, Any]) -> list[Item]:
+    """The items of both statements, filled in where the result tells."""
+    known = _about_data(result) | _about_models(result, best) | _about_results(result, best, manifest)
+    return [
+        Item(section, claim, tripod, asked, known.get(claim or f"T{tripod}", ""), for_author)
+        for section, claim, tripod, asked, for_author in ITEMS
+    ]
+
+
+def _about_data(result: EvaluationResult) -> dict[str, str]:
+    data, left_out = result.data, len(result.excluded)
+    counts = ", ".join(f"{n} {name}" for name, n in data.class_counts().items())
+    groups = n_groups(result)
+    level = "Images: no groups are given, so that patients may stand on both sides."
+    if groups is not None:
+        level = f"Groups, such as patients: {count(groups, 'group')}, none on both sides of a split."
+    return {
+        "8": f"{count(left_out, 'file')} left out because unreadable, before any split (see Data).",
+        "12": "An unreadable image is left out; gaps in the metadata are a category of their own to the baseline.",
+        "19": describe_folds(result),
+        "20": level,
+        "35": f"{len(data)} images included ({counts}), {left_out} left out; by fold and part under Data.",
+        "36": "Classes by fold and part under Data.",
+        "T13": f"{counts}. Sensitivity, specificity and balanced accuracy do not depend on the share of a class.",
+    }
+
+
+def _about_models(result: EvaluationResult, best: str) -> dict[str, str]:
+    models = [name for name in result.models if name not in BASELINES]
+    tuned = any(fold.params for fold in result.fold_results)
+    selection = "Settings are chosen within each fold's training part (see Each fold). " if tuned else ""
+    return {
+        "6": f"Comparison of {count(len(models), 'model')} with each other and with models that see no fracture.",
+        "22": f"By name: {', '.join(models)}." if models else "",
+        "25": "Each fold's model sees its training part alone.",
+        "26": f"{selection}None is selected here; pictures are of {best}, which has the highest ROC AUC.",
+        "T15": describe_threshold(result),
+    }
+
+
+def _about_results(result: EvaluationResult, best: str, manifest: dict[str, Any]) -> dict[str, str]:
+    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+    external = "None."
+    if result.external is not None:
+        external = f"{len(result.external.data)} images of another source (see Results)."
+    subgroups = "By subgroup of the metadata (see Figures)." if result.data.metadata_columns else ""
+    return {
+        "23": f"Python {manifest['python']}, {versions}.",
+        "28": "ROC AUC, average precision, accuracy, balanced accuracy, sensitivity, specificity and others.",
+        "29": f"{describe_values(result)} Differences are paired; p-values are corrected by Holm's procedure.",
+        "30": subgroups,
+        "32": describe_folds(result),
+        "33": external,
+        "37": "See Results.",
+        "38": "Sensitivity and specificity with 95 % intervals, see Results.",
+        "39": f"The most confident mistakes of {best} are under Mistakes.",
+        "T14": subgroups,
+    }

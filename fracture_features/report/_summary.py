@@ -1,0 +1,179 @@
+"""The page's sentences: what was asked, and what came out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..baselines import BASELINES
+from ..evaluation import EvaluationResult
+from ..plotting import model_names
+
+
+def best_model(result: EvaluationResult) -> str:
+    """The model with the highest ROC AUC; a baseline only where there is no other."""
+    values = result.frame().query("measure == 'roc_auc'").set_index("model")["value"]
+    names = model_names(result)
+    return max(names, key=lambda name: -np.inf if np.isnan(values[name]) else values[name])
+
+
+def has_comparison(result: EvaluationResult) -> bool:
+    """Whether there is a baseline, and another model to hold against it."""
+    return bool(set(BASELINES) & set(result.models)) and len(result.models) > 1
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number with so many decimals and a true minus; a dash where there is none."""
+    if pd.isna(value):
+        return "–"
+    return "∞" if np.isinf(value) else f"{value:z.{digits}f}".replace("-", "−")
+
+
+def interval(low: float, high: float, digits: int = 2) -> str:
+    """Limits of an interval; nothing where there is none."""
+    return "" if pd.isna(low) or pd.isna(high) else f"{number(low, digits)} to {number(high, digits)}"
+
+
+def p_value(value: float) -> str:
+    """A p-value as journals print it."""
+    if pd.isna(value):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def count(n: int, noun: str) -> str:
+    """A number and its noun."""
+    return f"{n} {noun if n == 1 else noun + 's'}"
+
+
+def n_groups(result: EvaluationResult) -> int | None:
+    """How many groups there are, None where they are not known."""
+    groups = result.data.groups
+    return None if groups is None else len(np.unique(groups))
+
+
+def n_folds(result: EvaluationResult) -> int:
+    """How many folds there are, repetitions included."""
+    return len({fold.fold for fold in result.fold_results})
+
+
+def n_tests(result: EvaluationResult, model: str) -> tuple[int, int]:
+    """How often an image stands in a test part, at least and at most."""
+    tests = np.concatenate([fold.test for fold in result.fold_results if fold.model == model])
+    times = np.bincount(tests, minlength=len(result.data))
+    return int(times.min()), int(times.max())
+
+
+def make_facts(result: EvaluationResult, best: str) -> list[tuple[str, str]]:
+    """Numbers for the head of the page, each with what it is."""
+    groups = n_groups(result)
+    row = _row(result, best)
+    facts = [(str(len(result.data)), "images"), ("–" if groups is None else str(groups), "groups, such as patients")]
+    facts += [(str(n), name) for name, n in list(result.data.class_counts().items())[:3]]
+    facts += [(str(n_folds(result)), "folds"), (number(row["value"]), f"ROC AUC of {best}")]
+    return facts
+
+
+def _row(result: EvaluationResult, model: str) -> Any:
+    return result.frame().query("measure == 'roc_auc' and model == @model").iloc[0]
+
+
+def describe(result: EvaluationResult, best: str) -> str:
+    """What came out, in two sentences."""
+    row = _row(result, best)
+    text = f"{best} has the highest ROC AUC: {number(row['value'])}"
+    if limits := interval(row["low"], row["high"]):
+        text += f" (95 % interval {limits})"
+    if best in BASELINES or not has_comparison(result):
+        return text + "."
+    against: Any = result.comparison().set_index("model").loc[best]
+    reference, difference = against["reference"], against["difference"]
+    limits = interval(against["low"], against["high"])
+    if row["above_baselines"]:
+        return (
+            f"{text}. It lies {number(difference)} ({limits}) above {reference}, the best of the models that cannot "
+            "see a fracture."
+        )
+    return (
+        f"{text}. It is not shown to be better than {reference}, the best of the models that cannot see a fracture: "
+        f"the difference is {number(difference)} ({limits}). What it has learnt may be a shortcut."
+    )
+
+
+def make_question(result: EvaluationResult) -> list[tuple[str, str]]:
+    """What was asked and how, as terms and sentences."""
+    *others, last = result.data.target_names
+    unseen = "images" if result.data.groups is None else "images of patients"
+    asked = f"How well do the models tell {', '.join(others)} and {last} apart on {unseen} they were not fitted on?"
+    models = [name for name in result.models if name not in BASELINES]
+    items = [
+        ("Question", asked),
+        ("Models", ", ".join(models) or "none besides the baselines"),
+        ("Folds", describe_folds(result)),
+        ("Operating point", describe_threshold(result)),
+        ("Values", describe_values(result)),
+        ("Baselines", describe_baselines(result)),
+    ]
+    if result.external is not None:
+        n = len(result.external.data)
+        items.append(("Another source", f"{n} images, scored by the model of every fold; none was fitted on them."))
+    return [(term, text) for term, text in items if text]
+
+
+def describe_folds(result: EvaluationResult) -> str:
+    """How the images were divided."""
+    low, high = n_tests(result, result.models[0])
+    times = {(1, 1): "every image is tested once", (0, 1): "some images are tested once, the others train"}
+    folds = f"{count(n_folds(result), 'fold')}; {times.get((low, high), f'an image is tested {low} to {high} times')}."
+    if result.data.groups is None:
+        return f"{folds} No groups are given: images of one patient may stand on both sides of a split and flatter it."
+    shared = int(result.folds()["groups_shared"].sum())
+    return f"{folds} Groups, such as patients, are kept together: {shared} stand on both sides of a split."
+
+
+def describe_threshold(result: EvaluationResult) -> str:
+    """From which score on an image is called fractured."""
+    thresholds = np.array([fold.threshold for fold in result.fold_results])
+    if np.isnan(thresholds).all():
+        return "The classifier's own decision."
+    return "A score chosen within each fold's training part and then held fixed; it is in the table of folds."
+
+
+def describe_values(result: EvaluationResult) -> str:
+    """What a value and its interval are."""
+    unit = "images" if result.data.groups is None else "groups"
+    classes = len(result.data.target_names)
+    macro = "" if classes == 2 else " Measures of two classes are the mean over the classes, each against the rest."
+    return (
+        f"Means over the folds' test parts, with 95 % percentile intervals of 2000 resamples that draw whole {unit}: "
+        f"how far a mean would move with other patients, not with other training data.{macro}"
+    )
+
+
+def describe_baselines(result: EvaluationResult) -> str:
+    """What the models are that see no fracture."""
+    meaning = {
+        "majority class": "the most frequent class",
+        "metadata only": "what is known without a pixel",
+        "shortcut probe": "brightness, border and an 8 x 8 thumbnail",
+    }
+    there = [f"{name} ({meaning[name]})" for name in BASELINES if name in result.models]
+    if not there:
+        return ""
+    return f"{', '.join(there)}. None can see a fracture: a model that is no better may have learnt a shortcut."
+
+
+def shorten_paths(paths: Sequence[str]) -> dict[str, str]:
+    """Each path without the folder that all share."""
+    folders = {os.path.dirname(path) for path in paths}
+    if len(folders) > 1 and len({os.path.isabs(folder) for folder in folders}) == 1:
+        try:
+            root = os.path.commonpath(folders)
+        except ValueError:  # different drives
+            return {path: path for path in paths}
+        return {path: os.path.relpath(path, root) if root else path for path in paths}
+    return {path: os.path.basename(path) for path in paths}

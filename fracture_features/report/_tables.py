@@ -1,0 +1,181 @@
+"""The page's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..baselines import BASELINES
+from ..evaluation import EvaluationResult
+from ..plotting import measure_label
+from ._summary import has_comparison, interval, number, p_value
+
+MAIN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
+MORE = ("ppv", "npv", "positive_likelihood_ratio", "negative_likelihood_ratio", "mcc", "kappa")
+PROBABILITIES = ("brier_score", "calibration_intercept", "calibration_slope")
+OF_CLASS = ("roc_auc", "average_precision", "sensitivity", "specificity", "ppv", "npv")
+MAX_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell: what it says, what stands below it, and what it is sorted by where that is a number."""
+
+    text: str
+    note: str = ""
+    sort: float | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: a caption, headings, and bodies that are sorted each on its own."""
+
+    caption: str
+    columns: list[str]
+    bodies: list[list[list[Cell]]]
+    notes: list[str] = field(default_factory=list)
+
+
+def make_tables(result: EvaluationResult, manifest: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """The tables by name, None where there is nothing to tell."""
+    return {
+        "classes": _classes(result),
+        "parts": _parts(manifest),
+        "reasons": _reasons(result),
+        "excluded": _excluded(result, names),
+        "measures": _measures(result, MAIN, "Measures of each model", times=True),
+        "more": _measures(result, MORE + PROBABILITIES, "Further measures"),
+        "by_class": _by_class(result),
+        "comparison": _comparison(result) if has_comparison(result) else None,
+        "folds": _folds(result),
+        "external": None
+        if result.external is None
+        else _measures(result.external, MAIN, f"Another source, {len(result.external.data)} images"),
+    }
+
+
+def _value(value: float, digits: int = 0) -> Cell:
+    return Cell(number(value, digits), sort=float(value))
+
+
+def _classes(result: EvaluationResult) -> Table:
+    data, excluded = result.data, result.excluded["label"].value_counts()
+    rows = []
+    for k, (name, n) in enumerate(data.class_counts().items()):
+        groups = np.nan if data.groups is None else len(np.unique(data.groups[data.y == k]))
+        share = Cell(f"{n / len(data):.0%}", sort=n / len(data))
+        rows.append([Cell(name), _value(n), share, _value(groups), _value(excluded.get(name, 0))])
+    return Table("Images by class", ["Class", "Images", "Share", "Groups", "Left out"], [rows])
+
+
+def _parts(manifest: dict[str, Any]) -> Table:
+    classes = list(manifest["data"]["classes"])
+    rows = []
+    for fold, parts in manifest["folds"].items():
+        for part, name in (("train", "training"), ("test", "test")):
+            counts = parts[part]
+            groups = np.nan if counts["groups"] is None else counts["groups"]
+            by_class = [_value(counts["classes"][c]) for c in classes]
+            rows.append([Cell(f"{fold}, {name}", sort=fold), _value(counts["images"]), _value(groups), *by_class])
+    return Table("Images by fold and part", ["Fold", "Images", "Groups", *classes], [rows])
+
+
+def _reasons(result: EvaluationResult) -> Table | None:
+    if result.excluded.empty:
+        return None
+    counts = result.excluded.groupby(["reason", "label"], sort=False).size().reset_index(name="n")
+    rows = [[Cell(row.reason), Cell(row.label), _value(row.n)] for row in _rows(counts)]
+    return Table("Why files were left out", ["Reason", "Class", "Files"], [rows])
+
+
+def _excluded(result: EvaluationResult, names: dict[str, str]) -> Table | None:
+    if result.excluded.empty:
+        return None
+    shown = result.excluded.head(MAX_ROWS)
+    rows = [[Cell(names[row.path]), Cell(row.label), Cell(row.reason)] for row in _rows(shown)]
+    hidden = len(result.excluded) - len(shown)
+    notes = [f"{hidden} more are in the manifest."] if hidden else []
+    return Table("Files that were left out", ["File", "Class", "Reason"], [rows], notes)
+
+
+def _rows(frame: pd.DataFrame) -> Iterable[Any]:
+    return frame.itertuples()
+
+
+def _measures(result: EvaluationResult, measures: Sequence[str], caption: str, times: bool = False) -> Table:
+    frame = result.frame()
+    there = [name for name in measures if name in set(frame["measure"])]
+    bodies: list[list[list[Cell]]] = [[], []]
+    for model, rows in frame.groupby("model", sort=False):
+        by_measure = rows.set_index("measure")
+        cells = [_model_cell(str(model), rows["above_baselines"].iloc[0])]
+        cells += [_measured(by_measure, name) for name in there]
+        if times:
+            cells += [_value(by_measure["value"][name], 1) for name in ("fit_minutes", "predict_ms")]
+        bodies[model in BASELINES].append(cells)
+    headings = [measure_label(name) for name in there] + (["Fit, minutes", "Predict, ms per image"] if times else [])
+    return Table(caption, ["Model", *headings], [body for body in bodies if body])
+
+
+def _model_cell(model: str, above: Any) -> Cell:
+    if model in BASELINES:
+        return Cell(model, note="baseline")
+    return Cell(model, mark="not above the baselines" if above is False else "")
+
+
+def _measured(by_measure: Any, name: str) -> Cell:
+    if name not in by_measure.index:
+        return Cell("–", sort=np.nan)
+    row = by_measure.loc[name]
+    return Cell(number(row["value"]), interval(row["low"], row["high"]), float(row["value"]))
+
+
+def _by_class(result: EvaluationResult) -> Table | None:
+    """Of more than two classes, each against the rest; the baselines apart are in the measures."""
+    if len(result.data.target_names) == 2:
+        return None
+    frame = result.frame().set_index(["model", "measure"])
+    body = []
+    for model in (name for name in result.models if name not in BASELINES):
+        for target in result.data.target_names:
+            measured = [_measured(frame.loc[model], f"{name} of {target}") for name in OF_CLASS]
+            body.append([Cell(model), Cell(target), *measured])
+    headings = [measure_label(name) for name in OF_CLASS]
+    return Table("Each class against the rest", ["Model", "Class", *headings], [body])
+
+
+def _comparison(result: EvaluationResult) -> Table:
+    frame = result.comparison()
+    bodies: list[list[list[Cell]]] = [[], []]
+    for row in _rows(frame):
+        difference = Cell(number(row.difference), interval(row.low, row.high), float(row.difference))
+        p_values = [Cell(p_value(p), sort=float(p)) for p in (row.p_value, row.p_holm, row.p_corrected_t)]
+        bodies[row.model in BASELINES].append([_model_cell(row.model, None), difference, *p_values])
+    notes = [
+        "p is that of the paired difference on resamples of whole groups; Holm's is corrected for the number of models "
+        "and is the one to quote; Nadeau and Bengio's t test over the folds asks for other training data too."
+    ]
+    columns = ["Model", "Difference", "p", "p, Holm", "p, corrected t"]
+    caption = f"ROC AUC against {frame['reference'].iloc[0]}, the best baseline"
+    return Table(caption, columns, [body for body in bodies if body], notes)
+
+
+def _folds(result: EvaluationResult) -> Table:
+    frame = result.folds()
+    there = [name for name in MAIN if name in frame]
+    has_threshold = frame["threshold"].notna().any()
+    bodies: list[list[list[Cell]]] = [[], []]
+    for _, row in frame.iterrows():
+        settings = ", ".join(f"{name} = {value}" for name, value in (row["params"] or {}).items())
+        cells = [Cell(str(row["model"]), note=settings), _value(row["fold"]), _value(row["n_test"])]
+        cells += [_value(row["threshold"], 3)] if has_threshold else []
+        cells += [_value(row[name], 2) for name in there]
+        bodies[row["model"] in BASELINES].append(cells)
+    threshold = ["Threshold"] if has_threshold else []
+    headings = ["Model", "Fold", "Tested", *threshold, *(measure_label(name) for name in there)]
+    return Table("Measures on each test part", headings, [body for body in bodies if body])

@@ -1,0 +1,104 @@
+"""Put the page together and write it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from .._optional import require
+from ..evaluation import EvaluationResult
+from ._checklist import make_checklist
+from ._figures import make_figures
+from ._pictures import make_pictures
+from ._summary import best_model, describe, make_facts, make_question, shorten_paths
+from ._tables import make_tables
+
+
+def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, model: Any = None) -> Path:
+    r"""Write one HTML page that tells of an evaluation and needs nothing else: no network, no other file.
+
+    It holds what was asked, the data and what was left out, the measures with their intervals beside the baselines,
+    the comparison, figures, example predictions and the most confident mistakes of the best model, versions and the
+    digest of the data, and a checklist after CLAIM 2024 [1]_ and TRIPOD+AI [2]_, filled in where the library knows.
+    Sixteen small radiographs are in it: mind where it is sent.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+    path : str or path-like
+        Of the page; an existing file is overwritten.
+    model : Pipeline, default=None
+        Fitted, its classes those of `result.data.y`: its heat maps are shown beside the pictures. The models of the
+        folds are not kept, so it is another one, which may have been fitted on these images; the page says so.
+
+    Returns
+    -------
+    path : pathlib.Path
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib or jinja2 is not installed.
+    ImageReadError
+        If an image that is to be shown cannot be read any more.
+    ValueError
+        If `model` has no maps, as `explain` does.
+    OSError
+        If the page cannot be written, or an image is gone.
+
+    References
+    ----------
+    .. [1] A. S. Tejani et al., "Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 update",
+       Radiology: Artificial Intelligence 6(4), 2024.
+    .. [2] G. S. Collins et al., "TRIPOD+AI statement", BMJ 385:e078378, 2024.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.report import write_report
+    >>> folder = tempfile.mkdtemp()
+    >>> data = load_folder(make_radiographs(30, folder=folder + "/x", random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> write_report(result, folder + "/report.html").name
+    'report.html'
+    """
+    jinja2 = require("jinja2", extra="report", needed_for="write_report")
+    require("matplotlib", extra="report", needed_for="write_report")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["digest"] = _digest
+    template = environment.from_string(files(__package__).joinpath("template.html").read_text(encoding="utf-8"))
+    page = template.render(_content(result, model))
+    path = Path(path)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _content(result: EvaluationResult, model: Any) -> dict[str, Any]:
+    """What the template asks for."""
+    best = best_model(result)
+    manifest = result.manifest()
+    names = shorten_paths([*result.data.paths, *result.excluded["path"]])
+    return {
+        "facts": make_facts(result, best),
+        "summary": describe(result, best),
+        "question": make_question(result),
+        "best": best,
+        "tables": make_tables(result, manifest, names),
+        "figures": make_figures(result, best),
+        "pictures": make_pictures(result, best, names, model),
+        "manifest": manifest,
+        "grouped": result.data.groups is not None,
+        "checklist": make_checklist(result, best, manifest),
+    }
+
+
+def _digest(text: str) -> str:
+    """What a content security policy names a script by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()
