@@ -253,7 +253,7 @@ def _run(args: argparse.Namespace, data: FractureDataset, external: FractureData
         with messages.status(f"Reading {len(data)} files"):
             data, excluded = exclude_unreadable(data, models.values())
         _report_excluded(excluded, args.out)
-        if args.digest not in (None, digest_files(data.paths)[1]):
+        if args.digest is not None and args.digest != digest_files(data.paths)[1]:
             raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
         folds: list[FoldResult] = []
         n_folds = args.folds * args.repeats

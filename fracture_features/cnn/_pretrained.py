@@ -62,7 +62,7 @@ class PretrainedExtractor(BaseExtractor):
     no `feature_regions`.
 
     Fitting needs keras. Where onnxruntime and onnx are installed as well (`pip install 'fracture_features[onnx]'`), the
-    network runs on them, in half the time that keras takes and with the same features to 1e-4, and a pickle is used
+    network runs on them, faster than on keras and with the same features to 1e-4, and a pickle is used
     without keras. ConvNeXt, InceptionResNetV2, MobileNetV3, NASNet and Xception run on keras in any case: they have
     layers that `_onnx.py` does not write.
 

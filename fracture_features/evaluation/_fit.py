@@ -137,9 +137,12 @@ def predict_at(
     model: Any, paths: NDArray[np.str_], threshold: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64] | None]:
     """Labels at the threshold, the classifier's own where that is NaN; scores; probabilities where there are any."""
-    scores = class_scores(model, paths)
-    y_pred = model.predict(paths) if np.isnan(threshold) else (scores[:, 1] >= threshold).astype(np.int64)
     probabilities = np.asarray(model.predict_proba(paths), np.float64) if hasattr(model, "predict_proba") else None
+    if probabilities is None or hasattr(model, "decision_function"):
+        scores = class_scores(model, paths)
+    else:
+        scores = probabilities
+    y_pred = model.predict(paths) if np.isnan(threshold) else (scores[:, 1] >= threshold).astype(np.int64)
     return y_pred, scores, probabilities
 
 
