@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +23,52 @@ import pandas as pd
 import psutil
 from _about import write_results
 from bench_reader_defaults import choice_half
+from numpy.typing import NDArray
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.svm import SVC
 
 from fracture_features import FractureDataset, LBPExtractor, evaluate, load_folder, load_fracatlas, make_pipeline
 from fracture_features.cnn import PretrainedExtractor
 from fracture_features.evaluation import EvaluationResult, FoldResult, exclude_unreadable
 
 REFERENCES = ("metadata only", "HOG + SVM")
+N_NETWORK = 2 * 960  # MobileNetV2's block_16_expand, average and maximum
 
 
-def ladder(weights: Path | None) -> dict[str, Callable[[], Any]]:
-    """How to make each model, the cheap before the dear."""
+def ladder(weights: Path | None, **common: Any) -> dict[str, Callable[[], Any]]:
+    """How to make each model, the cheap before the dear; `common` goes to `make_pipeline`."""
+    make = partial(make_pipeline, **common)
     radii = LBPExtractor(n_points=(8, 16, 24), radius=(1, 2, 3))
     models = {
-        "HOG + SVM": lambda: make_pipeline("hog", "svm"),
-        "LBP + SVM": lambda: make_pipeline("lbp", "svm"),
-        "LBP at three radii + SVM": lambda: make_pipeline(radii, "svm"),
-        "edges + XGBoost": lambda: make_pipeline("edges", "xgboost"),
-        "Gabor + SVM": lambda: make_pipeline("gabor", "svm"),
-        "HOG + LBP + Gabor, XGBoost": lambda: make_pipeline(["hog", "lbp", "gabor"], "xgboost"),
-        'make_pipeline("fast")': lambda: make_pipeline("fast"),
-        "small CNN": lambda: make_pipeline(classifier="cnn"),
-        'make_pipeline("accurate")': lambda: make_pipeline("accurate"),
+        "HOG + SVM": lambda: make("hog", "svm"),
+        "LBP + SVM": lambda: make("lbp", "svm"),
+        "LBP at three radii + SVM": lambda: make(radii, "svm"),
+        "edges + XGBoost": lambda: make("edges", "xgboost"),
+        "Gabor + SVM": lambda: make("gabor", "svm"),
+        "HOG + LBP + Gabor, XGBoost": lambda: make(["hog", "lbp", "gabor"], "xgboost"),
+        'make_pipeline("fast")': lambda: make("fast"),
+        "small CNN": lambda: make(classifier="cnn"),
+        'make_pipeline("accurate")': lambda: make("accurate"),
     }
     if weights is not None:
         network = PretrainedExtractor(weights=weights)
-        models["MobileNetV2, frozen + SVM"] = lambda: make_pipeline(network, "svm")
+        models["MobileNetV2, frozen + SVM"] = lambda: make(network, "svm")
+        models["Fisher vectors + MobileNetV2, SVM"] = lambda: averaged(make("accurate")[:-1], make(network, "svm")[:-1])
     return models
+
+
+def averaged(fisher: Pipeline, network: Pipeline) -> Pipeline:
+    """A support vector machine on the mean of the kernels that either would have alone."""
+    both = FeatureUnion([("fisher", fisher), ("network", network)])
+    return Pipeline([("both", both), ("classifier", SVC(C=2, kernel=mean_kernel, class_weight="balanced"))])
+
+
+def mean_kernel(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Of rows whose last 2 * 960 columns are MobileNetV2's, standardised, the others a Fisher vector."""
+    fisher, network = slice(None, -N_NETWORK), slice(-N_NETWORK, None)
+    by_network: NDArray[Any] = rbf_kernel(a[:, network], b[:, network])  # gamma 1 / n_features: SVC's "scale" here
+    return (rbf_kernel(a[:, fisher], b[:, fisher], gamma=1.0) + by_network) / 2
 
 
 def load(folder: Path, groups: str | None) -> FractureDataset:
@@ -106,19 +127,12 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder for pixels and features")
     parser.add_argument("--out", default="accuracy", help="name of the table (%(default)s)")
     options = parser.parse_args()
-    makers = ladder(options.weights)
+    makers = ladder(options.weights, cache=options.cache, random_state=0, n_jobs=-1)
     unknown = set(options.models or []) - set(makers)
     if unknown:
         parser.error(f"--models: unknown {sorted(unknown)}; there are {list(makers)}")
     data = load(options.folder, options.groups)
     models = {name: make() for name, make in makers.items() if not options.models or name in options.models}
-    for model in models.values():
-        own = model.get_params()
-        model.set_params(
-            **{k: options.cache for k in own if k.rpartition("__")[2] == "cache"},
-            **{k: 0 for k in own if k.rpartition("__")[2] == "random_state"},
-            **{k: -1 for k in own if k.rpartition("__")[2] == "n_jobs" and not k.startswith("classifier")},
-        )
     watch, memory = PeakMemory(), {}
 
     def on_fold(fold: FoldResult) -> None:

@@ -147,18 +147,23 @@ def _oriented_gradients(image, table, margin):  # type: ignore[no-untyped-def]
     """Magnitude of each pixel's gradient, shared between its two nearest orientations; zeros in a margin all around."""
     height, width = image.shape
     out = np.zeros((height + 2 * margin, width + 2 * margin, ORIENTATIONS), dtype=np.float32)
+    magnitudes, places = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.uint32)
+    bordered = np.empty(width + 2, dtype=np.uint8)
     for r in range(height):
-        above, row, below = image[max(r - 1, 0)], image[r], image[min(r + 1, height - 1)]
+        above, below = image[max(r - 1, 0)], image[min(r + 1, height - 1)]
+        bordered[0], bordered[1:-1], bordered[-1] = image[r, 0], image[r], image[r, -1]
+        left, right = bordered[:-2], bordered[2:]
+        for c in range(width):  # on vectors, which looking up the orientation is not
+            g_row, g_column = np.int32(below[c]) - np.int32(above[c]), np.int32(right[c]) - np.int32(left[c])
+            magnitudes[c] = np.float32(0.5) * np.sqrt(np.float32(g_row * g_row + g_column * g_column))
+            places[c] = (g_row + np.int32(255)) * np.int32(511) + g_column + np.int32(255)
         for c in range(width):
-            g_row = np.int32(below[c]) - np.int32(above[c])
-            g_column = np.int32(row[min(c + 1, width - 1)]) - np.int32(row[max(c - 1, 0)])
-            if g_row != 0 or g_column != 0:
-                magnitude = np.float32(0.5) * np.sqrt(np.float32(g_row * g_row + g_column * g_column))
-                orientation = table[(g_row + 255) * 511 + g_column + 255]
-                first = np.int32(orientation)
-                second = magnitude * (orientation - np.float32(first))
-                out[margin + r, margin + c, first] = magnitude - second
-                out[margin + r, margin + c, (first + 1) % ORIENTATIONS] = second
+            orientation = table[places[c]]
+            first = np.uint32(orientation)
+            second = magnitudes[c] * (orientation - np.float32(first))
+            pixel = out[margin + r, margin + c]
+            pixel[first] = magnitudes[c] - second
+            pixel[(first + np.uint32(1)) % np.uint32(ORIENTATIONS)] = second
     return out
 
 
@@ -174,7 +179,9 @@ def _cell_sums(gradients, before, row_starts, column_starts, tent):  # type: ign
         # At every column, more than are asked for: long loops run on vectors.
         _filter(line, ORIENTATIONS, tent, filtered)
         for j in range(len(column_starts)):
-            sums[i, j] = filtered[(before + column_starts[j]) * ORIENTATIONS :][:ORIENTATIONS]
+            cell, place = filtered[(before + column_starts[j]) * ORIENTATIONS :], sums[i, j]
+            for b in range(ORIENTATIONS):
+                place[b] = cell[b]
     return sums
 
 
@@ -200,8 +207,7 @@ def _normalised_patches(sums, row_places, column_places, threshold, descriptors,
     Return how many there are.
     """
     patch = np.empty(LENGTH, dtype=np.float32)
-    totals = sums.sum(axis=2)
-    n = 0
+    totals, n = _totals(sums), 0
     for i in range(len(row_places)):
         for j in range(len(column_places)):
             total = np.float32(0)
@@ -210,17 +216,28 @@ def _normalised_patches(sums, row_places, column_places, threshold, descriptors,
                     total += totals[row_places[i, k], column_places[j, m]]
             if total > threshold:
                 for k in range(CELLS):
-                    row = sums[row_places[i, k]].reshape(-1)
                     for m in range(CELLS):
-                        cell = row[np.uintp(column_places[j, m] * ORIENTATIONS) :]
-                        place = patch[(k * CELLS + m) * ORIENTATIONS :]
+                        cell = sums[row_places[i, k], column_places[j, m]]
                         for b in range(ORIENTATIONS):
-                            place[b] = cell[b]
+                            patch[(k * CELLS + m) * ORIENTATIONS + b] = cell[b]
                 _normalise(patch)
                 _fold(patch, descriptors[n])
                 windows[n] = i * len(column_places) + j
                 n += 1
     return n
+
+
+@kernel(fastmath=ANY_ORDER)
+def _totals(sums):  # type: ignore[no-untyped-def]
+    """Sums over the orientations: NumPy's in a third of the time."""
+    out = np.empty(sums.shape[:2], dtype=np.float32)
+    for i in range(len(sums)):
+        for j in range(len(sums[i])):
+            total = np.float32(0)
+            for b in range(ORIENTATIONS):
+                total += sums[i, j, b]
+            out[i, j] = total
+    return out
 
 
 @kernel(fastmath=ANY_ORDER)

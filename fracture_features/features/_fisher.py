@@ -253,7 +253,7 @@ class FisherVectorExtractor(BaseExtractor):
             return super()._walk(stack)
 
     def _extract(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        rows = [self._project(self._describe(image)) for image in images]
+        rows = (self._project(self._describe(image)) for image in images)
         return np.stack([encode(row, self.mixture_, self._n_odd) for row in rows])
 
 

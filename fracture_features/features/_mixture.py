@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ._base import ANY_ORDER, kernel
 
 BLOCK = 1024  # rows at a time: their posteriors stay in the processor's cache
-NEGLIGIBLE = 14.0  # a posterior below exp(-14) of the largest counts as 0
+NEGLIGIBLE = 14.0  # a posterior below about exp(-14) of the largest counts as 0
 MIN_VARIANCE = 1e-3  # of a feature within a Gaussian, as a share of its variance among all descriptors
 
 
@@ -75,7 +75,7 @@ def collect(rows: NDArray[np.float32], mixture: Mixture, n_odd: int = 0) -> Stat
         # the products of one.
         even, odd = terms[:, n_odd:] @ factors[n_odd:], terms[:, :n_odd] @ factors[:n_odd]
         _posteriors(even, odd, constants.astype(np.float32), n_odd > 0)
-        sums[:, 0] += even.sum(axis=0)
+        sums[:, 0] += np.ones(len(x), dtype=np.float32) @ even
         sums[:, 1 : 1 + n_odd] += odd.T @ terms[:, :n_odd]
         sums[:, 1 + n_odd :] += even.T @ terms[:, n_odd:]
     first, second = np.hsplit(sums[:, 1:], 2)
@@ -90,36 +90,38 @@ def _posteriors(even, odd, constants, mirror):  # type: ignore[no-untyped-def]
     the mirrored ones, and the sums of both rows' posteriors take the place of `even`, the differences that of `odd`.
     """
     n_rows, n = even.shape
-    one, other, bits = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.int32)
-    powers = bits.view(np.float32)
+    one, other = np.empty(n, np.float32), np.empty(n, np.float32)
     for i in range(n_rows):
         logits, difference = even[i], odd[i]
         for k in range(n):
             shifted = logits[k] + constants[k]
             one[k] = shifted + difference[k]
             other[k] = shifted - difference[k]
-        _softmax(one, bits, powers)
+        scale = _exponentials(one)
         if mirror:
-            _softmax(other, bits, powers)
+            other_scale = _exponentials(other)
             for k in range(n):
-                logits[k] = one[k] + other[k]
-                difference[k] = one[k] - other[k]
+                posterior, other_posterior = scale * one[k], other_scale * other[k]
+                logits[k] = posterior + other_posterior
+                difference[k] = posterior - other_posterior
         else:
-            logits[:] = one
+            for k in range(n):
+                logits[k] = scale * one[k]
 
 
 @kernel(fastmath=ANY_ORDER)
-def _softmax(values, bits, powers):  # type: ignore[no-untyped-def]
-    """Turn logits into posteriors, in place; `bits` and `powers` are room for as many int32, and its view as float32.
+def _exponentials(values):  # type: ignore[no-untyped-def]
+    """Turn logits into numbers in proportion to their exponentials, in place, and return what scales them to sum 1.
 
     The exponential is that of the Cephes library, here on vectors: 2**n times a polynomial of degree 7, its relative
     error 1e-7.
     """
-    largest = values[0]
+    largest = np.int32(values[0])  # to the integer: as good for the purpose, and found on vectors
     for k in range(len(values)):
-        largest = max(largest, values[k])
+        largest = max(largest, np.int32(values[k]))
+    total = np.float32(0)
     for k in range(len(values)):
-        x = max(values[k] - largest, np.float32(-NEGLIGIBLE))
+        x = max(values[k] - np.float32(largest), np.float32(-NEGLIGIBLE))
         n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
         r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
         p = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
@@ -128,15 +130,10 @@ def _softmax(values, bits, powers):  # type: ignore[no-untyped-def]
         p = p * r + np.float32(1.6666665459e-1)
         p = p * r + np.float32(5.0000001201e-1)
         p = p * r * r + r + np.float32(1)
-        values[k] = p if x > np.float32(-NEGLIGIBLE) else np.float32(0)
-        bits[k] = (np.int32(n) + np.int32(127)) << np.int32(23)  # of the float32 number 2**n
-    total = np.float32(0)
-    for k in range(len(values)):
-        values[k] *= powers[k]
+        power = np.float32(np.int32(np.int32(1) << (np.int32(n) + np.int32(24))))  # n is from -21 to 2
+        values[k] = p * power if x > np.float32(-NEGLIGIBLE) else np.float32(0)
         total += values[k]
-    scale = np.float32(1) / total
-    for k in range(len(values)):
-        values[k] *= scale
+    return np.float32(1) / total
 
 
 def maximise(statistics: Statistics, floor: NDArray[np.float64]) -> Mixture:
