@@ -4,9 +4,10 @@
     python benchmarks/bench_cnn.py accuracy [FRACATLAS] [--models small,residual,...] [--seeds 3] [--image-size 256]
 
 `speed` trains and predicts with the same network, batches and augmentation in turn: with CNNClassifier, and with
-Keras' own `fit` and `predict`. `accuracy` cross-validates as `evaluate` does, over the folds of all figures on
-FracAtlas, once for each seed of the networks; `--half choice` takes half of the groups, to try things out. Each run
-replaces its own rows of benchmarks/results/cnn.json and leaves the others, so that the hours can be spread.
+Keras' own `fit` and `predict`; and it extracts MobileNetV2's features at 448 pixels with PretrainedExtractor and with
+Keras' `predict_on_batch`, both on all cores. `accuracy` cross-validates as `evaluate` does, over the folds of all
+figures on FracAtlas, once for each seed of the networks; `--half choice` takes half of the groups, to try things out.
+Each run replaces its own rows of benchmarks/results/cnn.json and leaves the others, so that the hours can be spread.
 """
 
 from __future__ import annotations
@@ -22,12 +23,15 @@ import numpy as np
 import pandas as pd
 from _about import RESULTS, circumstances, write_results
 from bench_reader_defaults import choice_half
+from sklearn.utils import gen_batches
 
 from fracture_features import CNNClassifier, evaluate, load_fracatlas, make_pipeline
 from fracture_features.cnn import PretrainedExtractor
+from fracture_features.cnn._applications import restore_weights
 from fracture_features.cnn._architectures import build_network
 from fracture_features.cnn._augmentation import vary
 from fracture_features.cnn._keras import load_keras
+from fracture_features.cnn._pretrained import _build
 from fracture_features.cnn._training import Stage, _compile
 from fracture_features.datasets import FractureDataset
 
@@ -115,8 +119,26 @@ def speed(options: argparse.Namespace) -> None:
         ours, keras_own = lambda: cnn.predict_proba(block), lambda: network.predict(block, batch_size=64, verbose=0)  # noqa: B023
         np.testing.assert_allclose(ours(), keras_own(), atol=1e-5)
         rows.append(race(f"{architecture}: predict", ours, keras_own, len(block), options.repeats))
+    for row in rows:
+        row["image_size"] = side
+    rows.append(pretrained_speed(options.repeats))
     print(pd.DataFrame(rows).to_string(index=False))
-    save(speed=[row | {"image_size": side} for row in rows])
+    save(speed=rows)
+
+
+def pretrained_speed(repeats: int) -> dict[str, Any]:
+    """Images per second of a frozen network, whose weights do not matter here."""
+    X = np.random.default_rng(0).integers(0, 256, (64, FEATURES_SIZE, FEATURES_SIZE), dtype=np.uint8)
+    extractor = PretrainedExtractor(weights=None, n_jobs=-1).fit(X)
+    network, _ = _build(extractor._network.recipe, None)
+    restore_weights(network, extractor._network.weights)
+
+    def keras_own() -> Any:
+        return np.concatenate([network.predict_on_batch(X[rows]) for rows in gen_batches(len(X), 32)])
+
+    largest = float(np.abs(extractor.transform(X) - keras_own()).max())
+    row = race("MobileNetV2: extract", lambda: extractor.transform(X), keras_own, len(X), repeats)
+    return row | {"image_size": FEATURES_SIZE, "largest_difference": largest}
 
 
 def bare_training(cnn: CNNClassifier, X: Any, y: Any) -> Callable[[], Any]:

@@ -17,12 +17,14 @@ and what each would be by chance, in three ways, the later the stricter:
 - against: the same map with its sign changed: a map that finds what is rare, fracture or not.
 
 `found` is pointing in those images alone that the model calls fractured. With --slow also Fisher vectors and a CNN.
-Writes benchmarks/results/explain.json. The quick models take about 4 minutes of one core.
+Each model's row of benchmarks/results/explain.json is replaced when it is done, the others stay. The quick models take
+about 4 minutes of one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
@@ -33,7 +35,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
-from _about import write_results
+from _about import RESULTS, write_results
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.svm import SVC
@@ -183,7 +185,9 @@ def main() -> None:
         parser.error(f"--models: unknown {sorted(unknown)}; there are {list(makers)}")
     data, _ = exclude_unreadable(load_fracatlas(options.folder, groups=options.folder / "groups.csv"), [])
     boxes = {i: read_boxes(options.folder, data.paths[i]) for i in np.flatnonzero(data.y == 1).tolist()}
-    results: dict[str, Any] = {}
+    path = RESULTS / "explain.json"
+    results: dict[str, Any] = json.loads(path.read_text())["results"] if path.exists() else {}
+    described = f"{options.folder.name}: {len(boxes)} fractured of {len(data)}"
     with tempfile.TemporaryDirectory() as cache:
         for name in options.models or makers:
             model = makers[name]()
@@ -196,7 +200,7 @@ def main() -> None:
             table, seconds = measure(model, data, boxes, folder)
             results[name] = summarise(table) | {"ms_per_map": round(1000 * seconds, 1)}
             print(name, pd.Series({k: v["value"] if isinstance(v, dict) else v for k, v in results[name].items()}))
-    write_results("explain", results, data=f"{options.folder.name}: {len(boxes)} fractured of {len(data)}", folds=5)
+            write_results("explain", results, data=described, folds=5)
 
 
 if __name__ == "__main__":

@@ -85,6 +85,7 @@ def test_a_model_no_better_than_a_baseline_is_marked(radiographs, capsys):
     assert main(["compare", str(radiographs), "--groups", r"patient(\d+)", *QUICK]) == 0
     printed = capsys.readouterr().out
     assert ("edges+svm *" in printed) == ("* not shown to be better" in printed)
+    assert "folds, whose training and test parts share 0 of 20 groups, with 95 % intervals" in printed
 
 
 def test_compare_leaves_out_what_cannot_be_read(radiographs, tmp_path, capsys):

@@ -35,7 +35,7 @@ def two_models(seed, n=400, better=0.0):
 
 def resampled_differences(draws, n_groups=10**6):
     draws = np.asarray(draws, dtype=float)
-    return Resampled(np.array([draws.mean(), 0.0]), np.stack([draws, np.zeros(len(draws))]), n_groups)
+    return Resampled(np.array([draws.mean(), 0.0]), np.stack([draws, np.zeros(len(draws))]), n_groups, (None, None))
 
 
 @pytest.mark.parametrize("n_groups", [8, 30, 10**6])
@@ -73,7 +73,8 @@ def test_paired_comparison_is_the_interval_of_the_differences():
     comparison = paired_comparison("roc_auc", y, better, worse, groups=groups, n_resamples=500, random_state=0)
     assert comparison.difference == pytest.approx(roc_auc_score(y, better) - roc_auc_score(y, worse))
     resampled = resample(y, [("roc_auc", worse), ("roc_auc", better)], groups=groups, n_resamples=500, random_state=0)
-    assert comparison[1:3] == percentile_interval(resampled.draws[1] - resampled.draws[0], 0.95, 100)
+    differences = resampled.draws[1] - resampled.draws[0]
+    assert comparison[1:3] == percentile_interval(differences, 0.95, resampled.n_groups)
     mirrored = compare(resampled, 0, 1)
     assert mirrored.p_value == comparison.p_value
     assert mirrored[:3] == pytest.approx((-comparison.difference, -comparison.high, -comparison.low))
@@ -155,6 +156,23 @@ def test_delong_from_its_definition(distinct):
     for level in (0.95, 0.8):
         limits = roc_auc_score(y, first) + np.array(stats.norm.interval(level)) * error
         np.testing.assert_allclose(delong_interval(y, first, confidence_level=level), limits)
+
+
+def test_delong_is_statas():
+    """Of Hanley and McNeil's 109 images, rated 1 to 5 (Radiology 143, 1982, table I), in its manual: [R] roctab."""
+    y = np.repeat([0, 1], [58, 51])
+    ratings = np.r_[np.repeat([1, 2, 3, 4, 5], [33, 6, 6, 11, 2]), np.repeat([1, 2, 3, 4, 5], [3, 2, 2, 11, 33])]
+    assert roc_auc_score(y, ratings) == pytest.approx(0.8932, abs=5e-5)
+    assert delong_interval(y, ratings) == pytest.approx((0.83295, 0.95339), abs=5e-6)
+
+
+@pytest.mark.parametrize("n", [100, 5000])
+def test_delong_of_nearly_equal_ranks(n):
+    """One pair of a 1 and a 0 changes places: each class has one difference of 1 / n, and z is -1 / sqrt(2)."""
+    y, first = np.repeat([0, 1], n), np.r_[np.arange(n), np.arange(n) + 0.5]
+    second = first.copy()
+    second[[n // 2, n + n // 2]] = first[[n + n // 2, n // 2]]
+    assert delong_test(y, second, first).statistic == pytest.approx(-np.sqrt(0.5), rel=1e-6)
 
 
 def test_delong_of_equal_ranks():

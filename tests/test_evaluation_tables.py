@@ -1,18 +1,20 @@
 """Tables from predictions that are drawn here: no model is fitted."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import precision_score, roc_auc_score
 
 from fracture_features.baselines import MAJORITY, METADATA
 from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import EvaluationResult, FoldResult
 from fracture_features.exceptions import DatasetError
+from fracture_features.metrics import MEASURES
 
 N = 400
 
@@ -64,6 +66,48 @@ def test_a_comparison_is_paired_corrected_and_against_the_best_baseline(result):
     assert frame.loc["weak", "high"] - frame.loc["weak", "low"] < 0.6 * (own["high"] - own["low"])
 
 
+def test_what_a_fold_leaves_undefined_is_of_all_folds_together(result):
+    """One fold calls nothing fractured: PPV has a value, and a comparison all but the test over the folds."""
+    folds = [
+        replace(f, y_pred=np.zeros_like(f.y_pred)) if f.model == "weak" and f.fold == 1 else f
+        for f in result.fold_results
+    ]
+    changed = EvaluationResult(result.data, folds, result.excluded, random_state=0)
+    values = changed.frame().set_index(["model", "measure"])["value"]
+    own = [fold for fold in folds if fold.model == "weak"]
+    y, predicted = (np.concatenate(x) for x in ([result.data.y[f.test] for f in own], [f.y_pred for f in own]))
+    assert values["weak", "ppv"] == pytest.approx(precision_score(y, predicted))
+    p = np.concatenate([fold.probabilities[:, 1] for fold in own])
+    for name in ("calibration_intercept", "calibration_slope"):
+        expected = MEASURES[name](y, p, np.ones((1, len(y))))[0]
+        assert values["weak", name] == pytest.approx(expected)
+    row = changed.comparison("strong", measure="ppv").set_index("model").loc["weak"]
+    assert np.isfinite(row[["difference", "low", "high", "p_holm"]].astype(float)).all()
+    assert np.isnan(row["p_corrected_t"])
+
+
+def test_repetitions_of_pooled_measures_are_averaged():
+    """The same predictions twice, in other folds: the same value."""
+    once = draw({"m": 1.0})
+    again = draw({"m": 1.0}, n_folds=5)
+    twice = [*once.fold_results, *(replace(fold, fold=fold.fold + 4) for fold in again.fold_results)]
+    both = EvaluationResult(once.data, twice, once.excluded, random_state=0)
+    for measure in ("ppv", "calibration_slope"):
+        a, b = (x.frame().set_index("measure").loc[measure] for x in (once, both))
+        assert b["value"] == pytest.approx(a["value"])
+        assert (b["low"], b["high"]) == pytest.approx((a["low"], a["high"]))
+
+
+def test_a_model_without_the_measure_is_left_out_of_the_comparison(result):
+    folds = [replace(f, probabilities=None) if f.model == "weak" else f for f in result.fold_results]
+    changed = EvaluationResult(result.data, folds, result.excluded, random_state=0)
+    assert set(changed.comparison(measure="brier_score")["model"]) == {MAJORITY, "strong"}
+    with pytest.raises(ValueError, match=r"measure='brier_score' is none of the measures .* of 'weak'"):
+        changed.comparison("weak", measure="brier_score")
+    none = EvaluationResult(result.data, [f for f in folds if f.model == "weak"], result.excluded)
+    assert len(none.reliability()) == 0
+
+
 def test_the_corrected_t_test_is_nadeau_and_bengios(result):
     folds = result.folds().pivot(index="fold", columns="model", values="roc_auc")
     difference = folds["strong"] - folds["weak"]
@@ -108,9 +152,11 @@ def test_subgroups(result):
 
 def test_ppv_at_a_prevalence_is_bayes(result):
     values = result.frame(prevalences=[0.02]).set_index(["model", "measure"])["value"]["strong"]
-    by_fold = result.folds().query("model == 'strong'")
-    expected = by_fold["sensitivity"] * 0.02 / (by_fold["sensitivity"] * 0.02 + (1 - by_fold["specificity"]) * 0.98)
-    assert values["ppv at 0.02"] == pytest.approx(expected.mean())
+    rows = result.predictions().query("model == 'strong'")
+    true, called = rows["label"] == "fractured", rows["predicted"] == "fractured"
+    sensitivity, false_alarms = called[true].mean(), called[~true].mean()
+    expected = sensitivity * 0.02 / (sensitivity * 0.02 + false_alarms * 0.98)
+    assert values["ppv at 0.02"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("how", "pool"), [("mean", np.mean), ("max", np.max)])

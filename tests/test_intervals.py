@@ -48,7 +48,7 @@ def test_every_job_sees_the_same_resamples():
     jobs = [("roc_auc", score), ("roc_auc", 2 * score + 1), ("brier_score", np.full(60, 0.5)), ("roc_auc", -score)]
     resampled = resample(y, jobs, groups=np.arange(60) // 2, n_resamples=200, random_state=0)
     assert resampled.draws.shape == (4, 200)
-    assert resampled.n_groups == 30
+    assert resampled.n_groups == min(len(set(np.flatnonzero(y == label) // 2)) for label in (0, 1))
     np.testing.assert_array_equal(resampled.draws[0], resampled.draws[1])
     np.testing.assert_allclose(resampled.draws[3], 1 - resampled.draws[0])
     np.testing.assert_allclose(resampled.draws[2], 0.25)
@@ -156,6 +156,31 @@ def test_too_few_groups_or_resamples_have_no_interval():
     assert np.isfinite(percentile_interval(np.arange(39.0), 0.95)).all()
 
 
+def test_a_share_of_independent_images_has_wilsons_interval():
+    y, predicted = np.repeat([0, 1], [300, 700]), np.repeat([0, 1, 0, 1], [240, 60, 35, 665])
+    for name, hits in [
+        ("sensitivity", predicted[y == 1]),
+        ("specificity", 1 - predicted[y == 0]),
+        ("accuracy", y == predicted),
+        ("ppv", y[predicted == 1]),
+        ("npv", 1 - y[predicted == 0]),
+    ]:
+        expected = metrics.wilson_interval(hits)
+        width = expected.high - expected.low
+        found = bootstrap_interval(name, y, predicted, n_resamples=4000, random_state=0)
+        np.testing.assert_allclose(found, expected, atol=0.04 * width)
+        of_class = metrics.one_vs_rest(name, 1)
+        assert bootstrap_interval(of_class, y, predicted, n_resamples=4000, random_state=0) == found
+
+
+def test_a_share_of_1_has_an_interval_by_its_groups():
+    """Twelve patients, all found: Wilson's lower limit is n / (n + t²), however many images each has."""
+    y, groups = np.repeat([0, 1], 36), np.arange(72) // 3
+    low, high = bootstrap_interval("sensitivity", y, y, groups=groups, random_state=0)
+    assert (low, high) == pytest.approx((12 / (12 + stats.t.ppf(0.975, 11) ** 2), 1))
+    assert np.isnan(bootstrap_interval("sensitivity", [0, 0, 1, 1], [0, 0, 1, 1], groups=[0, 1, 2, 2])).all()
+
+
 def test_seed_and_level():
     y, score = sample(0, 50)
     intervals = [
@@ -207,14 +232,14 @@ N_STUDIES, N_PATIENTS, EFFECT = 1000, 100, 1.5
 TRUE_AUC, TRUE_SENSITIVITY = stats.norm.cdf(EFFECT / np.sqrt(2)), stats.norm.cdf(EFFECT / 2)
 
 
-def study(rng, n_folds=5):
-    """A hundred patients with one to five images; four fifths of the noise of a score are the patient's.
+def study(rng, n_patients=N_PATIENTS, prevalence=0.4, n_folds=5):
+    """Patients with one to five images; four fifths of the noise of a score are the patient's.
 
     Both models' scores are normal with variance 1 and means 0 and EFFECT, which gives the truths above.
     """
-    patients = np.repeat(np.arange(N_PATIENTS), rng.integers(1, 6, N_PATIENTS))
-    y = (rng.random(N_PATIENTS) < 0.4).astype(int)[patients]
-    own, shared = rng.normal(0, np.sqrt(0.2), (2, len(y))), rng.normal(0, np.sqrt(0.8), (2, N_PATIENTS))
+    patients = np.repeat(np.arange(n_patients), rng.integers(1, 6, n_patients))
+    y = (rng.random(n_patients) < prevalence).astype(int)[patients]
+    own, shared = rng.normal(0, np.sqrt(0.2), (2, len(y))), rng.normal(0, np.sqrt(0.8), (2, n_patients))
     return y, EFFECT * y + shared[:, patients] + own, patients, patients % n_folds
 
 
@@ -227,11 +252,30 @@ def simulated():
         y, scores, patients, folds = study(rng)
         jobs = [("roc_auc", scores[0]), ("sensitivity", (scores[0] >= EFFECT / 2).astype(int)), ("roc_auc", scores[1])]
         resampled = resample(y, jobs, groups=patients, folds=folds, n_resamples=1000, random_state=seed)
-        for name, draws in zip(("roc_auc", "sensitivity"), resampled.draws, strict=False):
-            found[name].append(percentile_interval(draws, 0.95, N_PATIENTS))
+        for job, name in enumerate(("roc_auc", "sensitivity")):
+            found[name].append(resampled.interval(job))
         found["p"].append(compare(resampled, 0, 2).p_value)
         if seed < 200:
             found["images"].append(bootstrap_interval("roc_auc", y, scores[0], n_resamples=300, random_state=seed))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+@pytest.fixture(scope="module")
+def simulated_few():
+    """As `simulated`, with 200 patients of whom 20 have a fracture, found in 19 of 20 images."""
+    rng = np.random.default_rng(0)
+    found = {"roc_auc": [], "sensitivity": [], "percentile": []}
+    seed = 0
+    while len(found["roc_auc"]) < 400:
+        y, scores, patients, folds = study(rng, 200, 0.1)
+        seed += 1
+        if min(len(np.unique(y[folds == k])) for k in range(5)) < 2:
+            continue
+        jobs = [("roc_auc", scores[0]), ("sensitivity", (scores[0] >= EFFECT + stats.norm.ppf(0.05)).astype(int))]
+        resampled = resample(y, jobs, groups=patients, folds=folds, n_resamples=1000, random_state=seed)
+        for job, name in enumerate(("roc_auc", "sensitivity")):
+            found[name].append(resampled.interval(job))
+        found["percentile"].append(percentile_interval(resampled.draws[1], 0.95, 200))
     return {name: np.array(values) for name, values in found.items()}
 
 
@@ -243,6 +287,16 @@ def coverage(intervals, truth):
 def test_intervals_by_patient_hold_the_truth(simulated, name, truth):
     """The mean over five folds of twenty patients. An exact interval lands in 93 to 97 % but for 4 runs in 1000."""
     assert 0.93 <= coverage(simulated[name], truth) <= 0.97
+
+
+@pytest.mark.parametrize(("name", "truth"), [("roc_auc", TRUE_AUC), ("sensitivity", 0.95)])
+def test_intervals_of_few_fractures_hold_the_truth(simulated_few, name, truth):
+    """400 studies: two standard errors are 2.2 %."""
+    assert 0.92 <= coverage(simulated_few[name], truth) <= 0.985
+
+
+def test_percentiles_of_a_high_share_do_not(simulated_few):
+    assert coverage(simulated_few["percentile"], 0.95) < 0.85
 
 
 def test_intervals_by_image_do_not(simulated):

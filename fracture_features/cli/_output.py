@@ -33,7 +33,11 @@ def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]
         write_csv(result.folds(), out / "folds.csv")
         write_csv(result.predictions(), out / "predictions.csv")
         (out / "manifest.json").write_text(json.dumps({"run": run, **result.manifest()}, indent=1) + "\n")
-    _print(result, frame, f"Means over {run['folds']} folds")
+    shared = ""
+    if result.data.groups is not None:
+        largest, n_groups = result.folds()["groups_shared"].max(), len(set(result.data.groups))
+        shared = f", whose training and test parts share {largest} of {n_groups} groups,"
+    _print(result, frame, f"Means over {run['folds']} folds{shared}")
     if out is not None:
         messages.print(f"Tables and predictions are in {out}", soft_wrap=True)
 

@@ -48,10 +48,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         How many of the last layers are fine-tuned: the head is trained alone in the first half of the epochs, and
         these layers with it in the second, at a tenth of the learning rate. Layers without weights do not count;
         normalising ones neither, and they stay as they are.
-    epochs : int, default=16
+    epochs : int, default=24
         Passes over the training images, at most. The learning rate rises over the first and falls along a
         cosine to 0 at the last.
-    batch_size : int, default=32
+    batch_size : int, default=16
         Images in a step of training.
     learning_rate : float, default=0.005
         The largest, of Adam [1]_. Deep networks without batch normalisation, such as
@@ -66,7 +66,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     validation_fraction : float or None, default=0.15
         Part of the images held out to find the epoch with the smallest loss, whose weights are kept. None
         trains on all images for all epochs.
-    patience : int, default=6
+    patience : int, default=10
         Epochs without a smaller validation loss after which training stops.
     class_weight : "balanced", dict or None, default="balanced"
         Weight of each class in the loss, by label; labels left out weigh 1. "balanced" gives every class the
@@ -155,13 +155,13 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         architecture: str = "small",
         weights: str | os.PathLike[str] | None = None,
         trainable_layers: int = 0,
-        epochs: int = 16,
-        batch_size: int = 32,
+        epochs: int = 24,
+        batch_size: int = 16,
         learning_rate: float = 0.005,
         dropout: float = 0.3,
         augment: bool = True,
         validation_fraction: float | None = 0.15,
-        patience: int = 6,
+        patience: int = 10,
         class_weight: str | dict[Any, float] | None = "balanced",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,

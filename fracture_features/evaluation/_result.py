@@ -11,25 +11,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .. import metrics
-from ..baselines import BASELINES
 from ..datasets import FractureDataset
-from ..metrics import Measure, Resampled
+from ._estimates import PRIMARY, Estimates
 from ._fold import FoldResult
 from ._manifest import make_manifest
 from ._studies import POOLS, pool_fold, study_codes
 
-PRIMARY = "roc_auc"
-N_RESAMPLES = 2000
 SMALLEST_SUBGROUP = 10  # images of each class
 
 
 class EvaluationResult:
     """Predictions of each model on each fold, and the tables made from them.
 
-    A value in a table is the mean over the folds' test parts. Its interval is a percentile bootstrap of 2000 resamples
-    that draw whole groups, the fitted models held fixed: it tells how far the mean would move with other patients, not
-    with other training data. With more than two classes, measures of two are the mean over the classes, each against
-    the rest, and stand for each class beside it.
+    A value in a table is the mean over the folds' test parts; PPV, NPV, likelihood ratios, calibration intercept and
+    slope, which a fold of few patients leaves undefined or biased, are those of all test parts together (of each
+    repetition of the folds, averaged). Its interval is a bootstrap of 2000 resamples that draw whole groups, the fitted
+    models held fixed: it tells how far the value would move with other patients, not with other training data. Limits
+    are percentiles, of shares such as sensitivity those of `metrics.share_interval`. With more than two classes,
+    measures of two are the mean over the classes, each against the rest, and stand for each class beside it.
 
     Parameters
     ----------
@@ -63,8 +62,8 @@ class EvaluationResult:
         self.random_state = random_state
         self.external = external
         # All models are compared on the same resamples.
-        self._seed = int(np.random.default_rng(random_state).integers(2**32))
-        self._resampled: dict[tuple[str, str], Resampled] = {}
+        seed = int(np.random.default_rng(random_state).integers(2**32))
+        self._estimates = Estimates(data, self.fold_results, seed)
 
     def __repr__(self) -> str:
         return f"<EvaluationResult: {len(self.models)} models on {self.data!r}>"
@@ -72,7 +71,7 @@ class EvaluationResult:
     @property
     def models(self) -> list[str]:
         """Names of the models, in the order they were run."""
-        return list(dict.fromkeys(fold.model for fold in self.fold_results))
+        return self._estimates.models
 
     def frame(self, *, prevalences: Sequence[float] = (), confidence_level: float = 0.95) -> pd.DataFrame:
         """Return one row for each model and measure.
@@ -94,18 +93,17 @@ class EvaluationResult:
         Raises
         ------
         ValueError
-            If a prevalence or the confidence level is not between 0 and 1.
+            If a prevalence or the confidence level is not between 0 and 1, or a prevalence is given for more than two
+            classes.
         """
         rows = []
         for model in self.models:
-            above = self._above_baselines(model, confidence_level)
-            measures = self._measures(model, prevalences)
-            self._resample_all(model, measures)
-            for name in measures:
-                resampled = self._resampled[model, name]
-                interval = metrics.percentile_interval(resampled.draws[0], confidence_level, resampled.n_groups)
+            above = self._estimates.above_baselines(model, confidence_level)
+            measures = self._estimates.measures(model, prevalences)
+            for name, resampled in zip(measures, self._estimates.of(model, measures), strict=True):
+                interval = resampled.interval(0, confidence_level)
                 rows.append((model, name, resampled.values[0], *interval, above))
-            folds = self._folds_of(model)
+            folds = self._estimates.folds_of(model)
             minutes = sum(fold.fit_seconds for fold in folds) / 60
             predict_ms = np.mean([fold.predict_ms for fold in folds])
             rows += [
@@ -117,7 +115,7 @@ class EvaluationResult:
     def comparison(
         self, reference: str | None = None, *, measure: str = PRIMARY, confidence_level: float = 0.95
     ) -> pd.DataFrame:
-        """Return the difference of every other model from `reference`.
+        """Return the difference of every other model that has the measure from `reference`.
 
         Parameters
         ----------
@@ -133,25 +131,26 @@ class EvaluationResult:
             Columns model, reference, measure, difference, low, high, p_value, p_holm, p_corrected_t. The interval and
             `p_value` are those of the paired difference on resamples of whole groups (`metrics.compare`); `p_holm` is
             corrected for the number of models and is the one to quote. `p_corrected_t` is Nadeau and Bengio's t test
-            over the folds, which asks for other training data too (`metrics.corrected_resampled_ttest`).
+            over the folds, which asks for other training data too (`metrics.corrected_resampled_ttest`); NaN where a
+            measure is undefined in a fold.
 
         Raises
         ------
         ValueError
-            If there is no such model or measure.
+            If there is no such model, or it has no such measure.
         """
-        reference = self._best_baseline() if reference is None else reference
+        reference = self._estimates.best_baseline() if reference is None else reference
         if reference not in self.models:
             raise ValueError(f"reference={reference!r} is none of the models {self.models}")
+        if measure not in (known := list(self._estimates.measures(reference))):
+            raise ValueError(f"measure={measure!r} is none of the measures {known} of {reference!r}")
         rows = []
         for model in self.models:
-            if model == reference:
+            if model == reference or measure not in self._estimates.measures(model):
                 continue
-            known = [name for name in self._measures(model) if name in self._measures(reference)]
-            if measure not in known:
-                raise ValueError(f"measure={measure!r} is none of the measures {known} of {model!r} and {reference!r}")
-            compared = metrics.compare(self._pair(model, reference, measure), 0, 1, confidence_level=confidence_level)
-            rows.append((model, reference, measure, *compared, self._corrected_t(model, reference, measure)))
+            pair = self._estimates.pair(model, reference, measure)
+            compared = metrics.compare(pair, 0, 1, confidence_level=confidence_level)
+            rows.append((model, reference, measure, *compared, self._estimates.corrected_t(model, reference, measure)))
         columns = ["model", "reference", "measure", "difference", "low", "high", "p_value", "p_corrected_t"]
         frame = pd.DataFrame(rows, columns=columns)
         frame.insert(7, "p_holm", metrics.holm(frame["p_value"]))
@@ -173,8 +172,8 @@ class EvaluationResult:
             row = {"model": fold.model, "fold": fold.fold, "n_train": len(fold.train), "n_test": len(fold.test)}
             row |= {"groups_shared": shared, "threshold": fold.threshold, "params": fold.params or None}
             row |= {"fit_seconds": fold.fit_seconds, "predict_ms": fold.predict_ms}
-            for name, measure in self._measures(fold.model).items():
-                row[name] = self._value(fold, measure)
+            for name, measure in self._estimates.measures(fold.model).items():
+                row[name] = self._estimates.of_fold(fold, measure)
             rows.append(row)
         return pd.DataFrame(rows)
 
@@ -199,7 +198,7 @@ class EvaluationResult:
             if fold.probabilities is not None:
                 columns |= self._by_class("probability", fold.probabilities)
             parts.append(pd.DataFrame(columns))
-        return pd.concat(parts, ignore_index=True)
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
     def _by_class(self, name: str, values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         if values.shape[1] == 2:
@@ -244,22 +243,17 @@ class EvaluationResult:
         return ["n_fractured"] if len(self.data.target_names) == 2 else []
 
     def _subgroup_rows(self, model: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
-        tests = [fold.test for fold in self._folds_of(model)]
+        tests = [fold.test for fold in self._estimates.folds_of(model)]
         y = self.data.y[np.unique(np.concatenate(tests))] if tests else np.empty(0, dtype=np.int64)
         counts = np.bincount(y, minlength=len(self.data.target_names))
         shown = (len(y), *([counts[1]] if len(counts) == 2 else []))
         if counts.min() < SMALLEST_SUBGROUP:
             return [(*shown, name, np.nan, np.nan, np.nan) for name in names]
-        measures = self._measures(model)
-        if unknown := [name for name in names if name not in measures]:
-            raise ValueError(f"measures={unknown} are none of {list(measures)}")
-        self._resample_all(model, {name: measures[name] for name in names})
-        rows = []
-        for name in names:
-            resampled = self._resampled[model, name]
-            interval = metrics.percentile_interval(resampled.draws[0], 0.95, resampled.n_groups)
-            rows.append((*shown, name, resampled.values[0], *interval))
-        return rows
+        known = self._estimates.measures(model)
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"measures={unknown} are none of {list(known)}")
+        estimates = self._estimates.of(model, {name: known[name] for name in names})
+        return [(*shown, name, x.values[0], *x.interval(0)) for name, x in zip(names, estimates, strict=True)]
 
     def reliability(self, *, n_bins: int = 10) -> pd.DataFrame:
         """Return how often what is predicted with a probability is so.
@@ -279,7 +273,7 @@ class EvaluationResult:
         names = self.data.target_names
         parts = []
         for model in self.models:
-            folds = [fold for fold in self._folds_of(model) if fold.probabilities is not None]
+            folds = [fold for fold in self._estimates.folds_of(model) if fold.probabilities is not None]
             for k, name in list(enumerate(names))[1 if len(names) == 2 else 0 :] if folds else []:
                 probability = np.concatenate([fold.probabilities[:, k] for fold in folds])  # type: ignore[index]
                 observed = np.concatenate([self.data.y[fold.test] == k for fold in folds])
@@ -288,7 +282,8 @@ class EvaluationResult:
                 part = means.mean().assign(n=means.size())
                 parts.append(part.assign(model=model)[["model", "predicted", "observed", "n"]])
                 parts[-1].insert(1, "class", name)
-        return pd.concat(parts, ignore_index=True)
+        columns = ["model", "class", "predicted", "observed", "n"]
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
     def by_study(self, column: str = "study", *, how: str = "mean") -> EvaluationResult:
         """Return one prediction for each study.
@@ -344,76 +339,3 @@ class EvaluationResult:
         n_classes = len(self.data.target_names)
         whole = [fold for fold in kept if len(np.unique(self.data.y[fold.test])) == n_classes]
         return EvaluationResult(self.data, whole, self.excluded, self.random_state)
-
-    def _folds_of(self, model: str) -> list[FoldResult]:
-        return [fold for fold in self.fold_results if fold.model == model]
-
-    def _measures(self, model: str, prevalences: Sequence[float] = ()) -> dict[str, Measure]:
-        """Those that the model's predictions allow, by name."""
-        n_classes = len(self.data.target_names)
-        known: dict[str, Measure] = dict(metrics.MEASURES)
-        for prevalence in prevalences:
-            known |= {f"{n} at {prevalence:g}": metrics.at_prevalence(n, prevalence) for n in ("ppv", "npv")}
-        if n_classes > 2:
-            known = {name: m if m.n_classes is None else metrics.macro(m, n_classes) for name, m in known.items()}
-            known |= {
-                f"{name} of {target}": metrics.one_vs_rest(m, k)
-                for name, m in metrics.MEASURES.items()
-                if m.n_classes == 2
-                for k, target in enumerate(self.data.target_names)
-            }
-        has_probabilities = all(fold.probabilities is not None for fold in self._folds_of(model))
-        return {name: m for name, m in known.items() if has_probabilities or m.takes != "probabilities"}
-
-    def _resample(self, model: str, name: str) -> Resampled:
-        self._resample_all(model, {name: self._measures(model)[name]})
-        return self._resampled[model, name]
-
-    def _resample_all(self, model: str, measures: dict[str, Measure]) -> None:
-        """Resample those that are not yet, together: drawing costs as much as a measure."""
-        new = {name: measure for name, measure in measures.items() if (model, name) not in self._resampled}
-        if not new:
-            return
-        folds = self._folds_of(model)
-        rows = np.concatenate([fold.test for fold in folds])
-        found = metrics.resample(
-            self.data.y[rows],
-            [(measure, np.concatenate([fold.of(measure.takes) for fold in folds])) for measure in new.values()],
-            groups=rows if self.data.groups is None else self.data.groups[rows],
-            folds=np.concatenate([np.full(len(fold.test), fold.fold) for fold in folds]),
-            n_resamples=N_RESAMPLES,
-            random_state=self._seed,
-        )
-        for k, name in enumerate(new):
-            one = Resampled(found.values[k : k + 1], found.draws[k : k + 1], found.n_groups)
-            self._resampled[model, name] = one
-
-    def _pair(self, model: str, reference: str, name: str) -> Resampled:
-        first, second = (self._resample(m, name) for m in (model, reference))
-        return Resampled(
-            np.concatenate([first.values, second.values]), np.concatenate([first.draws, second.draws]), first.n_groups
-        )
-
-    def _value(self, fold: FoldResult, measure: Measure) -> float:
-        return float(measure(self.data.y[fold.test], fold.of(measure.takes), np.ones((1, len(fold.test))))[0])
-
-    def _corrected_t(self, model: str, reference: str, name: str) -> float:
-        measure = self._measures(model)[name]
-        pairs = list(zip(self._folds_of(model), self._folds_of(reference), strict=True))
-        differences = [self._value(a, measure) - self._value(b, measure) for a, b in pairs]
-        if len(differences) < 2 or not len(pairs[0][0].train):
-            return np.nan
-        n_train, n_test = np.mean([(len(fold.train), len(fold.test)) for fold, _ in pairs], axis=0)
-        return metrics.corrected_resampled_ttest(differences, n_train, n_test).p_value
-
-    def _best_baseline(self) -> str:
-        there = [name for name in BASELINES if name in self.models]
-        if not there:
-            raise ValueError(f"there is no baseline among the models {self.models}; name a reference")
-        return max(there, key=lambda name: self._resample(name, PRIMARY).values[0])
-
-    def _above_baselines(self, model: str, confidence_level: float) -> bool | None:
-        if model in BASELINES or not set(BASELINES) & set(self.models):
-            return None
-        pair = self._pair(model, self._best_baseline(), PRIMARY)
-        return bool(metrics.compare(pair, 0, 1, confidence_level=confidence_level).low > 0)

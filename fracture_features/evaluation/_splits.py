@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -14,34 +16,83 @@ from ..exceptions import DatasetError
 
 SPLIT_COLUMN = "split"
 TEST_NAMES = ("test", "testing")
+EXPECTED_CV = "cv must be a number, a splitter, folds or 'split'"
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
-def make_splits(data: FractureDataset, cv: Any, n_repeats: int, random_state: int | None) -> list[Split]:
+def read_cv(data: FractureDataset, cv: Any, n_repeats: int) -> int | list[Split]:
+    """A number of folds as it is; any other `cv` as the rows of `data` that train and test.
+
+    Raises
+    ------
+    ValueError
+        If `cv` is no number of folds, splitter, folds or "split", has rows that are not in the data, or is to be
+        repeated but no number.
+    DatasetError
+        If the data cannot be split so.
+    """
+    if not is_whole(n_repeats) or n_repeats < 1:
+        raise ValueError(f"n_repeats must be an integer of at least 1, got {n_repeats!r}")
+    if is_whole(cv):
+        if cv < 2:
+            raise ValueError(f"cv must be at least 2 folds, got {cv!r}")
+        return int(cv)
+    if n_repeats > 1:
+        raise ValueError(f"n_repeats must be 1 where cv is no number of folds, got {n_repeats} and cv={cv!r:.80}")
+    if isinstance(cv, str):
+        return _split_column(data, cv)
+    if not hasattr(cv, "split") and not isinstance(cv, Iterable):
+        raise ValueError(f"{EXPECTED_CV}, got {cv!r}")
+    folds = _split(data, cv) if hasattr(cv, "split") else list(cv)
+    if not folds:
+        raise ValueError(f"{EXPECTED_CV}, got {cv!r:.80}, which has no fold")
+    return [_read_fold(fold, f"fold {k} of {len(folds)}", len(data)) for k, fold in enumerate(folds, start=1)]
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is an integer; a bool is none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def make_splits(
+    data: FractureDataset,
+    cv: int | list[Split],
+    n_repeats: int,
+    random_state: int | None,
+    readable: NDArray[np.bool_] | None = None,
+) -> list[Split]:
     """Rows of the training and test part of each fold; groups stay on one side.
+
+    Parameters
+    ----------
+    data : FractureDataset
+    cv, n_repeats, random_state
+        From `read_cv`, and as in `evaluate`.
+    readable : ndarray of bool, default=None
+        Which of the images that the rows in `cv` count are in `data`; None means all.
 
     Raises
     ------
     DatasetError
-        If there are too few images or groups, a part lacks a class, or a group stands on both sides.
+        If there are too few images or groups, a part lacks a class, or an image or a group stands on both sides.
     """
-    if not isinstance(n_repeats, int) or n_repeats < 1:
-        raise ValueError(f"n_repeats must be an integer of at least 1, got {n_repeats!r}")
-    if isinstance(cv, str):
-        splits = _split_column(data, cv)
-    elif isinstance(cv, int):
+    if isinstance(cv, int):
         rng = np.random.RandomState(random_state)
         seeds = [random_state] if n_repeats == 1 else [int(rng.randint(2**31 - 1)) for _ in range(n_repeats)]
         splits = [split for seed in seeds for split in _split(data, make_splitter(data, cv, seed))]
+    elif readable is None:
+        splits = cv
     else:
-        splits = _split(data, cv)
+        new = np.cumsum(readable) - 1
+        splits = [(new[train[readable[train]]], new[test[readable[test]]]) for train, test in cv]
     for k, (train, test) in enumerate(splits, start=1):
-        _check_classes(data, train, f"the training part of fold {k} of {len(splits)}")
-        _check_classes(data, test, f"the test part of fold {k} of {len(splits)}")
+        fold = f"fold {k} of {len(splits)}"
+        _check_classes(data, train, f"the training part of {fold}")
+        _check_classes(data, test, f"the test part of {fold}")
+        if n_shared := len(np.intersect1d(train, test)):
+            raise DatasetError(f"{fold}: {n_shared} images stand in both training and test part; expected 0")
         if data.groups is not None and (shared := np.intersect1d(data.groups[train], data.groups[test])).size:
-            raise DatasetError(
-                f"fold {k} of {len(splits)}: {len(shared)} groups stand in both training and test part; expected 0"
-            )
+            raise DatasetError(f"{fold}: {len(shared)} groups stand in both training and test part; expected 0")
     return splits
 
 
@@ -51,9 +102,21 @@ def make_splitter(data: FractureDataset, n_splits: int, random_state: int | None
     return kind(n_splits, shuffle=True, random_state=random_state)
 
 
-def inner_splits(data: FractureDataset, n_splits: int, random_state: int | None) -> list[Split]:
-    """Folds within a training part; their test parts, being pooled, may lack a class."""
-    return _split(data, make_splitter(data, n_splits, random_state))
+def inner_splits(data: FractureDataset, n_splits: int, random_state: int | None, where: str) -> list[Split]:
+    """Folds within the training part that `where` names; their test parts, being pooled, may lack a class.
+
+    Raises
+    ------
+    DatasetError
+        If there are too few images or groups, or a training part lacks a class.
+    """
+    try:
+        splits = _split(data, make_splitter(data, n_splits, random_state))
+    except DatasetError as error:
+        raise DatasetError(f"{where}, its training part: {error}") from error
+    for k, (train, _) in enumerate(splits, start=1):
+        _check_classes(data, train, f"{where}: the training part of inner fold {k} of {n_splits}")
+    return splits
 
 
 def _split(data: FractureDataset, cv: Any) -> list[Split]:
@@ -71,7 +134,7 @@ def _split(data: FractureDataset, cv: Any) -> list[Split]:
 def _split_column(data: FractureDataset, cv: str) -> list[Split]:
     """The published split: its test part, and all that is not."""
     if cv != SPLIT_COLUMN:
-        raise ValueError(f"cv must be a number, a splitter, folds or 'split', got {cv!r}")
+        raise ValueError(f"{EXPECTED_CV}, got {cv!r}")
     if SPLIT_COLUMN not in data.frame:
         raise DatasetError(f"cv='split': no column 'split'; there are {list(data.frame.columns)}")
     names = data.frame[SPLIT_COLUMN]
@@ -79,6 +142,29 @@ def _split_column(data: FractureDataset, cv: str) -> list[Split]:
     if not test.any() or pd.isna(names).any():
         raise DatasetError(f"cv='split': expected 'test' and a name for each image, got {sorted(map(str, set(names)))}")
     return [(np.flatnonzero(~test), np.flatnonzero(test))]
+
+
+def _read_fold(fold: Any, name: str, n_images: int) -> Split:
+    try:
+        train, test = fold
+    except (TypeError, ValueError):
+        raise ValueError(f"cv must give the rows that train and those that test, got {fold!r:.80} as {name}") from None
+    return _read_rows(train, f"the training part of {name}", n_images), _read_rows(test, f"the test part of {name}", n_images)
+
+
+def _read_rows(rows: Any, part: str, n_images: int) -> NDArray[np.int64]:
+    """Positions, from positions or a mask."""
+    rows = np.asarray(rows)
+    if rows.dtype == bool and rows.shape == (n_images,):
+        return np.flatnonzero(rows)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise ValueError(
+            f"cv: {part} must be row numbers or a mask of {n_images} images, got {rows.dtype} of shape {rows.shape}"
+        )
+    outside = rows[(rows < 0) | (rows >= n_images)]
+    if outside.size:
+        raise ValueError(f"cv: {part} must have rows from 0 to {n_images - 1}, got {outside[0]}")
+    return rows.astype(np.int64)
 
 
 def _check_classes(data: FractureDataset, rows: NDArray[np.int64], part: str) -> None:

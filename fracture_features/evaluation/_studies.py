@@ -22,7 +22,7 @@ def study_codes(data: FractureDataset, column: str) -> tuple[NDArray[np.int64], 
     ValueError
         If there is no such column.
     DatasetError
-        If an image's study is unknown, or the images of a study have different labels.
+        If an image's study is unknown, or the images of a study have different labels or groups.
     """
     if column not in data.frame:
         raise ValueError(f"column={column!r} is none of the columns {list(data.frame.columns)}")
@@ -33,11 +33,28 @@ def study_codes(data: FractureDataset, column: str) -> tuple[NDArray[np.int64], 
     if len(mixed):
         example = data.frame[column].iloc[first[mixed[0]]]
         raise DatasetError(f"{len(mixed)} studies have images of different classes, {example!r} among them")
+    if data.groups is not None and len(split := np.unique(codes[data.groups != data.groups[first][codes]])):
+        example = data.frame[column].iloc[first[split[0]]]
+        raise DatasetError(
+            f"column {column!r}: {len(split)} studies have images of several groups, {example!r} among them; "
+            "expected a name for each study of each patient"
+        )
     return first, codes
 
 
 def pool_fold(fold: FoldResult, codes: NDArray[np.int64], how: str) -> FoldResult:
-    """One prediction for each study of the fold, its scores the mean or the largest of its images'."""
+    """One prediction for each study of the fold, its scores the mean or the largest of its images'.
+
+    Raises
+    ------
+    DatasetError
+        If a study has images in both the training and the test part.
+    """
+    if n_shared := len(np.intersect1d(codes[fold.train], codes[fold.test])):
+        raise DatasetError(
+            f"fold {fold.fold}: {n_shared} studies have images in both training and test part; "
+            "expected 0, as groups of whole studies would give"
+        )
     studies, index = np.unique(codes[fold.test], return_inverse=True)
     scores = _pool(fold.scores, index, how)
     probabilities = None if fold.probabilities is None else _pool(fold.probabilities, index, how)

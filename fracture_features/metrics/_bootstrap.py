@@ -20,6 +20,13 @@ from ._types import Floats, Interval, Labels, Metric
 BLOCK = 2**18
 
 
+class Share(NamedTuple):
+    """What a measure that is a share is a share of: so many samples, of so many groups."""
+
+    n_samples: int
+    n_groups: int
+
+
 class Resampled(NamedTuple):
     """Values of several measures or models on the same resamples.
 
@@ -30,12 +37,22 @@ class Resampled(NamedTuple):
     draws : ndarray of shape (n_jobs, n_resamples)
         On each resample; NaN where undefined.
     n_groups : int
-        How many groups there were to draw from.
+        How many groups have the class that fewest have: with a few fractured patients among many, these count.
+    shares : tuple of (Share or None)
+        For each job.
     """
 
     values: Floats
     draws: Floats
     n_groups: int
+    shares: tuple[Share | None, ...]
+
+    def interval(self, job: int, confidence_level: float = 0.95) -> Interval:
+        """Interval of one of the jobs: `share_interval` where it is a share, `percentile_interval` otherwise."""
+        share = self.shares[job]
+        if share is None:
+            return percentile_interval(self.draws[job], confidence_level, self.n_groups)
+        return share_interval(self.values[job], self.draws[job], share, confidence_level)
 
 
 def group_weights(groups: ArrayLike, n_resamples: int, rng: np.random.Generator) -> Floats:
@@ -117,7 +134,7 @@ def resample(
     >>> models = [("roc_auc", [1, 3, 2, 5, 0, 6]), ("roc_auc", [3, 1, 2, 5, 0, 6])]
     >>> resampled = resample(y_true, models, groups=patients, n_resamples=10, random_state=0)
     >>> resampled.values.round(2).tolist(), resampled.draws.shape, resampled.n_groups
-    ([0.89, 0.89], (2, 10), 4)
+    ([0.89, 0.89], (2, 10), 2)
     """
     labels = check_labels(y_true)
     index, n_groups = check_groups(groups, len(labels))
@@ -139,7 +156,16 @@ def resample(
     map_threads(fill, _blocks(n_groups, n_resamples, rows_at_once, np.random.default_rng(random_state)), n_jobs=-1)
     values[(defined == 0) | (defined[:, :1] < len(parts))] = np.nan
     values /= np.maximum(defined, 1)
-    return Resampled(values[:, 0], values[:, 1:], n_groups)
+    rarest = min(len(np.unique(index[labels == label])) for label in np.unique(labels))
+    shares = tuple(_share(metric, labels, scores, index) for metric, scores in checked)
+    return Resampled(values[:, 0], values[:, 1:], rarest, shares)
+
+
+def _share(metric: Metric, labels: Labels, scores: NDArray, index: NDArray[np.intp]) -> Share | None:
+    if not isinstance(metric, Measure) or metric.share_of is None:
+        return None
+    among = metric.share_of(labels, scores)
+    return Share(int(among.sum()), len(np.unique(index[among])))
 
 
 def _parts(folds: ArrayLike | None, labels: Labels) -> list[NDArray[np.intp]]:
@@ -206,7 +232,8 @@ def bootstrap_interval(
     Returns
     -------
     interval : Interval
-        From `percentile_interval`, which says what becomes of undefined resamples.
+        From `share_interval` for sensitivity, specificity, accuracy, PPV and NPV, from `percentile_interval` for all
+        else.
 
     Raises
     ------
@@ -224,7 +251,52 @@ def bootstrap_interval(
     resampled = resample(
         y_true, [(metric, y_score)], groups=groups, folds=folds, n_resamples=n_resamples, random_state=random_state
     )
-    return percentile_interval(resampled.draws[0], confidence_level, resampled.n_groups)
+    return resampled.interval(0, confidence_level)
+
+
+def share_interval(value: float, draws: Floats, share: Share, confidence_level: float) -> Interval:
+    r"""Wilson's interval of a share, for as many independent samples as the bootstrap's variance speaks for.
+
+    The percentile interval of a share near 0 or 1 is too short and lies too far out: of 20 patients who are all found
+    it is 1 to 1. Here the effective number of samples is :math:`p (1 - p)` over the bootstrap's variance, at most the
+    number of samples, and that of groups where the variance is 0; a quantile of Student's t takes the place of the
+    normal one, as is done for surveys [1]_.
+
+    Parameters
+    ----------
+    value : float
+        p.
+    draws : ndarray of shape (n_resamples,)
+        Of it.
+    share : Share
+    confidence_level : float
+
+    Returns
+    -------
+    interval : Interval
+        NaN where `value` is, or there are fewer than two groups.
+
+    References
+    ----------
+    .. [1] E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with small expected number of positive
+       counts estimated from survey data", Survey Methodology 24, 1998 (they put it into Clopper and Pearson's).
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import bootstrap_interval
+    >>> y_true, y_pred = [0] * 20 + [1] * 20, [0] * 20 + [1] * 20
+    >>> [round(limit, 3) for limit in bootstrap_interval("sensitivity", y_true, y_pred, random_state=0)]
+    [0.82, 1.0]
+    """
+    tail = (1 - check_share(confidence_level, name="confidence_level")) / 2
+    if np.isnan(value) or share.n_groups < 2:
+        return Interval(np.nan, np.nan)
+    variance = float(np.nanvar(draws)) * share.n_groups / (share.n_groups - 1)
+    n = min(share.n_samples, value * (1 - value) / variance) if variance > 0 else share.n_groups
+    square = stats.t.ppf(tail, share.n_groups - 1) ** 2
+    middle = (value + square / (2 * n)) / (1 + square / n)
+    reach = math.sqrt(square * (value * (1 - value) / n + square / (4 * n**2))) / (1 + square / n)
+    return Interval(float(max(middle - reach, 0)), float(min(middle + reach, 1)))
 
 
 def percentile_interval(values: Floats, confidence_level: float, n_groups: int | None = None) -> Interval:

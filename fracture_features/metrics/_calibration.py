@@ -12,6 +12,8 @@ SMALLEST = 1e-8
 # The last step's length, in squared standard errors; what is left after it is shorter than that.
 TOLERANCE = 1e-5
 MAX_STEPS = 100
+# A first step longer than this is no third-order step any more: probabilities of 0 and 1 make it as long as 1e6.
+LONGEST_FIRST = 5.0
 
 
 def brier_score(y_true: Labels, y_prob: Floats, weights: Floats) -> Floats:
@@ -91,6 +93,7 @@ def _fit(columns: Floats, offset: Floats, y: Labels, weights: Floats, undefined:
         drawn = weights[~undefined]
         at = _newton(columns, offset, y, np.ones((1, len(y))), np.zeros((1, len(columns))))
         first = _first_step(at, columns, offset, y, drawn)
+        first[(np.abs(first) > LONGEST_FIRST).any(axis=1)] = 0
         coefficients[~undefined] = _newton(columns, offset, y, drawn, at + first)
     return coefficients
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ._types import Floats, Labels
@@ -68,9 +69,9 @@ def check_groups(groups: ArrayLike | None, n_samples: int, *, name: str = "group
     array = np.asarray(groups)
     if array.shape != (n_samples,):
         raise ValueError(f"{name} must have one entry for each of {n_samples} labels, got shape {array.shape}.")
-    if missing := int((array != array).sum() if array.dtype.kind != "O" else sum(g is None or g != g for g in array)):
+    if missing := int(pd.isna(array).sum()):
         raise ValueError(f"{name} must be known for every image, got {missing} missing.")
-    names, index = np.unique(array, return_inverse=True)
+    index, names = pd.factorize(array, sort=True)
     return index, len(names)
 
 

@@ -58,9 +58,10 @@ def delong_interval(
     [0.5809, 1.0]
     """
     level = check_share(confidence_level, name="confidence_level")
-    areas, covariance = _delong(y_true, [y_score], groups)
-    reach = stats.norm.ppf((1 + level) / 2) * math.sqrt(covariance[0, 0])
-    return Interval(float(max(areas[0] - reach, 0)), float(min(areas[0] + reach, 1)))
+    (above,), (below,) = _placements(y_true, [y_score], groups)
+    error = math.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
+    area, reach = above.mean(), stats.norm.ppf((1 + level) / 2) * error
+    return Interval(float(max(area - reach, 0)), float(min(area + reach, 1)))
 
 
 def delong_test(
@@ -76,17 +77,17 @@ def delong_test(
     test : ZTest
         A statistic of 0 and a p-value of 1 where the two rank all pairs alike.
     """
-    areas, covariance = _delong(y_true, [y_score, y_reference], groups)
-    difference = float(areas[0] - areas[1])
-    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    # equal placements leave a variance of rounding errors
-    error = math.sqrt(variance) if variance > 1e-14 else 0.0
-    statistic = difference / error if error else math.copysign(math.inf, difference) if abs(difference) > 1e-12 else 0.0
+    above, below = _placements(y_true, [y_score, y_reference], groups)
+    # Of the placements' differences: those of two models that rank alike are 0, and no rounding error is left.
+    by_positive, by_negative = above[0] - above[1], below[0] - below[1]
+    difference = float(by_positive.mean())
+    error = math.sqrt(by_positive.var(ddof=1) / len(by_positive) + by_negative.var(ddof=1) / len(by_negative))
+    statistic = difference / error if error else math.copysign(math.inf, difference) if difference else 0.0
     return ZTest(difference, statistic, float(2 * stats.norm.sf(abs(statistic))))
 
 
-def _delong(y_true: ArrayLike, scores: list[ArrayLike], groups: ArrayLike | None) -> tuple[Floats, Floats]:
-    """Areas (n_models,) and their covariance (n_models, n_models), by mid-ranks."""
+def _placements(y_true: ArrayLike, scores: list[ArrayLike], groups: ArrayLike | None) -> tuple[Floats, Floats]:
+    """Of each model (n_models, n) the share of 0s below each 1, and of 1s above each 0, by mid-ranks."""
     checked = [MEASURES["roc_auc"].check(y_true, y_score) for y_score in scores]
     y = checked[0][0]
     check_single_images(groups, len(y), method="DeLong's method", instead="bootstrap_interval or paired_comparison")
@@ -98,8 +99,7 @@ def _delong(y_true: ArrayLike, scores: list[ArrayLike], groups: ArrayLike | None
         rank = stats.rankdata(score)
         above.append((rank[y == 1] - stats.rankdata(score[y == 1])) / n_negative)
         below.append(1 - (rank[y == 0] - stats.rankdata(score[y == 0])) / n_positive)
-    covariance = np.atleast_2d(np.cov(above)) / n_positive + np.atleast_2d(np.cov(below)) / n_negative
-    return np.mean(above, axis=1), covariance
+    return np.array(above), np.array(below)
 
 
 def wilson_interval(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from . import _calibration, _confusion, _ranking
 from ._checks import check_both_classes, check_count, check_labels, check_scores, check_share
@@ -29,12 +30,19 @@ class Measure:
         Classes it can tell apart: 2, whose labels are 0 and 1, or None for any number.
     columns : int
         Columns that scores and probabilities must have; 1 stands for an array of shape (n_samples,).
+    share_of : callable or None
+        Where the measure is a share: `share_of(y_true, y_score)` tells of which samples, (n_samples,) of bool.
+    pooled : bool
+        Whether it is of all folds' test parts together and not the mean over them: of what the model calls fractured
+        a fold may hold next to nothing, and a slope fitted to few samples is too steep.
     """
 
     function: Metric
     takes: Literal["labels", "scores", "probabilities"]
     n_classes: int | None = 2
     columns: int = 1
+    share_of: Callable[[Labels, NDArray], NDArray[np.bool_]] | None = None
+    pooled: bool = False
 
     def __call__(self, y_true: Labels, y_score: Floats | Labels, weights: Floats) -> Floats:
         """Values of the resamples, nothing checked."""
@@ -64,19 +72,19 @@ class Measure:
 MEASURES: dict[str, Measure] = {
     "roc_auc": Measure(_ranking.roc_auc, "scores"),
     "average_precision": Measure(_ranking.average_precision, "scores"),
-    "sensitivity": Measure(_confusion.sensitivity, "labels"),
-    "specificity": Measure(_confusion.specificity, "labels"),
-    "ppv": Measure(_confusion.ppv, "labels"),
-    "npv": Measure(_confusion.npv, "labels"),
-    "positive_likelihood_ratio": Measure(_confusion.positive_likelihood_ratio, "labels"),
-    "negative_likelihood_ratio": Measure(_confusion.negative_likelihood_ratio, "labels"),
-    "accuracy": Measure(_confusion.accuracy, "labels", n_classes=None),
+    "sensitivity": Measure(_confusion.sensitivity, "labels", share_of=lambda y, _: y == 1),
+    "specificity": Measure(_confusion.specificity, "labels", share_of=lambda y, _: y == 0),
+    "ppv": Measure(_confusion.ppv, "labels", share_of=lambda _, called: called == 1, pooled=True),
+    "npv": Measure(_confusion.npv, "labels", share_of=lambda _, called: called == 0, pooled=True),
+    "positive_likelihood_ratio": Measure(_confusion.positive_likelihood_ratio, "labels", pooled=True),
+    "negative_likelihood_ratio": Measure(_confusion.negative_likelihood_ratio, "labels", pooled=True),
+    "accuracy": Measure(_confusion.accuracy, "labels", n_classes=None, share_of=lambda y, _: np.isfinite(y)),
     "balanced_accuracy": Measure(_confusion.balanced_accuracy, "labels", n_classes=None),
     "mcc": Measure(_confusion.mcc, "labels", n_classes=None),
     "kappa": Measure(_confusion.kappa, "labels", n_classes=None),
     "brier_score": Measure(_calibration.brier_score, "probabilities"),
-    "calibration_intercept": Measure(_calibration.calibration_intercept, "probabilities"),
-    "calibration_slope": Measure(_calibration.calibration_slope, "probabilities"),
+    "calibration_intercept": Measure(_calibration.calibration_intercept, "probabilities", pooled=True),
+    "calibration_slope": Measure(_calibration.calibration_slope, "probabilities", pooled=True),
 }
 
 
@@ -118,7 +126,8 @@ def at_prevalence(name: Literal["ppv", "npv"], prevalence: float) -> Measure:
     if name not in ("ppv", "npv"):
         raise ValueError(f"name must be 'ppv' or 'npv', got {name!r}.")
     prevalence = check_share(prevalence, name="prevalence")
-    return replace(MEASURES[name], function=partial(MEASURES[name].function, prevalence=prevalence))
+    function = partial(MEASURES[name].function, prevalence=prevalence)
+    return replace(MEASURES[name], function=function, share_of=None)
 
 
 def one_vs_rest(metric: str | Measure, label: int) -> Measure:
@@ -152,11 +161,21 @@ def one_vs_rest(metric: str | Measure, label: int) -> Measure:
     measure = get_measure(metric)
     label = check_count(label, name="label", minimum=0)
 
-    def of_class(y_true: Labels, y_score: Floats, weights: Floats) -> Floats:
+    def one_of(y_true: Labels, y_score: NDArray) -> tuple[Labels, NDArray]:
         mine = np.equal(y_score, label).astype(np.int64) if measure.takes == "labels" else y_score[:, label]
-        return measure(np.equal(y_true, label).astype(np.int64), mine, weights)
+        return np.equal(y_true, label).astype(np.int64), mine
 
-    return Measure(of_class, measure.takes, n_classes=None, columns=max(label + 1, 2))
+    def of_class(y_true: Labels, y_score: NDArray, weights: Floats) -> Floats:
+        return measure(*one_of(y_true, y_score), weights)
+
+    share_of = measure.share_of
+    return replace(
+        measure,
+        function=of_class,
+        n_classes=None,
+        columns=max(label + 1, 2),
+        share_of=None if share_of is None else lambda y_true, y_score: share_of(*one_of(y_true, y_score)),
+    )
 
 
 def macro(metric: str | Measure, n_classes: int) -> Measure:
@@ -183,4 +202,4 @@ def macro(metric: str | Measure, n_classes: int) -> Measure:
     def mean(y_true: Labels, y_score: Floats, weights: Floats) -> Floats:
         return np.mean([measure(y_true, y_score, weights) for measure in by_class], axis=0)
 
-    return Measure(mean, by_class[0].takes, n_classes=None, columns=n_classes)
+    return replace(by_class[0], function=mean, columns=n_classes, share_of=None)

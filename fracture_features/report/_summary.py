@@ -149,7 +149,8 @@ def describe_values(result: EvaluationResult) -> str:
     classes = len(result.data.target_names)
     macro = "" if classes == 2 else " Measures of two classes are the mean over the classes, each against the rest."
     return (
-        f"Means over the folds' test parts, with 95 % percentile intervals of 2000 resamples that draw whole {unit}: "
+        f"Means over the folds' test parts (PPV, NPV, likelihood ratios, calibration: all test parts together), with "
+        f"95 % intervals from 2000 resamples that draw whole {unit}: "
         f"how far a mean would move with other patients, not with other training data.{macro}"
     )
 
