@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn import config_context
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 
-from ..baselines import baseline_models
+from ..baselines import BASELINES, baseline_models
 from ..cache import close_cache
 from ..datasets import FractureDataset
 from ..exceptions import DatasetError, NoReadableImagesError, UngroupedDataWarning
@@ -21,7 +21,7 @@ from ..images import ImageReader
 from ._fit import OperatingPoint, Runner, operating_rule, predict_at
 from ._fold import FoldResult
 from ._result import EvaluationResult
-from ._splits import make_splits
+from ._splits import check_classes, is_whole, make_splits, read_cv
 
 
 def evaluate(
@@ -46,7 +46,7 @@ def evaluate(
     ----------
     models : mapping of str to estimator
         Pipelines, searches or other classifiers that take paths. Those whose `cache` is None share a temporary one.
-        A search whose `cv` is a number gets inner folds that keep groups together.
+        Where a search or another part of a model has a number as `cv`, it gets inner folds that keep groups together.
     data : FractureDataset
     cv : int, "split", splitter or iterable of (train, test), default=5
         A number stands for StratifiedGroupKFold, or StratifiedKFold where there are no groups, shuffled; "split" for
@@ -74,15 +74,16 @@ def evaluate(
     Raises
     ------
     DatasetError
-        If no file can be read (NoReadableImagesError), a fold's training or test part lacks a class, a group stands on
-        both sides of a split, or `external` has other classes.
+        If no file can be read (NoReadableImagesError), a file is named twice, a part on which a model would be fitted
+        or tested lacks a class, an image or a group stands on both sides of a split, or `external` has other classes.
     ValueError
-        If `models` is no mapping of names to classifiers, or a parameter is none of those above.
+        If `models` is no mapping of names to classifiers, a name is a baseline's, a parameter is none of those above,
+        groups cannot reach the inner folds of a model, or a model gives no finite score for each class.
 
     Warns
     -----
     UngroupedDataWarning
-        If the data have no groups.
+        If the data or `external` have no groups, or a splitter within a model ignores them.
 
     Examples
     --------
@@ -94,13 +95,25 @@ def evaluate(
     >>> result.models
     ['majority class', 'metadata only', 'shortcut probe', 'HOG + SVM']
     """
-    _check_models(models)
+    _check_data(data, "data")
+    _check_models(models, len(data.target_names))
+    if random_state is not None and not (is_whole(random_state) and 0 <= random_state < 2**32):
+        raise ValueError(f"random_state must be None or an integer from 0 to 2**32 - 1, got {random_state!r}")
     rule = operating_rule(operating_point, len(data.target_names))
-    if external is not None and external.target_names != data.target_names:
-        raise DatasetError(f"external has the classes {external.target_names}, the data have {data.target_names}")
+    if external is not None:
+        _check_data(external, "external")
+        if external.target_names != data.target_names:
+            raise DatasetError(f"external has the classes {external.target_names}, the data have {data.target_names}")
+    folds_or_number = read_cv(data, cv, n_repeats)
     if data.groups is None:
         warnings.warn(
             "No groups are given: images of one patient may stand on both sides of a split and flatter the result.",
+            UngroupedDataWarning,
+            stacklevel=2,
+        )
+    if external is not None and external.groups is None:
+        warnings.warn(
+            "No groups are given for external: its intervals take the images of one patient for independent.",
             UngroupedDataWarning,
             stacklevel=2,
         )
@@ -111,16 +124,21 @@ def evaluate(
     ):
         try:
             cached = {name: _with_cache(model, folder) for name, model in models.items()}
-            data, excluded = exclude_unreadable(data, cached.values())
+            given = data
+            data, excluded = exclude_unreadable(given, cached.values())
+            readable = ~np.isin(given.paths, excluded["path"])
+            splits = make_splits(data, folds_or_number, n_repeats, random_state, readable)
+            runner = Runner(data, rule, calibrate, random_state)
             known = data
             if external is not None:
                 external, excluded_outside = exclude_unreadable(external, cached.values())
+                check_classes(external, np.arange(len(external)), "external")
                 known = _both(data, external)
             readers = [reader for model in cached.values() for reader in _readers(model)]
             reader = readers[0] if readers else ImageReader(cache=folder)
-            runner = Runner(data, rule, calibrate, random_state)
-            splits = make_splits(data, cv, n_repeats, random_state)
-            for name, model in (baseline_models(known, reader, random_state=random_state) | cached).items():
+            everyone = baseline_models(known, reader, random_state=random_state) | cached
+            runner.check(everyone, splits)
+            for name, model in everyone.items():
                 for k, (train, test) in enumerate(splits, start=1):
                     fold, fitted = runner.run(name, model, k, train, test)
                     folds.append(fold)
@@ -139,12 +157,31 @@ def evaluate(
     )
 
 
-def _check_models(models: Any) -> None:
+def _check_data(data: Any, parameter: str) -> None:
+    if not isinstance(data, FractureDataset):
+        raise ValueError(f"{parameter} must be a FractureDataset, got {type(data).__name__}")
+    paths, counts = np.unique(data.paths, return_counts=True)
+    if (counts > 1).any():
+        raise DatasetError(
+            f"{parameter} must name each file once, got {str(paths[counts > 1][0])!r} {counts.max()} times"
+        )
+
+
+def _check_models(models: Any, n_classes: int) -> None:
     if not isinstance(models, Mapping) or not models:
         raise ValueError(f"models must map names to classifiers, got {models!r}")
     for name, model in models.items():
-        if not hasattr(model, "fit") or isinstance(model, type):
+        if name in BASELINES:
+            raise ValueError(f"models: {name!r} is the name of a baseline; give the model another than {BASELINES}")
+        if not hasattr(model, "fit") or isinstance(model, type) or not is_classifier(model):
             raise ValueError(f"models[{name!r}] must be a classifier, got {model!r}")
+        if not hasattr(model, "predict_proba") and not hasattr(model, "decision_function"):
+            raise ValueError(f"models[{name!r}] must have predict_proba or decision_function, got {model!r}")
+        for parameter, value in model.get_params().items():
+            if n_classes > 2 and parameter.endswith("decision_function_shape") and value == "ovo":
+                raise ValueError(
+                    f"models[{name!r}]: {parameter} must be 'ovr', a score for each of {n_classes} classes, got 'ovo'"
+                )
 
 
 def _both(data: FractureDataset, external: FractureDataset) -> FractureDataset:
@@ -163,7 +200,10 @@ def _both(data: FractureDataset, external: FractureDataset) -> FractureDataset:
 
 
 def _predict_external(fold: FoldResult, fitted: Any, external: FractureDataset) -> FoldResult:
-    y_pred, scores, probabilities = predict_at(fitted, external.paths, fold.threshold)
+    where = f"models[{fold.model!r}], fold {fold.fold}, on external"
+    y_pred, scores, probabilities = predict_at(
+        fitted, external.paths, fold.threshold, len(external.target_names), where
+    )
     return replace(
         fold,
         train=np.empty(0, dtype=np.int64),

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from ..cache import bypassed_caches
 from ..datasets import FractureDataset
+from ..exceptions import UngroupedDataWarning
 from ..metrics import sensitivity_threshold, youden_threshold
 from ._fold import FoldResult
-from ._splits import inner_splits, make_splitter
+from ._splits import Split, inner_splits, is_whole, make_splitter
 
 INNER_FOLDS = 5
 N_TIMED = 50
@@ -45,14 +48,18 @@ def operating_rule(operating_point: OperatingPoint, n_classes: int) -> Rule | No
             return youden_threshold
         case "sensitivity":
             return partial(sensitivity_threshold, sensitivity=SENSITIVITY)
-        case ("sensitivity", share) if isinstance(share, float | int) and 0 < share <= 1:
+        case ("sensitivity", share) if _is_number(share) and 0 < share <= 1:
             return partial(sensitivity_threshold, sensitivity=share)
-        case ("threshold", given) if isinstance(given, float | int):
+        case ("threshold", given) if _is_number(given):
             return lambda y, scores: float(given)
     raise ValueError(
         "operating_point must be None, 'sensitivity', 'youden', ('sensitivity', share above 0 and up to 1) or "
-        f"('threshold', score), got {operating_point!r}"
+        f"('threshold', finite score), got {operating_point!r}"
     )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 
 @dataclass(frozen=True)
@@ -73,36 +80,90 @@ class Runner:
     rule: Rule | None
     calibrate: bool
     random_state: int | None
+    _inner: dict[tuple[int, bytes], list[Split]] = field(default_factory=dict, init=False)
 
-    def prepare(self, model: Any, rows: NDArray[np.int64]) -> Any:
+    def check(self, models: Mapping[str, Any], splits: list[Split]) -> None:
+        """Make the inner folds of every model and fold, so that none of them stops a run midway.
+
+        Raises
+        ------
+        DatasetError
+            If a training part cannot be split, or a class is missing where a model would be fitted.
+        ValueError
+            If groups do not reach a model's inner folds.
+
+        Warns
+        -----
+        UngroupedDataWarning
+            If a splitter within a model ignores the groups.
+        """
+        for name, model in models.items():
+            for parameter, cv in _inner_cvs(model).items():
+                if self.data.groups is not None and _ignores_groups(cv):
+                    message = (
+                        f"models[{name!r}]: {parameter}={cv!r} ignores the groups and may split a patient's images."
+                    )
+                    warnings.warn(message, UngroupedDataWarning, stacklevel=3)
+            for k, (train, _) in enumerate(splits, start=1):
+                where = _where(name, k)
+                self.prepare(model, train, where)
+                if self.rule is not None:
+                    self.inner(train, INNER_FOLDS, where)
+
+    def inner(self, rows: NDArray[np.int64], n_splits: int, where: str) -> list[Split]:
+        """Folds within `rows`, the same whoever asks."""
+        key = n_splits, rows.tobytes()
+        if key not in self._inner:
+            self._inner[key] = inner_splits(self.data.subset(rows), n_splits, self.random_state, where)
+        return self._inner[key]
+
+    def prepare(self, model: Any, rows: NDArray[np.int64], where: str) -> Any:
         """A clone whose inner folds keep groups together, calibrated if asked for."""
         model = clone(model)
         # A number of folds says nothing of groups.
-        if isinstance(model, GridSearchCV | RandomizedSearchCV) and (model.cv is None or isinstance(model.cv, int)):
-            model.set_params(cv=make_splitter(self.data, model.cv or INNER_FOLDS, self.random_state))
+        numbers = {name: cv for name, cv in _inner_cvs(model).items() if cv is None or is_whole(cv)}
+        for name, cv in numbers.items():
+            n_splits = INNER_FOLDS if cv is None else int(cv)
+            splits = self.inner(rows, n_splits, where)
+            if self.calibrate or not _is_fitted_on_all_rows(model, name):
+                self._check_routing(model, name, where)
+                model.set_params(**{name: make_splitter(self.data, n_splits, self.random_state)})
+            else:
+                model.set_params(**{name: splits})
         if self.calibrate:
             # Not a splitter: without an ensemble, scikit-learn hands it no groups.
-            splits = inner_splits(self.data.subset(rows), INNER_FOLDS, self.random_state)
-            model = CalibratedClassifierCV(model, cv=splits, ensemble=False)
+            model = CalibratedClassifierCV(model, cv=self.inner(rows, INNER_FOLDS, where), ensemble=False)
         return model
 
-    def fit(self, model: Any, rows: NDArray[np.int64]) -> Any:
+    def _check_routing(self, model: Any, name: str, where: str) -> None:
+        """Splitters in models that are fitted on other rows than these can be told groups by routing alone."""
+        owner = _parameters(model)[_owner(name)]
+        # A router names the parts that it hands metadata on to.
+        parts = [part for part, _ in getattr(get_routing_for_object(owner), "__iter__", list)()]
+        if self.data.groups is not None and "splitter" not in parts:
+            raise ValueError(
+                f"{where}: {name}={getattr(owner, 'cv', None)!r} cannot keep groups together: {type(owner).__name__} "
+                "hands its folds no groups when a search or calibrate=True fits it on parts of the training part"
+            )
+
+    def fit(self, model: Any, rows: NDArray[np.int64], where: str) -> Any:
         """A fitted clone; `groups` go where they are asked for."""
-        model = self.prepare(model, rows)
+        model = self.prepare(model, rows, where)
         groups = self.data.groups
         wants_groups = groups is not None and get_routing_for_object(model).consumes("fit", ["groups"])
         fit_params = {"groups": groups[rows]} if wants_groups and groups is not None else {}
         return model.fit(self.data.paths[rows], self.data.y[rows], **fit_params)
 
-    def choose_threshold(self, model: Any, rows: NDArray[np.int64]) -> float:
+    def choose_threshold(self, model: Any, rows: NDArray[np.int64], where: str) -> float:
         """Threshold by the rule, from scores of models that were fitted on other folds of `rows`."""
         if self.rule is None:
             return np.nan
         part = self.data.subset(rows)
         scores = np.empty(len(part))
-        for train, test in inner_splits(part, INNER_FOLDS, self.random_state):
-            fitted = self.fit(model, rows[train])
-            scores[test] = class_scores(fitted, part.paths[test])[:, 1]
+        for j, (train, test) in enumerate(self.inner(rows, INNER_FOLDS, where), start=1):
+            inner = f"{where}, inner fold {j}"
+            fitted = self.fit(model, rows[train], inner)
+            scores[test] = checked(class_scores(fitted, part.paths[test]), len(part.target_names), inner)[:, 1]
         return self.rule(part.y, scores)
 
     def run(
@@ -110,21 +171,22 @@ class Runner:
     ) -> tuple[FoldResult, Any]:
         """What the model gives on the test part, and the fitted model."""
         start = time.perf_counter()
-        fitted = self.fit(model, train)
-        threshold = self.choose_threshold(model, train)
+        where = _where(name, fold)
+        fitted = self.fit(model, train, where)
+        threshold = self.choose_threshold(model, train, where)
         fit_seconds = time.perf_counter() - start
         timed = self.data.paths[test[:N_TIMED]]
         with bypassed_caches():
             start = time.perf_counter()
             fitted.predict(timed)
             predict_ms = 1000 * (time.perf_counter() - start) / len(timed)
-        inner = getattr(fitted, "estimator", fitted) if self.calibrate else fitted
+        inner = fitted.calibrated_classifiers_[0].estimator if self.calibrate else fitted
         result = FoldResult(
             name,
             fold,
             train,
             test,
-            *predict_at(fitted, self.data.paths[test], threshold),
+            *predict_at(fitted, self.data.paths[test], threshold, len(self.data.target_names), where),
             threshold=threshold,
             params=dict(getattr(inner, "best_params_", {})),
             fit_seconds=fit_seconds,
@@ -134,16 +196,33 @@ class Runner:
 
 
 def predict_at(
-    model: Any, paths: NDArray[np.str_], threshold: float
+    model: Any, paths: NDArray[np.str_], threshold: float, n_classes: int, where: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64] | None]:
-    """Labels at the threshold, the classifier's own where that is NaN; scores; probabilities where there are any."""
-    probabilities = np.asarray(model.predict_proba(paths), np.float64) if hasattr(model, "predict_proba") else None
+    """Labels at the threshold, the classifier's own where that is NaN; scores; probabilities where there are any.
+
+    Raises
+    ------
+    ValueError
+        If there is not one finite score for each image and class.
+    """
+    probabilities = None
+    if hasattr(model, "predict_proba"):
+        probabilities = checked(np.asarray(model.predict_proba(paths), np.float64), n_classes, where)
     if probabilities is None or hasattr(model, "decision_function"):
-        scores = class_scores(model, paths)
+        scores = checked(class_scores(model, paths), n_classes, where)
     else:
         scores = probabilities
     y_pred = model.predict(paths) if np.isnan(threshold) else (scores[:, 1] >= threshold).astype(np.int64)
     return y_pred, scores, probabilities
+
+
+def checked(scores: NDArray[np.float64], n_classes: int, where: str) -> NDArray[np.float64]:
+    """The scores, if they are one finite number for each image and class."""
+    if scores.ndim != 2 or scores.shape[1] != n_classes:
+        raise ValueError(f"{where}: expected a score for each of {n_classes} classes, got shape {scores.shape}")
+    if bad := int((~np.isfinite(scores)).any(axis=1).sum()):
+        raise ValueError(f"{where}: expected finite scores, got NaN or infinite ones for {bad} of {len(scores)} images")
+    return scores
 
 
 def class_scores(model: Any, paths: NDArray[np.str_]) -> NDArray[np.float64]:
@@ -152,3 +231,38 @@ def class_scores(model: Any, paths: NDArray[np.str_]) -> NDArray[np.float64]:
         scores = np.asarray(model.decision_function(paths), dtype=np.float64)
         return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
     return np.asarray(model.predict_proba(paths), dtype=np.float64)
+
+
+def _where(name: str, fold: int) -> str:
+    return f"models[{name!r}], fold {fold}"
+
+
+def _parameters(model: Any) -> dict[str, Any]:
+    """Itself, under no name, and all that stands within."""
+    return {"": model} | model.get_params(deep=True)
+
+
+def _owner(name: str) -> str:
+    """Whose parameter it is."""
+    return name.rpartition("__")[0]
+
+
+def _inner_cvs(model: Any) -> dict[str, Any]:
+    """Every `cv` in the model, by the parameter's name."""
+    return {name: value for name, value in _parameters(model).items() if name.rpartition("__")[2] == "cv"}
+
+
+def _is_fitted_on_all_rows(model: Any, name: str) -> bool:
+    """Whether nothing but pipelines stands around the model that the parameter belongs to."""
+    parameters = _parameters(model)
+    while name := _owner(name):
+        if not isinstance(parameters[_owner(name)], Pipeline):
+            return False
+    return True
+
+
+def _ignores_groups(cv: Any) -> bool:
+    """Whether it divides images as if there were no groups: a share of them, or a splitter that does not ask."""
+    if hasattr(cv, "split") and not isinstance(cv, str):
+        return not get_routing_for_object(cv).consumes("split", ["groups"])
+    return isinstance(cv, Real) and not is_whole(cv)

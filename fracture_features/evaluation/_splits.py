@@ -87,8 +87,8 @@ def make_splits(
         splits = [(new[train[readable[train]]], new[test[readable[test]]]) for train, test in cv]
     for k, (train, test) in enumerate(splits, start=1):
         fold = f"fold {k} of {len(splits)}"
-        _check_classes(data, train, f"the training part of {fold}")
-        _check_classes(data, test, f"the test part of {fold}")
+        check_classes(data, train, f"the training part of {fold}")
+        check_classes(data, test, f"the test part of {fold}")
         if n_shared := len(np.intersect1d(train, test)):
             raise DatasetError(f"{fold}: {n_shared} images stand in both training and test part; expected 0")
         if data.groups is not None and (shared := np.intersect1d(data.groups[train], data.groups[test])).size:
@@ -115,7 +115,7 @@ def inner_splits(data: FractureDataset, n_splits: int, random_state: int | None,
     except DatasetError as error:
         raise DatasetError(f"{where}, its training part: {error}") from error
     for k, (train, _) in enumerate(splits, start=1):
-        _check_classes(data, train, f"{where}: the training part of inner fold {k} of {n_splits}")
+        check_classes(data, train, f"{where}: the training part of inner fold {k} of {n_splits}")
     return splits
 
 
@@ -149,7 +149,9 @@ def _read_fold(fold: Any, name: str, n_images: int) -> Split:
         train, test = fold
     except (TypeError, ValueError):
         raise ValueError(f"cv must give the rows that train and those that test, got {fold!r:.80} as {name}") from None
-    return _read_rows(train, f"the training part of {name}", n_images), _read_rows(test, f"the test part of {name}", n_images)
+    return _read_rows(train, f"the training part of {name}", n_images), _read_rows(
+        test, f"the test part of {name}", n_images
+    )
 
 
 def _read_rows(rows: Any, part: str, n_images: int) -> NDArray[np.int64]:
@@ -167,7 +169,8 @@ def _read_rows(rows: Any, part: str, n_images: int) -> NDArray[np.int64]:
     return rows.astype(np.int64)
 
 
-def _check_classes(data: FractureDataset, rows: NDArray[np.int64], part: str) -> None:
+def check_classes(data: FractureDataset, rows: NDArray[np.int64], part: str) -> None:
+    """DatasetError, unless every class is among the rows."""
     missing = set(range(len(data.target_names))) - set(data.y[rows].tolist())
     if missing:
         names = [data.target_names[c] for c in sorted(missing)]

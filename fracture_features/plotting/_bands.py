@@ -76,7 +76,7 @@ def mean_curves(result: EvaluationResult, kind: str = "roc", *, models: Sequence
 def _resample(
     result: EvaluationResult, folds: list[FoldResult], at_grid: Callable[[Floats, Floats], Floats]
 ) -> tuple[Floats, Floats, int]:
-    """Mean curve (101,), the same of each resample (n_resamples, 101), and how many groups were drawn from."""
+    """Mean curve (101,), the same of each resample (n_resamples, 101), and how many groups the rarest class has."""
     rows = np.unique(np.concatenate([fold.test for fold in folds]))
     groups = rows if result.data.groups is None else result.data.groups[rows]
     places = [np.searchsorted(rows, fold.test) for fold in folds]
@@ -89,7 +89,9 @@ def _resample(
         total = np.where(defined, curves, 0).sum(axis=0)
         # A fold of few patients may lose a class in a resample: the mean is over the others, as in `metrics.resample`.
         draws.append(np.where(defined.any(axis=0), total / np.maximum(defined.sum(axis=0), 1), np.nan))
-    return draws[0][0], np.concatenate(draws[1:]), len(np.unique(groups))
+    y = result.data.y[rows]
+    rarest = min(len(np.unique(groups[y == label])) for label in np.unique(y))
+    return draws[0][0], np.concatenate(draws[1:]), rarest
 
 
 def _blocks(groups: NDArray[Any], rng: np.random.Generator) -> Iterator[Floats]:
