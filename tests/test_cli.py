@@ -129,6 +129,7 @@ def test_a_warning_without_groups(radiographs, capsys):
         (["compare"], "one of the arguments folder --rerun is required"),
         (["compare", "x", "--operating-point", "f1"], "operating_point must be None, 'sensitivity', 'youden'"),
         (["compare", "x", "--repeats", "0"], "at least 1, got '0'"),
+        (["compare", "x", "--seed", "-1"], "at least 0, got '-1'"),
         (["compare", "x", "--models", "hog+knn"], "'hog+knn': classifier='knn' is unknown"),
         (["compare", "x", "--models", "sift+svm"], "features='sift' is unknown"),
         (["compare", "x", "--models", "hog+cnn"], "takes the images themselves"),

@@ -1,9 +1,14 @@
+import json
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as reference
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, PredefinedSplit, StratifiedGroupKFold
+from sklearn.svm import SVC
 
 from fracture_features import evaluate, load_folder, make_pipeline
 from fracture_features.baselines import BASELINES, MAJORITY
@@ -142,6 +147,23 @@ def test_unreadable_files_are_left_out_and_listed(radiographs, tmp_path):
     assert [(fold.model, fold.fold) for fold in seen] == [(m, k) for m in (*BASELINES, "m") for k in (1, 2)]
 
 
+def test_given_folds_are_of_the_images_before_unreadable_ones_are_left_out(data, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_text("no image")
+    paths = data.paths.copy()
+    paths[3] = bad
+    with_bad = replace(data, paths=paths)
+    even = data.groups % 2 == 0
+    kept = np.arange(len(data)) != 3
+    expected = data.paths[kept & ~even]
+    rows = np.flatnonzero(even), np.flatnonzero(~even)
+    for cv in ([rows], [(even, ~even)], PredefinedSplit(np.where(even, -1, 0)), iter([(list(rows[0]), list(rows[1]))])):
+        result = evaluate({"m": TakesGroups()}, with_bad, cv=cv, random_state=0)
+        assert result.excluded["path"].tolist() == [str(bad)]
+        predictions = result.predictions()
+        assert predictions.loc[predictions["model"] == "m", "path"].tolist() == expected.tolist()
+
+
 def test_no_readable_file(tmp_path):
     for name in ("fractured", "normal"):
         (tmp_path / name).mkdir()
@@ -166,10 +188,95 @@ def test_given_splits_are_used(data):
     assert len(result.predictions()) == 4 * (~even).sum()
 
 
-@pytest.mark.parametrize("models", [{}, [make_pipeline()], {"m": "svm"}, {"m": BaseEstimator}])
-def test_bad_models(models, data):
-    with pytest.raises(ValueError, match="models"):
+class PredictsOnly(ClassifierMixin, BaseEstimator):
+    """Has labels, no scores."""
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X), dtype=int)
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ({}, "models must map names to classifiers"),
+        ([make_pipeline()], "models must map names to classifiers"),
+        ({"m": "svm"}, r"models\['m'\] must be a classifier, got 'svm'"),
+        ({"m": BaseEstimator}, r"models\['m'\] must be a classifier"),
+        ({"m": LinearRegression()}, r"models\['m'\] must be a classifier, got LinearRegression\(\)"),
+        ({"m": PredictsOnly()}, r"models\['m'\] must have predict_proba or decision_function, got PredictsOnly"),
+        *(({name: make_pipeline()}, f"models: '{name}' is the name of a baseline") for name in BASELINES),
+    ],
+)
+def test_bad_models(models, message, data):
+    with pytest.raises(ValueError, match=message):
         evaluate(models, data)
+
+
+def test_bad_data_and_seeds(data):
+    with pytest.raises(ValueError, match="data must be a FractureDataset, got tuple"):
+        evaluate({"m": make_pipeline()}, (data.paths, data.y))
+    with pytest.raises(ValueError, match="external must be a FractureDataset, got str"):
+        evaluate({"m": make_pipeline()}, data, external="folder")
+    for bad in ("x", -1, 1.5, True):
+        with pytest.raises(ValueError, match=f"random_state must be None or an integer .*, got {bad!r}"):
+            evaluate({"m": make_pipeline()}, data, random_state=bad)
+
+
+def test_a_file_that_is_named_twice(data):
+    twice = data.subset([*range(len(data)), 7])
+    with pytest.raises(DatasetError, match=f"data must name each file once, got '{data.paths[7]}' 2 times"):
+        evaluate({"m": make_pipeline()}, twice)
+    with pytest.raises(DatasetError, match="external must name each file once"):
+        evaluate({"m": make_pipeline()}, data, external=twice)
+
+
+def test_one_against_one_is_refused_for_three_classes(data):
+    three = replace(data, y=np.arange(len(data)) % 3, target_names=["a", "b", "c"])
+    model = make_pipeline("edges", SVC(decision_function_shape="ovo"))
+    with pytest.raises(ValueError, match=r"classifier__decision_function_shape must be 'ovr', .* 3 classes, got 'ovo'"):
+        evaluate({"m": model}, three)
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        ([], r"cv must be a number, a splitter, folds or 'split', got \[\], which has no fold"),
+        (None, "cv must be a number, a splitter, folds or 'split', got None"),
+        (2.5, "cv must be a number, a splitter, folds or 'split', got 2.5"),
+        (True, "cv must be a number, a splitter, folds or 'split', got True"),
+        (1, "cv must be at least 2 folds, got 1"),
+        ([1, 2], "cv must give the rows that train and those that test, got 1 as fold 1 of 2"),
+        ([([0, 1], [2, 60])], "cv: the test part of fold 1 of 1 must have rows from 0 to 59, got 60"),
+        ([([0, -1], [2, 3])], "cv: the training part of fold 1 of 1 must have rows from 0 to 59, got -1"),
+        ([([0.5], [2, 3])], "cv: the training part of fold 1 of 1 must be row numbers or a mask of 60 images"),
+        ([([0, 1], [True])], "cv: the test part of fold 1 of 1 must be row numbers or a mask of 60 images, got bool"),
+    ],
+)
+def test_bad_cv(cv, message, data):
+    with pytest.raises(ValueError, match=message):
+        evaluate({"m": TakesGroups()}, data, cv=cv)
+
+
+def test_numpy_counts_folds_too(data):
+    result = evaluate({"m": TakesGroups()}, data, cv=np.int64(2), n_repeats=np.int64(1), random_state=np.int64(0))
+    assert result.folds()["fold"].max() == 2
+    assert json.dumps(result.manifest()["random_state"]) == "0"
+
+
+@pytest.mark.parametrize("cv", [GroupKFold(2), [([0], [1])], "split"])
+def test_only_a_number_of_folds_is_repeated(cv, data):
+    with pytest.raises(ValueError, match="n_repeats must be 1 where cv is no number of folds, got 2"):
+        evaluate({"m": TakesGroups()}, data, cv=cv, n_repeats=2)
+
+
+@pytest.mark.filterwarnings("ignore::fracture_features.exceptions.UngroupedDataWarning")
+def test_no_image_is_in_both_parts(data):
+    everything = np.arange(len(data))
+    with pytest.raises(DatasetError, match="fold 1 of 1: 60 images stand in both training and test part"):
+        evaluate({"m": TakesGroups()}, replace(data, groups=None), cv=[(everything, everything)])
 
 
 def test_a_part_without_a_class_is_named(data):
@@ -190,6 +297,24 @@ def synthetic_result(data, n_classes, seed=0):
         predicted = scores.argmax(axis=1)
         folds.append(FoldResult("m", k, train, test, predicted, scores, fit_seconds=60.0, predict_ms=2.5))
     return EvaluationResult(data, folds, pd.DataFrame(), random_state=0)
+
+
+def test_studies_of_several_groups(data):
+    frame = data.frame.assign(study=data.y)
+    with pytest.raises(DatasetError, match="'study': 2 studies have images of several groups, '0' among them"):
+        synthetic_result(replace(data, frame=frame), 2).by_study()
+
+
+def test_studies_on_both_sides_of_a_split(data):
+    rows = np.arange(len(data))
+    order = np.argsort(data.y, kind="stable")
+    ungrouped = replace(data.subset(order), groups=None, frame=pd.DataFrame({"study": rows // 2}, index=rows))
+    ungrouped = replace(ungrouped, y=ungrouped.y[rows // 2 * 2])
+    result = synthetic_result(ungrouped, 2)
+    with pytest.raises(DatasetError, match=r"fold 1: \d+ studies have images in both training and test part"):
+        result.by_study()
+    scored = [replace(fold, train=np.empty(0, dtype=np.int64)) for fold in result.fold_results]
+    assert len(EvaluationResult(ungrouped, scored, pd.DataFrame()).by_study().data) == 30
 
 
 def test_more_than_two_classes_are_macro_averaged(tmp_path):

@@ -5,15 +5,30 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_selection import RFECV
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedGroupKFold
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    HalvingGridSearchCV,
+    KFold,
+    RandomizedSearchCV,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TunedThresholdClassifierCV,
+)
+from sklearn.pipeline import Pipeline
 
 from fracture_features import evaluate, make_pipeline
+from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation._fit import Runner, operating_rule
 from fracture_features.evaluation._splits import inner_splits, make_splits
-from fracture_features.exceptions import DatasetError
+from fracture_features.exceptions import DatasetError, UngroupedDataWarning
 from fracture_features.metrics import sensitivity_threshold, youden_threshold
 
 QUICK = {"m": make_pipeline("edges", LogisticRegression(), image_size=48)}
@@ -69,7 +84,20 @@ def test_without_an_operating_point_the_classifier_decides(data):
     assert ((predictions["predicted"] == "fractured") == (predictions["score"] > 0)).all()
 
 
-@pytest.mark.parametrize("bad", ["specificity", ("sensitivity", 1.5), ("sensitivity", 0), 0.5, ("threshold", "x")])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "specificity",
+        ("sensitivity", 1.5),
+        ("sensitivity", 0),
+        ("sensitivity", True),
+        0.5,
+        ("threshold", "x"),
+        ("threshold", np.nan),
+        ("threshold", np.inf),
+        ("threshold", True),
+    ],
+)
 def test_bad_operating_points(data, bad):
     with pytest.raises(ValueError, match="operating_point must be None, 'sensitivity', 'youden'"):
         evaluate(QUICK, data, operating_point=bad)
@@ -85,7 +113,7 @@ def test_calibrated_probabilities(data):
     model = make_pipeline("edges", "svm", image_size=48)
     (train, test), *_ = make_splits(data, 2, 1, 0)
     fold, _ = Runner(data, None, True, 0).run("m", model, 1, train, test)
-    inner = inner_splits(data.subset(train), 5, 0)
+    inner = inner_splits(data.subset(train), 5, 0, "here")
     expected = CalibratedClassifierCV(model, cv=inner, ensemble=False).fit(data.paths[train], data.y[train])
     np.testing.assert_array_equal(fold.probabilities, expected.predict_proba(data.paths[test]))
     for rows in inner:
@@ -103,7 +131,7 @@ def test_external_images_are_scored_by_every_fold_and_once(data):
     for own, other in zip(result.fold_results, result.external.fold_results, strict=True):
         assert own.threshold == other.threshold
         np.testing.assert_array_equal(other.y_pred, other.scores[:, 1] >= own.threshold)
-    assert result.external.frame().query("measure == 'roc_auc'")["low"].notna().all()
+    assert result.external.frame().query("measure == 'roc_auc'")["value"].notna().all()
     assert result.external.comparison()["p_holm"].notna().all()
 
 
@@ -113,6 +141,21 @@ def test_bad_external_data(data):
     renamed = replace(data, target_names=["healthy", "broken"])
     with pytest.raises(DatasetError, match=r"external has the classes \['healthy', 'broken'\]"):
         evaluate(QUICK, data, external=renamed)
+
+
+def test_external_data_are_checked_before_the_fits(data):
+    first = data.groups % 2 == 0
+    inside, outside = data.subset(first), data.subset(~first)
+    Scores.fits.clear()
+    models = {"m": Scores(pd.Series(data.y - 0.5, index=data.paths))}
+    with pytest.raises(DatasetError, match=r"external has no image of \['fractured'\]: expected every class"):
+        evaluate(models, inside, cv=2, external=outside.subset(outside.y == 0))
+    with (
+        pytest.warns(UngroupedDataWarning, match="No groups are given for external"),
+        pytest.raises(DatasetError, match="external shares 27 files"),
+    ):
+        evaluate(models, inside, cv=2, external=replace(inside, groups=None))
+    assert not Scores.fits
 
 
 def test_the_published_split(data):
@@ -166,3 +209,194 @@ def test_a_search_keeps_groups_in_its_inner_folds_and_tells_what_it_chose(data):
         for train, _ in inner:
             assert len(train) in seen
     assert search.cv == 3
+
+
+class Lookup(TransformerMixin, BaseEstimator):
+    """The number of each image and something of its label, from its path."""
+
+    def __init__(self, table=None):
+        self.table = table
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return self.table.loc[np.asarray(X)].to_numpy()
+
+
+class Spy(LogisticRegression):
+    """Remembers the images it was fitted on."""
+
+    seen = []  # noqa: RUF012
+
+    def fit(self, X, y, sample_weight=None):
+        self.seen.append(set(X[:, 0].astype(int)))
+        return super().fit(X, y)
+
+
+@pytest.fixture(scope="module")
+def patients():
+    """Three images of each of 40 patients; no files."""
+    rng = np.random.default_rng(0)
+    return FractureDataset(
+        paths=np.array([f"{i}.png" for i in range(120)]),
+        y=rng.integers(0, 2, 120),
+        target_names=["normal", "fractured"],
+        groups=np.arange(120) // 3,
+        frame=pd.DataFrame(index=range(120)),
+    )
+
+
+@pytest.fixture
+def pipe(patients):
+    Spy.seen.clear()
+    signal = np.random.default_rng(1).normal(size=120) + patients.y
+    table = pd.DataFrame({"number": np.arange(120.0), "signal": signal}, index=patients.paths)
+    return lambda classifier: Pipeline([("lookup", Lookup(table)), ("classifier", classifier)])
+
+
+def run_once(data, model, *, calibrate=False):
+    """Checks and runs the model on the first of two folds."""
+    (train, test), _ = splits = make_splits(data, 2, 1, 0)
+    runner = Runner(data, None, calibrate, 0)
+    with config_context(enable_metadata_routing=True):
+        runner.check({"m": model}, splits)
+        return runner.run("m", model, 1, train, test)[0]
+
+
+C = {"C": [0.1, 1]}
+DEEP_C = {"classifier__C": [0.1, 1]}
+DEEPER_C = {"estimator__classifier__C": [0.1, 1]}
+INNER_FITS = {
+    "search": (lambda pipe: GridSearchCV(pipe(Spy()), DEEP_C, cv=np.int64(3)), 7),
+    "random search": (lambda pipe: RandomizedSearchCV(pipe(Spy()), DEEP_C, n_iter=2, cv=3), 7),
+    "halving": (
+        lambda pipe: HalvingGridSearchCV(pipe(Spy()), DEEP_C, resource="classifier__max_iter", max_resources=200),
+        11,
+    ),
+    "threshold": (lambda pipe: TunedThresholdClassifierCV(pipe(Spy()), thresholds=5), 6),
+    "search as a step": (lambda pipe: pipe(GridSearchCV(Spy(), C, cv=3)), 7),
+    "calibrated step": (lambda pipe: pipe(CalibratedClassifierCV(Spy())), 5),
+    "calibrated step without ensemble": (lambda pipe: pipe(CalibratedClassifierCV(Spy(), ensemble=False)), 6),
+    "stack": (lambda pipe: StackingClassifier([("a", pipe(Spy()))]), 6),
+    "stack as a step": (lambda pipe: pipe(StackingClassifier([("a", Spy())], cv=3)), 4),
+    "search of a threshold": (
+        lambda pipe: GridSearchCV(TunedThresholdClassifierCV(pipe(Spy()), thresholds=5, cv=2), DEEPER_C, cv=2),
+        15,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INNER_FITS)
+def test_no_inner_fold_divides_a_patients_images(patients, pipe, name):
+    make, n_fits = INNER_FITS[name]
+    run_once(patients, make(pipe))
+    assert len(Spy.seen) == n_fits
+    for rows in map(list, Spy.seen):
+        assert len(rows) == np.isin(patients.groups, patients.groups[rows]).sum()
+
+
+@pytest.mark.parametrize("name", ["search", "threshold", "search as a step", "calibrated step"])
+def test_nor_does_one_within_a_calibration(patients, pipe, name):
+    run_once(patients, INNER_FITS[name][0](pipe), calibrate=True)
+    for rows in map(list, Spy.seen):
+        assert len(rows) == np.isin(patients.groups, patients.groups[rows]).sum()
+
+
+@pytest.mark.parametrize(
+    ("make", "calibrate", "message"),
+    [
+        (lambda pipe: StackingClassifier([("a", pipe(Spy()))]), True, "the StackingClassifier of cv"),
+        (
+            lambda pipe: GridSearchCV(StackingClassifier([("a", pipe(Spy()))]), {"passthrough": [False]}),
+            False,
+            "the StackingClassifier of estimator__cv",
+        ),
+        (
+            lambda pipe: StackingClassifier([("a", GridSearchCV(pipe(Spy()), DEEP_C))]),
+            False,
+            "the GridSearchCV of a__cv",
+        ),
+        (lambda pipe: pipe(CalibratedClassifierCV(Spy(), ensemble=False)), True, "of classifier__cv"),
+        (lambda pipe: Pipeline([("n", RFECV(Spy())), ("c", Spy())]), True, "the RFECV of n__cv"),
+    ],
+)
+def test_inner_folds_that_groups_cannot_reach_are_refused(patients, pipe, make, calibrate, message):
+    with pytest.raises(ValueError, match=rf"models\['m'\], fold 1: .*{message} cannot keep groups together"):
+        run_once(patients, make(pipe), calibrate=calibrate)
+    assert not Spy.seen
+    ungrouped = replace(patients, groups=None)
+    with config_context(enable_metadata_routing=True):
+        Runner(ungrouped, None, calibrate, 0).check({"m": make(pipe)}, make_splits(ungrouped, 2, 1, 0))
+
+
+@pytest.mark.parametrize("cv", [KFold(3), StratifiedKFold(3)])
+def test_a_splitter_within_a_model_that_ignores_the_groups(patients, pipe, cv):
+    with pytest.warns(UngroupedDataWarning, match=r"models\['m'\]: classifier__cv=.*KFold.* ignores the groups"):
+        run_once(patients, pipe(GridSearchCV(Spy(), C, cv=cv)))
+
+
+def test_a_share_as_cv_ignores_the_groups_and_prefit_does_not(patients, pipe):
+    with pytest.warns(UngroupedDataWarning, match=r"models\['m'\]: cv=0.5 ignores the groups"):
+        run_once(patients, TunedThresholdClassifierCV(pipe(Spy()), cv=0.5))
+    fitted = pipe(Spy()).fit(patients.paths, patients.y)
+    stack = StackingClassifier([("a", fitted)], cv="prefit")
+    assert Runner(patients, None, False, 0).prepare(stack, np.arange(len(patients)), "here").cv == "prefit"
+    own = pipe(GridSearchCV(Spy(), C, cv=GroupKFold(3)))
+    assert run_once(patients, own).params == {}
+
+
+def test_a_calibrated_search_tells_what_it_chose(patients, pipe):
+    fold = run_once(patients, GridSearchCV(pipe(Spy()), DEEP_C, cv=3), calibrate=True)
+    assert fold.params["classifier__C"] in (0.1, 1)
+
+
+@pytest.mark.filterwarnings("ignore:The least populated class")
+@pytest.mark.parametrize("options", [{"operating_point": "youden"}, {"calibrate": True}, {}])
+def test_inner_parts_without_a_class_are_named_before_the_first_fit(data, options):
+    """All fractures of a training part are one patient's."""
+    rare = replace(data, y=np.isin(data.groups, [0, 1]).astype(np.int64))
+    even = data.groups % 2 == 0
+    models = QUICK if options else {"m": make_pipeline("edges", GridSearchCV(LogisticRegression(), C, cv=5))}
+    folds = []
+    with pytest.raises(
+        DatasetError,
+        match=r"models\['.*'\], fold 1: the training part of inner fold \d of 5 has no image of \['fractured'\]",
+    ):
+        evaluate(models, rare, cv=[(even, ~even)], random_state=0, on_fold=folds.append, **options)
+    assert not folds
+
+
+class Constant(ClassifierMixin, BaseEstimator):
+    """Gives the same scores for every image."""
+
+    def __init__(self, scores=None):
+        self.scores = scores
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.tile(self.scores, (len(X), 1))
+
+    def predict(self, X):
+        return np.zeros(len(X), dtype=int)
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        ([0.5, np.nan], "expected finite scores, got NaN or infinite ones for 3[0-9] of 3[0-9] images"),
+        ([0.5, np.inf], "expected finite scores, got NaN or infinite ones"),
+        ([0.2, 0.3, 0.5], r"expected a score for each of 2 classes, got shape \(3[0-9], 3\)"),
+        ([1.0], r"expected a score for each of 2 classes, got shape \(3[0-9], 1\)"),
+    ],
+)
+def test_bad_scores_are_named_with_their_model_and_fold(data, scores, message):
+    with pytest.raises(ValueError, match=rf"models\['m'\], fold 1: {message}"):
+        run_once(data, Constant(scores))
+    with pytest.raises(ValueError, match=r"models\['m'\], fold 1, inner fold 1: expected"):
+        Runner(data, youden_threshold, False, 0).choose_threshold(
+            Constant(scores), np.arange(len(data)), "models['m'], fold 1"
+        )

@@ -130,7 +130,7 @@ def _add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 
     )
     parser.add_argument("--calibrate", action="store_true", help="calibrate probabilities; six times the fits")
     parser.add_argument("--image-size", type=_positive_int, help="pixels along each side (as the features want)")
-    parser.add_argument("--seed", type=int, default=0, help="of folds, models and bootstrap (%(default)s)")
+    parser.add_argument("--seed", type=_at_least_0, default=0, help="of folds, models and bootstrap (%(default)s)")
     parser.add_argument("--jobs", type=int, default=-1, help="threads; -1 means all cores (%(default)s)")
     parser.add_argument("--cache", metavar="DIR", type=Path, help="keep pixels and features here for the next run")
 
@@ -140,6 +140,10 @@ def _positive_int(text: str, minimum: int = 1) -> int:
     if value < minimum:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least {minimum}, got {text!r}")
     return value
+
+
+def _at_least_0(text: str) -> int:
+    return _positive_int(text, 0)
 
 
 def _at_least_2(text: str) -> int:

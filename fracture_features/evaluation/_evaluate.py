@@ -99,6 +99,7 @@ def evaluate(
     _check_models(models, len(data.target_names))
     if random_state is not None and not (is_whole(random_state) and 0 <= random_state < 2**32):
         raise ValueError(f"random_state must be None or an integer from 0 to 2**32 - 1, got {random_state!r}")
+    random_state = None if random_state is None else int(random_state)
     rule = operating_rule(operating_point, len(data.target_names))
     if external is not None:
         _check_data(external, "external")
@@ -132,7 +133,7 @@ def evaluate(
             known = data
             if external is not None:
                 external, excluded_outside = exclude_unreadable(external, cached.values())
-                check_classes(external, np.arange(len(external)), "external")
+                check_classes(external, np.arange(len(external)), "external", "expected every class")
                 known = _both(data, external)
             readers = [reader for model in cached.values() for reader in _readers(model)]
             reader = readers[0] if readers else ImageReader(cache=folder)
@@ -163,7 +164,7 @@ def _check_data(data: Any, parameter: str) -> None:
     paths, counts = np.unique(data.paths, return_counts=True)
     if (counts > 1).any():
         raise DatasetError(
-            f"{parameter} must name each file once, got {str(paths[counts > 1][0])!r} {counts.max()} times"
+            f"{parameter} must name each file once, got {str(paths[counts.argmax()])!r} {counts.max()} times"
         )
 
 
@@ -260,4 +261,5 @@ def _with_cache(model: Any, folder: str) -> Any:
     """A clone whose `cache` parameters, where None, name `folder`."""
     model = clone(model)
     params = model.get_params()
-    return model.set_params(**{k: folder for k, v in params.items() if k.rpartition("__")[2] == "cache" and v is None})
+    model.set_params(**{k: folder for k, v in params.items() if k.rpartition("__")[2] == "cache" and v is None})
+    return model  # set_params of FrozenEstimator returns None

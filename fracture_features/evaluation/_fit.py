@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
 from sklearn.pipeline import Pipeline
-from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
 from ..cache import bypassed_caches
 from ..datasets import FractureDataset
@@ -59,7 +61,7 @@ def operating_rule(operating_point: OperatingPoint, n_classes: int) -> Rule | No
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -136,14 +138,23 @@ class Runner:
         return model
 
     def _check_routing(self, model: Any, name: str, where: str) -> None:
-        """Splitters in models that are fitted on other rows than these can be told groups by routing alone."""
-        owner = _parameters(model)[_owner(name)]
+        """Folds in a model that is fitted on other rows than these learn of groups by metadata routing alone."""
+        parameters = _parameters(model)
+        owner, *around = [parameters[ancestor] for ancestor in _ancestors(name)]
+        routing = get_routing_for_object(owner)
         # A router names the parts that it hands metadata on to.
-        parts = [part for part, _ in getattr(get_routing_for_object(owner), "__iter__", list)()]
-        if self.data.groups is not None and "splitter" not in parts:
+        parts = dict(routing) if isinstance(routing, MetadataRouter) else {}
+        is_told = (
+            "splitter" in parts
+            and getattr(owner, "ensemble", True) is not False  # CalibratedClassifierCV
+            and not (around and isinstance(around[0], Pipeline) and around[0][-1] is not owner)
+            # It hands groups to its final estimator too, which fails.
+            and not any(isinstance(ancestor, StackingClassifier) for ancestor in around)
+        )
+        if self.data.groups is not None and not is_told:
             raise ValueError(
-                f"{where}: {name}={getattr(owner, 'cv', None)!r} cannot keep groups together: {type(owner).__name__} "
-                "hands its folds no groups when a search or calibrate=True fits it on parts of the training part"
+                f"{where}: the {type(owner).__name__} of {name} cannot keep groups together: scikit-learn tells it "
+                "none where it is fitted on parts of the training part, as by a search, a stack or calibrate=True"
             )
 
     def fit(self, model: Any, rows: NDArray[np.int64], where: str) -> Any:
@@ -242,9 +253,13 @@ def _parameters(model: Any) -> dict[str, Any]:
     return {"": model} | model.get_params(deep=True)
 
 
-def _owner(name: str) -> str:
-    """Whose parameter it is."""
-    return name.rpartition("__")[0]
+def _ancestors(name: str) -> list[str]:
+    """What stands around a parameter, from its owner to the model itself, which has no name."""
+    ancestors = []
+    while name:
+        name = name.rpartition("__")[0]
+        ancestors.append(name)
+    return ancestors
 
 
 def _inner_cvs(model: Any) -> dict[str, Any]:
@@ -255,10 +270,7 @@ def _inner_cvs(model: Any) -> dict[str, Any]:
 def _is_fitted_on_all_rows(model: Any, name: str) -> bool:
     """Whether nothing but pipelines stands around the model that the parameter belongs to."""
     parameters = _parameters(model)
-    while name := _owner(name):
-        if not isinstance(parameters[_owner(name)], Pipeline):
-            return False
-    return True
+    return all(isinstance(parameters[ancestor], Pipeline) for ancestor in _ancestors(name)[1:])
 
 
 def _ignores_groups(cv: Any) -> bool:

@@ -306,7 +306,8 @@ class EvaluationResult:
         ValueError
             If there is no such column, or `how` is another.
         DatasetError
-            If a study is unknown or has images of different classes.
+            If a study is unknown, has images of different classes or of several groups, or stands on both sides of a
+            split.
         """
         if how not in POOLS:
             raise ValueError(f"how must be one of {sorted(POOLS)}, got {how!r}")

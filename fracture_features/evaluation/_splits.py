@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
@@ -122,11 +123,11 @@ def inner_splits(data: FractureDataset, n_splits: int, random_state: int | None,
 def _split(data: FractureDataset, cv: Any) -> list[Split]:
     if data.groups is not None and (n := len(np.unique(data.groups))) < (wanted := getattr(cv, "n_splits", 0)):
         raise DatasetError(f"cannot split {data!r} into {wanted} folds: there are {n} groups")
+    groups = {} if data.groups is None else {"groups": data.groups}
     try:
-        folds = cv
-        if hasattr(cv, "split"):
-            folds = cv.split(data.paths, data.y, **({} if data.groups is None else {"groups": data.groups}))
-        return [(np.asarray(train), np.asarray(test)) for train, test in folds]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The groups parameter is ignored")  # what comes of that is checked
+            return [(np.asarray(train), np.asarray(test)) for train, test in cv.split(data.paths, data.y, **groups)]
     except ValueError as error:
         raise DatasetError(f"cannot split {data!r} into folds: {error}") from error
 
@@ -149,8 +150,9 @@ def _read_fold(fold: Any, name: str, n_images: int) -> Split:
         train, test = fold
     except (TypeError, ValueError):
         raise ValueError(f"cv must give the rows that train and those that test, got {fold!r:.80} as {name}") from None
-    return _read_rows(train, f"the training part of {name}", n_images), _read_rows(
-        test, f"the test part of {name}", n_images
+    return (
+        _read_rows(train, f"the training part of {name}", n_images),
+        _read_rows(test, f"the test part of {name}", n_images),
     )
 
 
@@ -169,9 +171,11 @@ def _read_rows(rows: Any, part: str, n_images: int) -> NDArray[np.int64]:
     return rows.astype(np.int64)
 
 
-def check_classes(data: FractureDataset, rows: NDArray[np.int64], part: str) -> None:
+def check_classes(
+    data: FractureDataset, rows: NDArray[np.int64], part: str, advice: str = "use fewer folds or more groups"
+) -> None:
     """DatasetError, unless every class is among the rows."""
     missing = set(range(len(data.target_names))) - set(data.y[rows].tolist())
     if missing:
         names = [data.target_names[c] for c in sorted(missing)]
-        raise DatasetError(f"{part} has no image of {names}: use fewer folds or more groups")
+        raise DatasetError(f"{part} has no image of {names}: {advice}")

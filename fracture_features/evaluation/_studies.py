@@ -28,15 +28,13 @@ def study_codes(data: FractureDataset, column: str) -> tuple[NDArray[np.int64], 
         raise ValueError(f"column={column!r} is none of the columns {list(data.frame.columns)}")
     if missing := int(data.frame[column].isna().sum()):
         raise DatasetError(f"column {column!r} must name the study of every image, got {missing} missing")
-    _, first, codes = np.unique(data.frame[column].astype(str), return_index=True, return_inverse=True)
+    names, first, codes = np.unique(data.frame[column].astype(str), return_index=True, return_inverse=True)
     mixed = np.unique(codes[data.y != data.y[first][codes]])
     if len(mixed):
-        example = data.frame[column].iloc[first[mixed[0]]]
-        raise DatasetError(f"{len(mixed)} studies have images of different classes, {example!r} among them")
+        raise DatasetError(f"{len(mixed)} studies have images of different classes, {names[mixed[0]]!r} among them")
     if data.groups is not None and len(split := np.unique(codes[data.groups != data.groups[first][codes]])):
-        example = data.frame[column].iloc[first[split[0]]]
         raise DatasetError(
-            f"column {column!r}: {len(split)} studies have images of several groups, {example!r} among them; "
+            f"column {column!r}: {len(split)} studies have images of several groups, {names[split[0]]!r} among them; "
             "expected a name for each study of each patient"
         )
     return first, codes

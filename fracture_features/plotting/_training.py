@@ -53,9 +53,10 @@ def plot_history(history: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
         raise ValueError(f"history must be a CNNClassifier's history_, got one without {missing}: {list(history)}")
     ax = make_axes(ax, 7.6, 3.2)
     panels = make_panels(ax, 1, 2, gap=(0.0, 0.25))
+    shares = "Accuracy, ROC AUC" if "val_roc_auc" in history else "Accuracy"
     for panel, kinds, label in (
         (panels[0], ("loss", "val_loss"), "Loss"),
-        (panels[1], ("accuracy", "val_accuracy", "val_roc_auc"), "Accuracy"),
+        (panels[1], ("accuracy", "val_accuracy", "val_roc_auc"), shares),
     ):
         for name in (name for name in kinds if name in history):
             values = np.asarray(history[name], dtype=np.float64)
