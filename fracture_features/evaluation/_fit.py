@@ -15,15 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier
-from sklearn.pipeline import Pipeline
-from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from ..cache import bypassed_caches
 from ..datasets import FractureDataset
 from ..exceptions import UngroupedDataWarning
 from ..metrics import sensitivity_threshold, youden_threshold
 from ._fold import FoldResult
+from ._nested import check_routing, ignores_groups, inner_cvs, is_fitted_on_all_rows
 from ._splits import Split, inner_splits, is_whole, make_splitter
 
 INNER_FOLDS = 5
@@ -100,8 +99,8 @@ class Runner:
             If a splitter within a model ignores the groups.
         """
         for name, model in models.items():
-            for parameter, cv in _inner_cvs(model).items():
-                if self.data.groups is not None and _ignores_groups(cv):
+            for parameter, cv in inner_cvs(model).items():
+                if self.data.groups is not None and ignores_groups(cv):
                     message = (
                         f"models[{name!r}]: {parameter}={cv!r} ignores the groups and may split a patient's images."
                     )
@@ -123,12 +122,13 @@ class Runner:
         """A clone whose inner folds keep groups together, calibrated if asked for."""
         model = clone(model)
         # A number of folds says nothing of groups.
-        numbers = {name: cv for name, cv in _inner_cvs(model).items() if cv is None or is_whole(cv)}
+        numbers = {name: cv for name, cv in inner_cvs(model).items() if cv is None or is_whole(cv)}
         for name, cv in numbers.items():
             n_splits = INNER_FOLDS if cv is None else int(cv)
             splits = self.inner(rows, n_splits, where)
-            if self.calibrate or not _is_fitted_on_all_rows(model, name):
-                self._check_routing(model, name, where)
+            if self.calibrate or not is_fitted_on_all_rows(model, name):
+                if self.data.groups is not None:
+                    check_routing(model, name, where)
                 model.set_params(**{name: make_splitter(self.data, n_splits, self.random_state)})
             else:
                 model.set_params(**{name: splits})
@@ -136,26 +136,6 @@ class Runner:
             # Not a splitter: without an ensemble, scikit-learn hands it no groups.
             model = CalibratedClassifierCV(model, cv=self.inner(rows, INNER_FOLDS, where), ensemble=False)
         return model
-
-    def _check_routing(self, model: Any, name: str, where: str) -> None:
-        """Folds in a model that is fitted on other rows than these learn of groups by metadata routing alone."""
-        parameters = _parameters(model)
-        owner, *around = [parameters[ancestor] for ancestor in _ancestors(name)]
-        routing = get_routing_for_object(owner)
-        # A router names the parts that it hands metadata on to.
-        parts = dict(routing) if isinstance(routing, MetadataRouter) else {}
-        is_told = (
-            "splitter" in parts
-            and getattr(owner, "ensemble", True) is not False  # CalibratedClassifierCV
-            and not (around and isinstance(around[0], Pipeline) and around[0][-1] is not owner)
-            # It hands groups to its final estimator too, which fails.
-            and not any(isinstance(ancestor, StackingClassifier) for ancestor in around)
-        )
-        if self.data.groups is not None and not is_told:
-            raise ValueError(
-                f"{where}: the {type(owner).__name__} of {name} cannot keep groups together: scikit-learn tells it "
-                "none where it is fitted on parts of the training part, as by a search, a stack or calibrate=True"
-            )
 
     def fit(self, model: Any, rows: NDArray[np.int64], where: str) -> Any:
         """A fitted clone; `groups` go where they are asked for."""
@@ -246,35 +226,3 @@ def class_scores(model: Any, paths: NDArray[np.str_]) -> NDArray[np.float64]:
 
 def _where(name: str, fold: int) -> str:
     return f"models[{name!r}], fold {fold}"
-
-
-def _parameters(model: Any) -> dict[str, Any]:
-    """Itself, under no name, and all that stands within."""
-    return {"": model} | model.get_params(deep=True)
-
-
-def _ancestors(name: str) -> list[str]:
-    """What stands around a parameter, from its owner to the model itself, which has no name."""
-    ancestors = []
-    while name:
-        name = name.rpartition("__")[0]
-        ancestors.append(name)
-    return ancestors
-
-
-def _inner_cvs(model: Any) -> dict[str, Any]:
-    """Every `cv` in the model, by the parameter's name."""
-    return {name: value for name, value in _parameters(model).items() if name.rpartition("__")[2] == "cv"}
-
-
-def _is_fitted_on_all_rows(model: Any, name: str) -> bool:
-    """Whether nothing but pipelines stands around the model that the parameter belongs to."""
-    parameters = _parameters(model)
-    return all(isinstance(parameters[ancestor], Pipeline) for ancestor in _ancestors(name)[1:])
-
-
-def _ignores_groups(cv: Any) -> bool:
-    """Whether it divides images as if there were no groups: a share of them, or a splitter that does not ask."""
-    if hasattr(cv, "split") and not isinstance(cv, str):
-        return not get_routing_for_object(cv).consumes("split", ["groups"])
-    return isinstance(cv, Real) and not is_whole(cv)
