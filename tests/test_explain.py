@@ -1,4 +1,5 @@
 import pickle
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, RidgeClassifier, SGDClassifier
 from sklearn.metrics.pairwise import linear_kernel
 from sklearn.model_selection import GridSearchCV
@@ -112,6 +114,27 @@ LINEAR = {
     "Fisher vectors": make_pipeline(SMALL_FISHER, linear_svm(), image_size=128),
     "Fisher vectors and HOG": make_pipeline([SMALL_FISHER, "hog"], "logistic", image_size=128),
 }
+
+
+@pytest.mark.parametrize("classifier", ["logistic", "svm", "random_forest"])
+def test_tables_between_the_steps_change_nothing(classifier, few):
+    train, y, paths = few
+    model = make_pipeline("edges", classifier, image_size=96, random_state=0).fit(train, y)
+    expected = explain(model, paths[:2])
+    found = explain(FrozenEstimator(model.set_output(transform="pandas").fit(train, y)), paths[:2])
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)
+
+
+def test_occlusion_takes_the_memory_of_a_batch(few):
+    """961 regions of 34596 features: all at once they are 130 MB for each copy."""
+    train, y, paths = few
+    model = make_pipeline(HOGExtractor(pixels_per_cell=8), "svm", image_size=256).fit(train, y)
+    tracemalloc.start()
+    explain(model, paths[:1])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
 
 
 @pytest.mark.parametrize("name", LINEAR)

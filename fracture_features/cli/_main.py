@@ -30,8 +30,9 @@ from ..cache import cache_size, clear_cache, close_cache
 from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
 from ..evaluation import EvaluationResult, FoldResult, digest_files, evaluate, exclude_unreadable, operating_rule
 from ..exceptions import FractureFeaturesError, MissingDependencyError, NoReadableImagesError, UngroupedDataWarning
+from ..images import ImageReader
 from ..pipeline import RECIPES, make_pipeline
-from ..report import write_report
+from ..report import best_model, write_report
 from ._output import messages, write_csv, write_external, write_result
 
 DONE, FAILED, USAGE, NO_DATA, INTERRUPTED = 0, 1, 2, 3, 130
@@ -280,12 +281,22 @@ def _run(args: argparse.Namespace, data: FractureDataset, external: FractureData
             if done:
                 run = {"argv": args.argv, "folder": os.getcwd(), "folds": n_folds}
                 write_result(EvaluationResult(data, done, excluded, args.seed), args.out, run)
-    if result.external is not None:
-        write_external(result.external, args.out, n_folds)
-    if with_report:
-        write_report(result, args.out / "report.html")
-        messages.print(f"The report is {args.out / 'report.html'}", soft_wrap=True)
+        if result.external is not None:
+            write_external(result.external, args.out, n_folds)
+        if with_report:
+            with messages.status("Writing report.html"):
+                write_report(result, args.out / "report.html", model=_fit_for_maps(result, models))
+            messages.print(f"The report is {args.out / 'report.html'}", soft_wrap=True)
     return DONE
+
+
+def _fit_for_maps(result: EvaluationResult, models: dict[str, Any]) -> Any:
+    """The best model, fitted on the first fold's training part once more; None where it sees no image."""
+    best = best_model(result)
+    if not isinstance(models[best][0], ImageReader):
+        return None
+    train = next(fold.train for fold in result.fold_results if fold.model == best)
+    return models[best].fit(result.data.paths[train], result.data.y[train])
 
 
 def _make_folder(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
@@ -46,7 +47,8 @@ def explain(model: Any, images: ArrayLike, *, target: Any = 1) -> list[NDArray[n
     Parameters
     ----------
     model : Pipeline or search
-        Fitted, as `make_pipeline` builds it, or a search over one that has `best_estimator_`.
+        Fitted, as `make_pipeline` builds it, or a search over one that has `best_estimator_`, or a FrozenEstimator of
+        one.
     images : array-like of shape (n_samples,) of str or path-like
         Paths, as the pipeline takes them.
     target : label, default=1
@@ -117,13 +119,15 @@ def _pipeline_of(model: Any) -> Pipeline:
         raise ValueError(f"model must be a fitted pipeline of make_pipeline or a search over one, got {model!r}.")
     check_is_fitted(model)
     pipeline = getattr(model, "best_estimator_", model)
+    if isinstance(pipeline, FrozenEstimator):
+        pipeline = pipeline.estimator
     if not isinstance(pipeline, Pipeline) or len(pipeline) < 2 or not isinstance(pipeline[0], ImageReader):
         what = type(pipeline).__name__
         if isinstance(pipeline, Pipeline):
             what += f" of {[type(step).__name__ for _, step in pipeline.steps]}"
         raise ValueError(
-            "model cannot be explained: expected a pipeline of make_pipeline that begins with an ImageReader, or a "
-            f"search over one that has best_estimator_, got {what}."
+            "model cannot be explained: expected a pipeline of make_pipeline that begins with an ImageReader, frozen "
+            f"or not, or a search over one that has best_estimator_, got {what}."
         )
     return pipeline
 
@@ -150,7 +154,7 @@ def _by_features(
 ) -> list[NDArray[np.float64]]:
     """Contributions where the score is linear, else occlusion of regions, or of pixels where there are none."""
     features, steps_after = steps[0], steps[1:]
-    rows = features.transform(stack)
+    rows = np.asarray(features.transform(stack))  # a DataFrame after set_output
     line = find_line(steps_after, rows, column)
     if line is not None:
         scores = target_scores(steps_after, rows, column)

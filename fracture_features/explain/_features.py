@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
 
 from ..features import FisherVectorExtractor
 from ..pipeline import CappedPCA
@@ -17,6 +18,7 @@ from ._fisher import place_descriptors
 from ._frames import Frame, spread
 from ._scores import Line, target_scores
 
+BATCH = 64  # regions hidden at a time, each in a row of its own
 Places = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
@@ -95,7 +97,7 @@ def absent_features(features: Any, steps: Pipeline, stack_shape: tuple[int, int]
     first = next((step for _, step in steps.steps[:-1] if step is not None and step != "passthrough"), None)
     if isinstance(first, StandardScaler | PCA | CappedPCA) and first.mean_ is not None:
         return np.asarray(first.mean_, dtype=np.float64)
-    black: NDArray[np.floating] = features.transform(np.zeros((1, *stack_shape), dtype=np.uint8))
+    black = np.asarray(features.transform(np.zeros((1, *stack_shape), dtype=np.uint8)))
     return black[0].astype(np.float64)
 
 
@@ -127,9 +129,9 @@ def occlude_regions(
     map : ndarray of shape `frame.shape`, dtype float64
     """
     boxes, numbers = regions
-    hidden = numbers == np.arange(len(boxes))[:, None]
-    rows = np.where(hidden, absent.astype(row.dtype), row)
-    scores = target_scores(steps, np.vstack([row[None], rows]), column)
-    losses = scores[0] - scores[1:]
+    losses = np.full(len(boxes), target_scores(steps, row[None], column)[0])
+    for batch in gen_batches(len(boxes), BATCH):
+        hidden = numbers == np.arange(batch.start, batch.stop)[:, None]
+        losses[batch] -= target_scores(steps, np.where(hidden, absent.astype(row.dtype), row), column)
     # No feature is replaced twice, so the losses of regions that overlap add up like a linear score's parts.
     return spread(boxes, losses, losses.sum(), frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,10 +63,13 @@ def target_scores(steps: Pipeline, X: NDArray[Any], column: int) -> NDArray[np.f
     Its decision function, of two classes' first one the negative; where the classifier has none, the log-odds of its
     probability.
     """
-    if hasattr(steps, "decision_function"):
-        scores = np.asarray(steps.decision_function(X), dtype=np.float64)
-        return scores[:, column] if scores.ndim == 2 else (scores if column == 1 else -scores)
-    probabilities = np.asarray(steps.predict_proba(X), dtype=np.float64)
+    with warnings.catch_warnings():
+        # Of a pipeline that was fitted with set_output(transform="pandas").
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        if hasattr(steps, "decision_function"):
+            scores = np.asarray(steps.decision_function(X), dtype=np.float64)
+            return scores[:, column] if scores.ndim == 2 else (scores if column == 1 else -scores)
+        probabilities = np.asarray(steps.predict_proba(X), dtype=np.float64)
     # The others' sum: of a float32 probability close to 1 the complement has few digits.
     others = np.delete(probabilities, column, axis=1).sum(axis=1)
     odds: NDArray[np.float64] = probabilities[:, column].clip(CERTAIN) / others.clip(CERTAIN)

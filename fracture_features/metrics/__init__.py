@@ -5,7 +5,15 @@ resample, so that a bootstrap of thousands of resamples costs a few matrix produ
 it (reliability curves, tuned thresholds), it is not here.
 """
 
-from ._bootstrap import Resampled, bootstrap_interval, group_weights, percentile_interval, resample
+from ._bootstrap import (
+    Resampled,
+    Share,
+    bootstrap_interval,
+    group_weights,
+    percentile_interval,
+    resample,
+    share_interval,
+)
 from ._calibration import brier_score, calibration_intercept, calibration_slope
 from ._comparison import Comparison, TTest, compare, corrected_resampled_ttest, holm, paired_comparison
 from ._confusion import (
@@ -33,6 +41,7 @@ __all__ = [
     "Interval",
     "Measure",
     "Resampled",
+    "Share",
     "TTest",
     "ZTest",
     "accuracy",
@@ -65,6 +74,7 @@ __all__ = [
     "roc_auc",
     "sensitivity",
     "sensitivity_threshold",
+    "share_interval",
     "specificity",
     "wilson_interval",
     "youden_threshold",
