@@ -9,7 +9,7 @@ demo: $(STAMP)
 	$(BIN)/fracture-features demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
