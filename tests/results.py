@@ -17,6 +17,12 @@ def with_three_classes(data, names=("fractured", "healed", "normal")):
     return replace(data, y=data.groups % 3, target_names=list(names))
 
 
+def with_few_groups(result):
+    """The same predictions on two groups of each class, too few for an interval."""
+    few = replace(result.data, groups=2 * result.data.y + np.arange(len(result.data)) % 2)
+    return EvaluationResult(few, result.fold_results, result.excluded, 0)
+
+
 def make_result(data, models=("edges", "hog"), *, n_splits=3, threshold=np.nan, external=None, excluded=None):
     """Two baselines and models; all but "edges" give probabilities."""
     n_classes = len(data.target_names)

@@ -5,7 +5,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from results import make_result, with_three_classes
+from results import make_result, with_few_groups, with_three_classes
 from sklearn import metrics as reference
 from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
@@ -275,15 +275,74 @@ def test_grid_search_is_ranked():
     ax = plotting.plot_grid_search(SEARCH)
     best = np.argsort(-SEARCH["mean_test_score"])[:20]
     np.testing.assert_array_equal(ax.lines[-1].get_xdata(), SEARCH["mean_test_score"][best])
-    assert ax.get_yticklabels()[0].get_text() == f"orientations = {best[0]}, C = 0.1"
+    assert ax.get_yticklabels()[0].get_text() == f"orientations = {best[0]}"
     assert "4 lower settings are not shown" in ax.get_xlabel()
     assert len(ax.lines) == 4
+
+
+def test_grid_search_tells_settings_apart():
+    def labels(params):
+        ax = plotting.plot_grid_search({"params": params, "mean_test_score": -np.arange(len(params))})
+        return [text.get_text() for text in ax.get_yticklabels()]
+
+    same = {"features__lbp-1__radius": 1, "reducer__n_components": 50}
+    found = labels([{**same, "features__lbp-2__radius": r, "classifier__C": c} for r in (2, 3) for c in (1, 10)])
+    assert found == [f"lbp-2__radius = {r}, C = {c}" for r in (2, 3) for c in (1, 10)]
+    trees = [DecisionTreeClassifier(class_weight="balanced", criterion="entropy", max_depth=k) for k in (2, 4)]
+    assert len(set(labels([{"classifier": tree} for tree in trees]))) == 2
+    assert labels([{"classifier__C": 1}]) == ["C = 1"]
+    assert labels([{}]) == ["as it is"]
 
 
 def test_grid_search_of_scikit_learn():
     X = np.random.default_rng(0).normal(size=(30, 2))
     search = GridSearchCV(DecisionTreeClassifier(random_state=0), {"max_depth": [1, 2]}, cv=3).fit(X, X[:, 0] > 0)
     assert len(plotting.plot_grid_search(search.cv_results_).get_yticklabels()) == 2
+
+
+@pytest.mark.parametrize("plot", ["plot_roc", "plot_precision_recall", "plot_calibration", "plot_decision_curve"])
+def test_long_names_leave_room_for_the_curves(plot, data):
+    names = ["HOG, LBP and edges at 256 pixels, then an RBF SVM, balanced", "x" * 130, "$a_$ " * 30]
+    ax = getattr(plotting, plot)(make_result(data, names), models=names)
+    ax.figure.canvas.draw()  # warns where the axes have no room
+    width, height = ax.get_window_extent().size / ax.figure.dpi
+    assert width > 3.3
+    assert height > 3
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert [text.count("\n") for text in legend[:3]] == [1, 2, 2]
+    assert legend[0].startswith("HOG, LBP and edges at 256 pixels,\nthen")
+    assert "x…" in legend[1]
+
+
+def test_control_characters_are_replaced(data):
+    label = plotting.plot_decision_curve(make_result(data, ["a\x0c\x00\nb"])).lines[0].get_label()
+    assert label == "a � b"
+
+
+def test_too_few_groups_for_an_interval(data):
+    line = plotting.plot_roc(with_few_groups(make_result(data)), models=["hog"]).lines[-1]
+    assert "nan" not in line.get_label()
+    assert "(" not in line.get_label()
+
+
+def test_the_eighth_model_looks_unlike_the_first(result):
+    names = [f"model {k}" for k in range(8)]
+    eight = make_result(result.data, names)
+    dashes = [line.get_linestyle() for line in plotting.plot_calibration(eight).lines]
+    assert dashes[0] != dashes[7]
+    marks = [line.get_marker() for line in plotting.plot_subgroups(eight, "part").lines]
+    assert marks[0] != marks[7]
+
+
+def test_a_subset_has_the_chance_of_its_own_images(data):
+    rows = (data.y == 0) | (np.arange(len(data)) % 2 == 0)
+    chance = plotting.plot_precision_recall(make_result(data).subset(rows)).lines[0].get_ydata()[0]
+    assert chance == pytest.approx(data.y[rows].mean())
+
+
+def test_counts_of_numpy_are_taken(data, result):
+    assert len(plotting.plot_samples(data, n_per_class=np.int64(1)).child_axes) == 2
+    assert len(plotting.confident_mistakes(result, "hog", np.int64(2))) == 2
 
 
 def test_samples_are_of_different_patients(data):
@@ -391,6 +450,9 @@ ERRORS = [
     (lambda r: plotting.plot_samples(r.data, n_per_class=0), "n_per_class must be an integer of at least 1, got 0"),
     (lambda r: plotting.plot_predictions(r, "hog", n=1.5), "n must be an integer of at least 1, got 1.5"),
     (lambda r: plotting.plot_mistakes(r, "hog", n=0), "n must be an integer of at least 1, got 0"),
+    (lambda r: plotting.plot_mistakes(r, "hog", n=True), "n must be an integer of at least 1, got True"),
+    (lambda r: plotting.plot_forest(r.subset(r.data.y == 1)), "the result has no fold"),
+    (lambda r: plotting.plot_roc(r.subset(r.data.y == 1)), "the result has no fold"),
     (lambda r: plotting.plot_history({"loss": [1]}), r"history_, got one without \['accuracy'\]: \['loss'\]"),
     (
         lambda r: plotting.plot_grid_search({"mean_test_auc": []}),

@@ -1,3 +1,4 @@
+import base64
 import json
 import os
 import re
@@ -6,12 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
-from results import make_result, with_three_classes
+from results import make_result, with_few_groups, with_three_classes
 
 from fracture_features import make_pipeline
 from fracture_features.baselines import MAJORITY, PROBE
@@ -40,9 +42,12 @@ addEventListener("load", () => {
   const down = [names(), head.getAttribute("aria-sort")];
   head.firstElementChild.click();
   const up = [names(), head.getAttribute("aria-sort")];
+  table.tBodies[0].rows[0].cells[head.cellIndex].dataset.sort = "inf";
+  head.firstElementChild.click();
+  const infinite = names()[0];
   const shown = images.filter((image) => image.naturalWidth > 0 && image.clientWidth > 0).length;
   const width = phone.contentDocument.documentElement.scrollWidth;
-  console.log("FOUND" + JSON.stringify({ images: images.length, shown, before, down, up, width }) + "END");
+  console.log("FOUND" + JSON.stringify({ images: images.length, shown, before, down, up, infinite, width }) + "END");
 });
 </script>
 """
@@ -137,7 +142,7 @@ def test_marks_models_not_above_the_baselines(text):
     rows = re.findall(r"<tr>\s*<td>(.*?)</td>", text[text.index('id="results"') :], re.DOTALL)
     assert rows[:4] == [
         "edges",
-        'hog <span class="mark">not above the baselines</span>',
+        'hog <span class="mark">not shown above the baselines</span>',
         f"{MAJORITY} <small>baseline</small>",
         f"{PROBE} <small>baseline</small>",
     ]
@@ -195,12 +200,71 @@ def test_a_model_without_mistakes_thresholds_and_another_source(data, tmp_path):
     assert "Every file could be read" in shown
 
 
+def test_files_and_groups_of_another_source(data, tmp_path):
+    excluded = pd.DataFrame({"path": ["/y/torn.jpg"], "label": ["fractured"], "reason": ["torn"]})
+    outside = make_result(data, excluded=excluded)
+    outside.data = replace(data, groups=None)
+    shown = Page(write_report(make_result(data, external=outside), tmp_path / "r.html").read_text("utf-8")).text
+    assert "torn.jpg" in shown
+    assert "none was left out" not in shown
+    assert "Images by class, another source" in shown
+    assert "No groups are given for the other source" in shown
+    counts = "60 images included (30 non-fractured, 30 fractured), 1 left out"
+    assert f"Another source: {counts}; no groups are given" in shown
+    assert f"Of another source {counts}." in shown
+
+
+def test_too_few_groups_for_an_interval(data, tmp_path):
+    shown = Page(write_report(with_few_groups(make_result(data)), tmp_path / "r.html").read_text("utf-8")).text
+    assert "(too few groups for an interval)" in shown
+    assert "without an interval that shows nothing" in shown
+    assert "there are too few groups for bands" in shown
+    for wrong in ("nan–nan", "()", "What it has learnt", "95 % intervals from", "95 % interval of"):
+        assert wrong not in shown
+
+
+def test_a_subset_says_how_many_images_it_is_of(data, tmp_path):
+    result = make_result(data)
+    some = result.subset(data.groups % 3 > 0)
+    n = int((data.groups % 3 > 0).sum())
+    shown = Page(write_report(some, tmp_path / "r.html").read_text("utf-8")).text
+    assert f"images tested, of 60 {n} " in shown
+    assert f"a subset of {n} of the 60 images is looked at, each tested once" in shown
+    assert f"{n} of the included tested" in shown
+    with pytest.raises(ValueError, match="the result has no fold"):
+        write_report(result.subset(data.y == 1), tmp_path / "none.html")
+
+
+@pytest.fixture(scope="module")
+def many(data):
+    """Eight models, some with odd names, of three classes."""
+    names = ["edges", "HOG, LBP and edges at 256 pixels, then an RBF SVM, balanced", "a\x0bb\nc"]
+    return make_result(with_three_classes(data), [*names, *(f"model {k}" for k in range(5))])
+
+
+def test_many_models_of_many_classes(many, tmp_path):
+    text = write_report(many, tmp_path / "r.html").read_text("utf-8")
+    encoded = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", text)
+    svgs = [base64.b64decode(svg).decode() for svg in encoded]
+    assert all(ElementTree.fromstring(svg) is not None for svg in svgs)
+    calibration = next(svg for svg in svgs if "Observed share" in svg)
+    assert len(re.findall(r": (?:fractured|healed|normal)<", calibration)) == 3
+    assert text.count('alt="Confusion matrix of') == 6
+    assert "2 more models of lower ROC AUC are not shown." in Page(text).text
+    areas = many.frame().query("measure == 'roc_auc'").set_index("model")["value"]
+    drawn = [a["alt"] for _, a in Page(text).elements if a.get("alt", "").startswith("Confusion")]
+    areas = [areas[alt.removeprefix("Confusion matrix of ")] for alt in drawn]
+    assert areas == sorted(areas, reverse=True)
+    assert "speaks for the class it was called" not in text
+
+
 def test_heat_maps_of_a_fitted_model(data, tmp_path):
     model = make_pipeline("edges", "logistic", image_size=48).fit(data.paths, data.y)
     path = write_report(make_result(data), tmp_path / "r.html", model=model)
     text = path.read_text(encoding="utf-8")
     assert text.count('alt="Heat map over') == text.count('alt="Radiograph') > 8
     assert "It is not the fold's model" in Page(text).text
+    assert re.search(r"speaks for fractured \(orange\)", Page(text).text)
 
 
 def test_a_model_without_maps(data, tmp_path):
@@ -257,6 +321,7 @@ def test_images_are_shown_tables_are_sorted_and_a_phone_scrolls_down_alone(brows
     assert found["before"] == [["edges", "hog"], baselines]
     assert found["down"] == [[["edges", "hog"], baselines[::-1]], "descending"]
     assert found["up"] == [[["hog", "edges"], baselines], "ascending"]
+    assert found["infinite"] == ["hog", "edges"]
     assert found["width"] <= 400
 
 

@@ -12,13 +12,14 @@ from ._examples import (
     some_predictions,
 )
 from ._pictures import overlay_heat_map, plot_augmentation, plot_heat_map, plot_hog
-from ._style import model_names
+from ._style import legend_height, model_names
 from ._tables import measure_label, plot_class_balance, plot_confusion_matrix, plot_forest, plot_subgroups
 from ._training import plot_grid_search, plot_history
 
 __all__ = [
     "confident_mistakes",
     "example_table",
+    "legend_height",
     "mean_curves",
     "measure_label",
     "model_names",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,25 @@ from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 from ..evaluation import EvaluationResult
 from ..metrics import decision_curve
 from ._bands import mean_curves
-from ._style import DASHES, GREY, add_legend, line_style, make_axes, model_names, plain, tidy
+from ._style import (
+    DASHES,
+    GREY,
+    MARKERS,
+    add_legend,
+    legend_height,
+    line_style,
+    make_axes,
+    marker,
+    model_names,
+    tidy,
+    with_interval,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MARKERS = "os^Dvp*"
+HEIGHT = 4.2  # inches, without the legend
 
 
 def plot_roc(result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
@@ -46,7 +59,7 @@ def plot_roc(result: EvaluationResult, *, models: Sequence[str] | None = None, a
         If matplotlib is not installed; as in all functions here.
     """
     curves = mean_curves(result, "roc", models=models)
-    ax = make_axes(ax, 4.8, 5.2)
+    ax = make_axes(ax, 4.8, HEIGHT + legend_height(curves["model"].unique()))
     ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
     _draw_bands(result, curves, "roc_auc", ax)
     return tidy(ax, xlabel="1 − specificity", ylabel="Sensitivity", aspect="auto")
@@ -74,8 +87,9 @@ def plot_precision_recall(
         If there is no such model.
     """
     curves = mean_curves(result, "precision_recall", models=models)
-    ax = make_axes(ax, 4.8, 5.2)
-    shares = np.bincount(result.data.y, minlength=len(result.data.target_names)) / len(result.data)
+    ax = make_axes(ax, 4.8, HEIGHT + legend_height(curves["model"].unique()))
+    tested = result.data.y[np.unique(np.concatenate([fold.test for fold in result.fold_results]))]
+    shares = np.bincount(tested, minlength=len(result.data.target_names)) / len(tested)
     chance = shares[1] if len(shares) == 2 else shares.mean()
     ax.plot([0, 1], [chance, chance], color=GREY, linewidth=0.8, linestyle=":")
     _draw_bands(result, curves, "average_precision", ax)
@@ -84,13 +98,14 @@ def plot_precision_recall(
 
 def _draw_bands(result: EvaluationResult, curves: pd.DataFrame, measure: str, ax: Axes) -> None:
     rows = result.frame().query("measure == @measure").set_index("model")
+    row: Any
     for model, curve in curves.groupby("model", sort=False):
         style, row = line_style(result, str(model)), rows.loc[str(model)]
         if measure == "roc_auc":
             line = RocCurveDisplay(fpr=curve["x"].to_numpy(), tpr=curve["y"].to_numpy()).plot(ax=ax).line_
         else:
             line = PrecisionRecallDisplay(curve["y"].to_numpy(), curve["x"].to_numpy()).plot(ax=ax).line_
-        line.set(**style, label=f"{plain(str(model))}  {row['value']:.2f} ({row['low']:.2f}–{row['high']:.2f})")
+        line.set(**style, label=f"{wrapped(str(model))}  {with_interval(row['value'], row['low'], row['high'])}")
         if style["color"] != GREY:
             ax.fill_between(curve["x"], curve["low"], curve["high"], color=style["color"], alpha=0.15, linewidth=0)
     add_legend(ax)
@@ -117,20 +132,22 @@ def plot_calibration(result: EvaluationResult, *, models: Sequence[str] | None =
     ValueError
         If there is no such model, or none of them gives probabilities.
     """
-    names = _with_probabilities(result, models)
-    ax = make_axes(ax, 4.8, 5.2)
-    table = result.reliability()
-    for model in names:
-        for k, (target, bins) in enumerate(table[table["model"] == model].groupby("class", sort=False)):
-            label = plain(model) if len(result.data.target_names) == 2 else f"{plain(model)}: {plain(str(target))}"
-            display = CalibrationDisplay(bins["observed"].to_numpy(), bins["predicted"].to_numpy(), None)
-            display.plot(ax=ax, ref_line=False, name=label)
-            style = line_style(result, model)
-            display.line_.set(color=style["color"], linestyle=DASHES[k % len(DASHES)], marker="", linewidth=1.2)
-            size = 12 + 150 * bins["n"] / bins["n"].sum()
-            ax.scatter(
-                bins["predicted"], bins["observed"], s=size, color=style["color"], marker=MARKERS[k % len(MARKERS)]
-            )
+    names, targets = _with_probabilities(result, models), result.data.target_names
+    shown = targets[1:] if len(targets) == 2 else targets
+    labels = {(name, target): name if len(shown) == 1 else f"{name}: {target}" for name in names for target in shown}
+    ax = make_axes(ax, 4.8, HEIGHT + legend_height(labels.values()))
+    table = result.reliability().set_index(["model", "class"])
+    for (model, target), label in labels.items():
+        bins = table.loc[[(model, target)]]
+        display = CalibrationDisplay(bins["observed"].to_numpy(), bins["predicted"].to_numpy(), None)
+        display.plot(ax=ax, ref_line=False, name=wrapped(label))
+        style, k = line_style(result, model), targets.index(target)
+        dashes, mark = style["linestyle"], marker(result, model)
+        if len(shown) > 1:
+            dashes, mark = DASHES[k % len(DASHES)], MARKERS[k % len(MARKERS)]
+        display.line_.set(color=style["color"], linestyle=dashes, marker="", linewidth=1.2)
+        size = 12 + 150 * bins["n"] / bins["n"].sum()
+        ax.scatter(bins["predicted"], bins["observed"], s=size, color=style["color"], marker=mark)
     ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
     add_legend(ax)
     limits = (-0.02, 1.02)
@@ -163,12 +180,12 @@ def plot_decision_curve(
     if len(result.data.target_names) != 2:
         raise ValueError(f"a decision curve is for two classes, the data have {len(result.data.target_names)}")
     names = _with_probabilities(result, models)
-    ax = make_axes(ax, 4.8, 5.2)
+    ax = make_axes(ax, 4.8, HEIGHT + legend_height(names))
     for model in names:
         folds = [fold for fold in result.fold_results if fold.model == model]
         curves = [decision_curve(result.data.y[fold.test], fold.of("probabilities")) for fold in folds]
         mean = pd.concat(curves).groupby(level=0).mean().assign(threshold=curves[0]["threshold"])
-        ax.plot(mean["threshold"], mean["net_benefit"], label=plain(model), **line_style(result, model))
+        ax.plot(mean["threshold"], mean["net_benefit"], label=wrapped(model), **line_style(result, model))
     ax.plot(mean["threshold"], mean["treat_all"], color="black", linewidth=0.8, linestyle="--", label="treat all")
     ax.plot(mean["threshold"], mean["treat_none"], color="black", linewidth=0.8, label="treat none")
     add_legend(ax)

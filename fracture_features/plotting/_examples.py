@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..datasets import FractureDataset
 from ..evaluation import EvaluationResult, FoldResult
 from ..images import read_image
-from ._style import FOR, make_axes, make_panels, model_names, plain, show_image
+from ._style import FOR, check_count, make_axes, make_panels, model_names, plain, show_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,8 +57,7 @@ def plot_samples(
     ImageReadError
         If an image cannot be read.
     """
-    if not isinstance(n_per_class, int) or n_per_class < 1:
-        raise ValueError(f"n_per_class must be an integer of at least 1, got {n_per_class!r}")
+    check_count("n_per_class", n_per_class)
     n_classes = len(data.target_names)
     ax = make_axes(ax, 1.8 * n_per_class, 2.0 * n_classes)
     panels = make_panels(ax, n_classes, n_per_class, gap=(0.12, 0.04))
@@ -145,7 +144,7 @@ def confident_mistakes(result: EvaluationResult, model: str, n: int = 8) -> pd.D
     ValueError
         If there is no such model, or `n` is no integer of at least 1.
     """
-    _check_n(n)
+    check_count("n", n)
     table = example_table(result, model)
     wrong = table[table["label"] != table["predicted"]].sort_values("margin", ascending=False, kind="stable")
     return wrong.drop_duplicates("path").head(n).reset_index(drop=True)
@@ -153,7 +152,7 @@ def confident_mistakes(result: EvaluationResult, model: str, n: int = 8) -> pd.D
 
 def some_predictions(result: EvaluationResult, model: str, n: int, random_state: int | None) -> pd.DataFrame:
     """Rows of `example_table` at random, each image once."""
-    _check_n(n)
+    check_count("n", n)
     table = example_table(result, model).drop_duplicates("path")
     chosen = np.random.default_rng(random_state).permutation(len(table))[:n]
     return table.iloc[chosen].reset_index(drop=True)
@@ -237,8 +236,3 @@ def _draw(table: pd.DataFrame, ax: Axes | None) -> Axes:
 def sureness(row: Any) -> str:
     """How surely a row of `example_table` was called what it was."""
     return f"score {row.score:.2f}" if np.isnan(row.probability) else f"probability {row.probability:.2f}"
-
-
-def _check_n(n: Any) -> None:
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(f"n must be an integer of at least 1, got {n!r}")

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._validation import as_pair
 from ..cnn import augment_images
 from ..features import HOGExtractor
-from ._style import AGAINST, FOR, load, make_axes, make_panels, show_image
+from ._style import AGAINST, FOR, check_count, load, make_axes, make_panels, show_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,8 +121,7 @@ def plot_augmentation(
         If `image` is no grey image, or `n_variations` no integer of at least 1.
     """
     grey = _check_image(image)
-    if not isinstance(n_variations, int) or n_variations < 1:
-        raise ValueError(f"n_variations must be an integer of at least 1, got {n_variations!r}")
+    check_count("n_variations", n_variations)
     images = [grey, *augment_images(grey[None], n_variations, random_state=random_state)[0]]
     n_columns = min(4, len(images))
     n_rows = -(-len(images) // n_columns)

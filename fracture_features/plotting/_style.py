@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
+from numbers import Integral
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .._optional import require
 from ..baselines import BASELINES, MAJORITY
@@ -20,7 +24,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 FOR, AGAINST = COLOURS[1], COLOURS[0]
 GREY = "#767676"
 DASHES = ("-", "--", "-.", ":")
+MARKERS = "os^Dvp*"
 SMALL = 8  # points
+NAME_WIDTH, NAME_LINES = 34, 3  # characters and lines of a name in a legend
+LINE = 0.2  # inches of a legend's line
+UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # by a browser, in an SVG
 
 
 def load(module: str) -> ModuleType:
@@ -68,12 +76,37 @@ def tidy(ax: Axes, **labels: Any) -> Axes:
 
 
 def plain(name: str, width: int | None = None) -> str:
-    """A name as matplotlib shows it as it is; of at most `width` characters."""
+    """A name on one line as matplotlib shows it as it is; of at most `width` characters."""
+    name = UNREADABLE.sub("�", re.sub(r"\s", " ", name))
     if width is not None:
         name = textwrap.shorten(name, width, placeholder="…") if " " in name else name
         name = name if len(name) <= width else name[: width - 1] + "…"
     # A dollar opens a formula, and a line whose label begins with _ is left out of the legend.
     return (" " + name if name.startswith("_") else name).replace("$", r"\$")
+
+
+def wrapped(name: str, width: int = NAME_WIDTH) -> str:
+    """A name on as many lines as it needs, at most three."""
+    lines = textwrap.wrap(" ".join(name.split()), width)
+    if len(lines) > NAME_LINES:
+        lines[NAME_LINES - 1 :] = [lines[NAME_LINES - 1][: width - 1] + "…"]
+    return "\n".join(map(plain, lines))
+
+
+def legend_height(names: Iterable[str]) -> float:
+    """Inches that a legend with these names takes."""
+    return sum(LINE * len(wrapped(name).splitlines()) for name in names)
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A value, and its interval where there is one."""
+    return f"{value:.2f}" if np.isnan([low, high]).any() else f"{value:.2f} ({low:.2f}–{high:.2f})"
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise ValueError unless it is an integer of at least 1."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
 
 
 def add_legend(ax: Axes) -> None:
@@ -99,8 +132,10 @@ def model_names(result: EvaluationResult, models: Sequence[str] | None = None, *
     Raises
     ------
     ValueError
-        If one of `models` is not in the result.
+        If one of `models` is not in the result, or the result has no fold.
     """
+    if not result.fold_results:
+        raise ValueError("the result has no fold: of a subset those are left out whose test part loses a class")
     if models is not None:
         names = [models] if isinstance(models, str) else list(models)
         if not names or any(name not in result.models for name in names):
@@ -114,9 +149,19 @@ def line_style(result: EvaluationResult, model: str) -> dict[str, Any]:
     """Colour, dashes and width of a model's line, the same in every figure; baselines are grey and thin."""
     if model in BASELINES:
         return {"color": GREY, "linestyle": DASHES[1 + BASELINES.index(model)], "linewidth": 1.0}
-    k = [name for name in result.models if name not in BASELINES].index(model)
+    k = _index(result, model)
     return {
         "color": COLOURS[k % len(COLOURS)],
         "linestyle": DASHES[k // len(COLOURS) % len(DASHES)],
         "linewidth": 1.8,
     }
+
+
+def marker(result: EvaluationResult, model: str) -> str:
+    """The mark of a model's points, another where colours begin again."""
+    k = BASELINES.index(model) if model in BASELINES else _index(result, model) // len(COLOURS)
+    return MARKERS[k % len(MARKERS)]
+
+
+def _index(result: EvaluationResult, model: str) -> int:
+    return [name for name in result.models if name not in BASELINES].index(model)

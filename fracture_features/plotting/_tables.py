@@ -11,7 +11,21 @@ from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 from ..baselines import BASELINES
 from ..datasets import FractureDataset
 from ..evaluation import EvaluationResult
-from ._style import COLOURS, GREY, SMALL, add_legend, line_style, make_axes, model_names, plain, tidy
+from ._style import (
+    COLOURS,
+    GREY,
+    SMALL,
+    add_legend,
+    legend_height,
+    line_style,
+    make_axes,
+    marker,
+    model_names,
+    plain,
+    tidy,
+    with_interval,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,6 +71,7 @@ def plot_forest(result: EvaluationResult, *, measure: str = "roc_auc", ax: Axes 
     ValueError
         If there is no such measure.
     """
+    model_names(result)
     frame = result.frame()
     rows = frame[(frame["measure"] == measure) & frame["value"].notna()]
     if rows.empty:
@@ -77,14 +92,14 @@ def plot_forest(result: EvaluationResult, *, measure: str = "roc_auc", ax: Axes 
         _write_values(ax, y, row)
     _finish_forest(ax, labels, measure, int((~is_baseline).sum()))
     if any(label.endswith(" *") for label in labels):
-        note = "* not shown to be better than the best baseline"
+        note = "* not shown to be better\nthan the best baseline"
         ax.set_xlabel(f"{measure_label(measure)}\n{note}")
     return ax
 
 
 def _write_values(ax: Axes, y: int, row: Any) -> None:
     """Value and interval at the right edge, in a column."""
-    text = f"{row.value:.2f}" if np.isnan(row.low) else f"{row.value:.2f} ({row.low:.2f}–{row.high:.2f})"
+    text = with_interval(row.value, row.low, row.high)
     ax.text(1.02, y, text, transform=ax.get_yaxis_transform(), va="center", fontsize=SMALL + 1)
 
 
@@ -134,14 +149,14 @@ def plot_subgroups(
     values = list(dict.fromkeys(table[column]))
     if not values:
         raise ValueError(f"column={column!r} must name a subgroup of some image, got missing values alone")
-    ax = make_axes(ax, 5.2, 1.4 + 0.28 * len(values) * max(2, len(names)) + 0.2 * len(names))
+    ax = make_axes(ax, 5.2, 1.4 + 0.28 * len(values) * max(2, len(names)) + legend_height(names))
     across = ax.get_yaxis_transform()
     for k, model in enumerate(names):
         rows = table[table["model"] == model]
         y = np.array([values.index(value) for value in rows[column]]) + (k - (len(names) - 1) / 2) * 0.7 / len(names)
         colour = line_style(result, model)["color"]
         ax.hlines(y, rows["low"], rows["high"], color=colour, linewidth=1.6)
-        ax.plot(rows["value"], y, "o", color=colour, markersize=5, label=plain(model))
+        ax.plot(rows["value"], y, marker(result, model), color=colour, markersize=5, label=wrapped(model))
         for missing in y[rows["value"].isna()]:
             ax.text(0.02, missing, "too few images", color=GREY, fontsize=SMALL, va="center", transform=across)
     counts = table.drop_duplicates(column).set_index(column)["n"]
@@ -183,7 +198,7 @@ def plot_confusion_matrix(result: EvaluationResult, model: str, *, ax: Axes | No
     names = [plain(name, 20) for name in result.data.target_names]
     counts = confusion_matrix(y_true, y_pred, labels=range(len(names)))
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    ax = make_axes(ax, 2.4 + 0.8 * len(names), 2.0 + 0.8 * len(names))
+    ax = make_axes(ax, 2.4 + 0.8 * len(names), 1.8 + 0.8 * len(names) + legend_height([model]))
     display = ConfusionMatrixDisplay(rates, display_labels=names)
     display.plot(ax=ax, cmap="Blues", colorbar=False, im_kw={"vmin": 0, "vmax": 1})
     for text, count, rate in zip(display.text_.ravel(), counts.ravel(), rates.ravel(), strict=True):
@@ -192,7 +207,7 @@ def plot_confusion_matrix(result: EvaluationResult, model: str, *, ax: Axes | No
     ax.tick_params(length=0)
     if max(map(len, names)) > 14:
         ax.set_xticks(range(len(names)), names, rotation=20, ha="right")
-    ax.set_title(plain(model, 34), fontsize=SMALL + 2, loc="left")
+    ax.set_title(wrapped(model, 26), fontsize=SMALL + 1, loc="left")
     return ax
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._style import COLOURS, GREY, SMALL, make_axes, make_panels, plain, tidy
+from ._style import COLOURS, GREY, SMALL, make_axes, make_panels, tidy, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +82,8 @@ def plot_grid_search(cv_results: Mapping[str, Any], *, ax: Axes | None = None) -
     Returns
     -------
     ax : matplotlib Axes
-        A row for each of the 20 best settings: a small point for each fold, a large one for their mean.
+        A row for each of the 20 best settings: a small point for each fold, a large one for their mean. Parameters
+        that are the same in all settings are left away.
 
     Raises
     ------
@@ -95,13 +96,16 @@ def plot_grid_search(cv_results: Mapping[str, Any], *, ax: Axes | None = None) -
         )
     mean = np.asarray(cv_results["mean_test_score"], dtype=np.float64)
     order = np.argsort(-np.where(np.isnan(mean), -np.inf, mean), kind="stable")[:MAX_SETTINGS]
-    ax = make_axes(ax, 6.4, 1.1 + 0.32 * len(order))
+    settings = _settings(cv_results["params"])
+    labels = [settings[k] for k in order]
+    n_lines = max((label.count("\n") + 1 for label in labels), default=1)
+    ax = make_axes(ax, 6.4, 1.1 + (0.17 + 0.15 * n_lines) * len(order))
     folds = sorted(key for key in cv_results if key.startswith("split") and key.endswith("_test_score"))
     rows = np.arange(len(order))
     for key in folds:
         ax.plot(np.asarray(cv_results[key])[order], rows, "o", color=GREY, markersize=3, alpha=0.7)
     ax.plot(mean[order], rows, "o", color=COLOURS[0], markersize=7)
-    ax.set_yticks(rows, [_setting(cv_results["params"][k]) for k in order], fontsize=SMALL + 1)
+    ax.set_yticks(rows, labels, fontsize=SMALL + 1)
     ax.set_ylim(len(order) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     hidden = len(mean) - len(order)
@@ -109,7 +113,19 @@ def plot_grid_search(cv_results: Mapping[str, Any], *, ax: Axes | None = None) -
     return tidy(ax, xlabel=f"Score on each fold and its mean{more}")
 
 
-def _setting(params: Mapping[str, Any]) -> str:
-    """Parameters as `C = 10, orientations = 9`: the steps they belong to stay away."""
-    text = ", ".join(f"{name.rpartition('__')[2]} = {value}" for name, value in params.items())
-    return plain(text or "as it is", 48)
+def _settings(params: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Each setting as `C = 10, orientations = 9`: what tells it from the others, names as short as that allows."""
+    names = list(dict.fromkeys(name for setting in params for name in setting))
+    values = {name: {name in setting and repr(setting[name]) for setting in params} for name in names}
+    shown = {name: _short(name, names) for name in names if len(values[name]) > 1} or {
+        n: _short(n, names) for n in names
+    }
+    texts = (", ".join(f"{shown[n]} = {setting[n]}" for n in shown if n in setting) for setting in params)
+    return [wrapped(text or "as it is", 48) for text in texts]
+
+
+def _short(name: str, names: Sequence[str]) -> str:
+    """The end of a parameter's name that no other has."""
+    parts = name.split("__")
+    ends = ["__".join(parts[k:]) for k in range(len(parts) - 1, -1, -1)]
+    return next((end for end in ends if sum(f"__{other}".endswith(f"__{end}") for other in names) == 1), name)

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..baselines import BASELINES
+from ..datasets import FractureDataset
 from ..evaluation import EvaluationResult
-from ._summary import count, describe_folds, describe_threshold, describe_values, n_groups
+from ._summary import (
+    count,
+    describe_folds,
+    describe_threshold,
+    describe_values,
+    has_intervals,
+    n_groups,
+    tested,
+)
 
 # Section; number in CLAIM 2024; in TRIPOD+AI; what is asked, in few words; whether the author has to add anything.
 ITEMS = (
@@ -86,21 +95,33 @@ def make_checklist(result: EvaluationResult, best: str, manifest: dict[str, Any]
 
 
 def _about_data(result: EvaluationResult) -> dict[str, str]:
-    data, left_out = result.data, len(result.excluded)
-    counts = ", ".join(f"{n} {name}" for name, n in data.class_counts().items())
-    groups = n_groups(result)
+    data, left_out, outside = result.data, count(len(result.excluded), "file"), ""
+    groups, n_tested = n_groups(data), len(tested(result))
     level = "Images: no groups are given, so that patients may stand on both sides."
     if groups is not None:
         level = f"Groups, such as patients: {count(groups, 'group')}, none on both sides of a split."
+    if result.external is not None:
+        left_out += f" and {len(result.external.excluded)} of another source"
+        outside = f" Of another source {_included(result.external)}."
+    some = f", {n_tested} of the included tested" if n_tested < len(data) else ""
     return {
-        "8": f"{count(left_out, 'file')} left out because unreadable, before any split (see Data).",
+        "8": f"{left_out} left out because unreadable, before any split.",
         "12": "An unreadable image is left out; gaps in the metadata are a category of their own to the baseline.",
         "19": describe_folds(result),
         "20": level,
-        "35": f"{len(data)} images included ({counts}), {left_out} left out; by fold and part under Data.",
+        "35": f"{_included(result)}{some}; by fold and part under Data.{outside}",
         "36": "Classes by fold and part under Data.",
-        "T13": f"{counts}. Sensitivity, specificity and balanced accuracy do not depend on the share of a class.",
+        "T13": f"{_classes(data)}. "
+        "Sensitivity, specificity and balanced accuracy do not depend on the share of a class.",
     }
+
+
+def _classes(data: FractureDataset) -> str:
+    return ", ".join(f"{n} {name}" for name, n in data.class_counts().items())
+
+
+def _included(result: EvaluationResult) -> str:
+    return f"{count(len(result.data), 'image')} included ({_classes(result.data)}), {len(result.excluded)} left out"
 
 
 def _about_models(result: EvaluationResult, best: str) -> dict[str, str]:
@@ -120,7 +141,9 @@ def _about_results(result: EvaluationResult, best: str, manifest: dict[str, Any]
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     external = "None."
     if result.external is not None:
-        external = f"{len(result.external.data)} images of another source (see Results)."
+        data = result.external.data
+        groups = "no groups are given" if data.groups is None else count(n_groups(data) or 0, "group")
+        external = f"Another source: {_included(result.external)}; {groups} (see Results)."
     subgroups = "By subgroup of the metadata (see Figures)." if result.data.metadata_columns else ""
     return {
         "23": f"Python {manifest['python']}, {versions}.",
@@ -130,7 +153,7 @@ def _about_results(result: EvaluationResult, best: str, manifest: dict[str, Any]
         "32": describe_folds(result),
         "33": external,
         "37": "See Results.",
-        "38": "Sensitivity and specificity with 95 % intervals, see Results.",
+        "38": f"Sensitivity and specificity{' with 95 % intervals' if has_intervals(result) else ''}, see Results.",
         "39": f"The most confident mistakes of {best} are under Mistakes.",
         "T14": subgroups,
     }

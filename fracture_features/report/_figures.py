@@ -8,12 +8,14 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from .._optional import require
 from ..evaluation import EvaluationResult
 from ..plotting import (
+    legend_height,
     measure_label,
     model_names,
     plot_calibration,
@@ -25,9 +27,11 @@ from ..plotting import (
     plot_roc,
     plot_subgroups,
 )
+from ._summary import count, has_intervals, unit
 
 WIDTH = 4.8  # inches; two stand side by side, and on a phone their text can still be read
 NARROW = 3.6  # three do
+HEIGHT = 3.8  # without the legend
 MAX_SUBGROUPS = 8
 MAX_MATRICES = 6
 POINTS = 72  # of an inch
@@ -45,54 +49,79 @@ class Figure:
     caption: str = ""
 
 
-def make_figures(result: EvaluationResult, best: str) -> dict[str, list[Figure]]:
-    """Lists of figures by the section they stand in."""
-    models = model_names(result)
-    n = len(models)
+def make_figures(result: EvaluationResult, ranked: list[str]) -> dict[str, list[Figure]]:
+    """Lists of figures by the section they stand in; `ranked` are the models, the best first."""
+    height = HEIGHT + legend_height(model_names(result, baselines=True))
+    band = _describe_band(result)
     return {
         "data": [draw(plot_class_balance, 1.1 + 0.5 * len(result.data.target_names), "Images by class", result.data)],
         "forest": [
             draw(plot_forest, 1.2 + 0.34 * len(result.models), "ROC AUC of each model with its 95 % interval", result)
         ],
         "curves": [
-            draw(plot_roc, 4.0 + 0.2 * n, "Mean ROC curves with 95 % bands", result, caption=BAND),
-            draw(plot_precision_recall, 4.0 + 0.2 * n, "Mean precision-recall curves", result, caption=BAND),
-            *_probabilities(result, n),
+            draw(plot_roc, height, "Mean ROC curves", result, caption=band),
+            draw(plot_precision_recall, height, "Mean precision-recall curves", result, caption=band),
+            *_probabilities(result, ranked),
         ],
         "confusion": [
-            draw(plot_confusion_matrix, NARROW * 0.85, f"Confusion matrix of {model}", result, model, width=NARROW)
-            for model in sorted(models, key=lambda name: name != best)[:MAX_MATRICES]
+            draw(
+                plot_confusion_matrix,
+                0.8 * NARROW + legend_height([model]),
+                f"Confusion matrix of {model}",
+                result,
+                model,
+                width=NARROW,
+            )
+            for model in ranked[:MAX_MATRICES]
         ],
-        "subgroups": _subgroups(result, n),
+        "subgroups": _subgroups(result),
     }
 
 
-BAND = (
-    "Averaged vertically over the folds; the band is the pointwise 95 % interval of resamples that draw whole groups. "
-    "Baselines are grey."
-)
+def describe_hidden(ranked: list[str]) -> str:
+    """Which models have no confusion matrix."""
+    hidden = len(ranked) - MAX_MATRICES
+    return (
+        f"{count(hidden, 'more model')} of lower ROC AUC {'is' if hidden == 1 else 'are'} not shown."
+        if hidden > 0
+        else ""
+    )
 
 
-def _probabilities(result: EvaluationResult, n: int) -> list[Figure]:
-    """Those of models that give probabilities."""
-    models = model_names(result)
-    if not any(fold.probabilities is not None for fold in result.fold_results if fold.model in models):
+def _describe_band(result: EvaluationResult) -> str:
+    band = f"there are too few {unit(result)} for bands"
+    if has_intervals(result):
+        band = f"the band is the pointwise 95 % interval of resamples that draw whole {unit(result)}"
+    return f"Averaged vertically over the folds; {band}. Baselines are grey."
+
+
+def _probabilities(result: EvaluationResult, ranked: list[str]) -> list[Figure]:
+    """Those of models that give probabilities; of more than two classes the best one's alone."""
+    having = {fold.model for fold in result.fold_results if fold.probabilities is not None}
+    models = [name for name in ranked if name in having]
+    if not models:
         return []
     caption = "Test parts of all folds together; larger points stand for more images."
-    figures = [draw(plot_calibration, 4.0 + 0.2 * n, "Calibration", result, caption=caption)]
-    if len(result.data.target_names) == 2:
-        caption = "Mean over the folds. Right only as far as the probabilities are calibrated."
-        figures.append(draw(plot_decision_curve, 4.0 + 0.2 * n, "Decision curve", result, caption=caption))
-    return figures
+    targets = result.data.target_names
+    if len(targets) > 2:
+        height = HEIGHT + legend_height(f"{models[0]}: {target}" for target in targets)
+        caption += " Of the model with the highest ROC AUC of those that give probabilities."
+        return [draw(partial(plot_calibration, models=models[:1]), height, "Calibration", result, caption=caption)]
+    height = HEIGHT + legend_height(models)
+    figures = [draw(plot_calibration, height, "Calibration", result, caption=caption)]
+    caption = "Mean over the folds. Right only as far as the probabilities are calibrated."
+    height += legend_height(["treat all", "treat none"])
+    return [*figures, draw(plot_decision_curve, height, "Decision curve", result, caption=caption)]
 
 
-def _subgroups(result: EvaluationResult, n: int) -> list[Figure]:
+def _subgroups(result: EvaluationResult) -> list[Figure]:
     """One for each column of metadata with few values."""
     figures = []
+    models = model_names(result)
     for column in result.data.metadata_columns:
         n_values = result.data.frame[column].nunique()
         if 2 <= n_values <= MAX_SUBGROUPS:
-            height = 1.2 + 0.2 * n + n_values * max(0.45, 0.22 * n)
+            height = 1.2 + legend_height(models) + n_values * max(0.45, 0.22 * len(models))
             title = f"{measure_label('roc_auc')} by {column}"
             figures.append(draw(plot_subgroups, height, title, result, column, caption=title))
     return figures

@@ -10,15 +10,31 @@ import numpy as np
 import pandas as pd
 
 from ..baselines import BASELINES
+from ..datasets import FractureDataset
 from ..evaluation import EvaluationResult
 from ..plotting import model_names
 
 
+def ranked_models(result: EvaluationResult) -> list[str]:
+    """Models from the highest ROC AUC down; baselines only where there is no other."""
+    names = model_names(result)
+    values = result.frame().query("measure == 'roc_auc'").set_index("model")["value"]
+    return sorted(names, key=lambda name: np.inf if np.isnan(values[name]) else -values[name])
+
+
 def best_model(result: EvaluationResult) -> str:
     """The model with the highest ROC AUC; a baseline only where there is no other."""
-    values = result.frame().query("measure == 'roc_auc'").set_index("model")["value"]
-    names = model_names(result)
-    return max(names, key=lambda name: -np.inf if np.isnan(values[name]) else values[name])
+    return ranked_models(result)[0]
+
+
+def has_intervals(result: EvaluationResult) -> bool:
+    """Whether there are groups enough for the intervals of ROC AUC."""
+    return bool(result.frame().query("measure == 'roc_auc'")["low"].notna().any())
+
+
+def unit(result: EvaluationResult) -> str:
+    """What resamples draw."""
+    return "images" if result.data.groups is None else "groups"
 
 
 def has_comparison(result: EvaluationResult) -> bool:
@@ -50,10 +66,14 @@ def count(n: int, noun: str) -> str:
     return f"{n} {noun if n == 1 else noun + 's'}"
 
 
-def n_groups(result: EvaluationResult) -> int | None:
+def n_groups(data: FractureDataset) -> int | None:
     """How many groups there are, None where they are not known."""
-    groups = result.data.groups
-    return None if groups is None else len(np.unique(groups))
+    return None if data.groups is None else len(np.unique(data.groups))
+
+
+def tested(result: EvaluationResult) -> FractureDataset:
+    """The images of the test parts; of a subset of a result they are fewer than its data."""
+    return result.data.subset(np.unique(np.concatenate([fold.test for fold in result.fold_results])))
 
 
 def n_folds(result: EvaluationResult) -> int:
@@ -62,18 +82,19 @@ def n_folds(result: EvaluationResult) -> int:
 
 
 def n_tests(result: EvaluationResult, model: str) -> tuple[int, int]:
-    """How often an image stands in a test part, at least and at most."""
+    """How often a tested image stands in a test part, at least and at most."""
     tests = np.concatenate([fold.test for fold in result.fold_results if fold.model == model])
-    times = np.bincount(tests, minlength=len(result.data))
+    _, times = np.unique(tests, return_counts=True)
     return int(times.min()), int(times.max())
 
 
 def make_facts(result: EvaluationResult, best: str) -> list[tuple[str, str]]:
     """Numbers for the head of the page, each with what it is."""
-    groups = n_groups(result)
-    row = _row(result, best)
-    facts = [(str(len(result.data)), "images"), ("–" if groups is None else str(groups), "groups, such as patients")]
-    facts += [(str(n), name) for name, n in list(result.data.class_counts().items())[:3]]
+    data, row = tested(result), _row(result, best)
+    groups = n_groups(data)
+    images = "images" if len(data) == len(result.data) else f"images tested, of {len(result.data)}"
+    facts = [(str(len(data)), images), ("–" if groups is None else str(groups), "groups, such as patients")]
+    facts += [(str(n), name) for name, n in list(data.class_counts().items())[:3]]
     facts += [(str(n_folds(result)), "folds"), (number(row["value"]), f"ROC AUC of {best}")]
     return facts
 
@@ -86,13 +107,18 @@ def describe(result: EvaluationResult, best: str) -> str:
     """What came out, in two sentences."""
     row = _row(result, best)
     text = f"{best} has the highest ROC AUC: {number(row['value'])}"
-    if limits := interval(row["low"], row["high"]):
-        text += f" (95 % interval {limits})"
+    limits = interval(row["low"], row["high"])
+    text += f" (95 % interval {limits})" if limits else f" (too few {unit(result)} for an interval)"
     if best in BASELINES or not has_comparison(result):
         return text + "."
     against: Any = result.comparison().set_index("model").loc[best]
     reference, difference = against["reference"], against["difference"]
     limits = interval(against["low"], against["high"])
+    if not limits:
+        return (
+            f"{text}. Its difference from {reference}, the best of the models that cannot see a fracture, is "
+            f"{number(difference)}: without an interval that shows nothing."
+        )
     if row["above_baselines"]:
         return (
             f"{text}. It lies {number(difference)} ({limits}) above {reference}, the best of the models that cannot "
@@ -127,8 +153,10 @@ def make_question(result: EvaluationResult) -> list[tuple[str, str]]:
 def describe_folds(result: EvaluationResult) -> str:
     """How the images were divided."""
     low, high = n_tests(result, result.models[0])
-    times = {(1, 1): "every image is tested once", (0, 1): "some images are tested once, the others train"}
-    folds = f"{count(n_folds(result), 'fold')}; {times.get((low, high), f'an image is tested {low} to {high} times')}."
+    times = "once" if high == 1 else f"{low} times" if low == high else f"{low} to {high} times"
+    n, n_all = len(tested(result)), len(result.data)
+    who = "every image is" if n == n_all else f"a subset of {n} of the {n_all} images is looked at, each"
+    folds = f"{count(n_folds(result), 'fold')}; {who} tested {times}."
     if result.data.groups is None:
         return f"{folds} No groups are given: images of one patient may stand on both sides of a split and flatter it."
     shared = int(result.folds()["groups_shared"].sum())
@@ -145,12 +173,13 @@ def describe_threshold(result: EvaluationResult) -> str:
 
 def describe_values(result: EvaluationResult) -> str:
     """What a value and its interval are."""
-    unit = "images" if result.data.groups is None else "groups"
     classes = len(result.data.target_names)
     macro = "" if classes == 2 else " Measures of two classes are the mean over the classes, each against the rest."
+    means = "Means over the folds' test parts (PPV, NPV, likelihood ratios, calibration: all test parts together)"
+    if not has_intervals(result):
+        return f"{means}; there are too few {unit(result)} for 95 % intervals of all but shares.{macro}"
     return (
-        f"Means over the folds' test parts (PPV, NPV, likelihood ratios, calibration: all test parts together), with "
-        f"95 % intervals from 2000 resamples that draw whole {unit}: "
+        f"{means}, with 95 % intervals from 2000 resamples that draw whole {unit(result)}: "
         f"how far a mean would move with other patients, not with other training data.{macro}"
     )
 

@@ -12,7 +12,7 @@ import pandas as pd
 from ..baselines import BASELINES
 from ..evaluation import EvaluationResult
 from ..plotting import measure_label
-from ._summary import has_comparison, interval, number, p_value
+from ._summary import has_comparison, interval, number, p_value, tested, unit
 
 MAIN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
 MORE = ("ppv", "npv", "positive_likelihood_ratio", "negative_likelihood_ratio", "mcc", "kappa")
@@ -43,6 +43,7 @@ class Table:
 
 def make_tables(result: EvaluationResult, manifest: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     """The tables by name, None where there is nothing to tell."""
+    external = result.external
     return {
         "classes": _classes(result),
         "parts": _parts(manifest),
@@ -53,9 +54,10 @@ def make_tables(result: EvaluationResult, manifest: dict[str, Any], names: dict[
         "by_class": _by_class(result),
         "comparison": _comparison(result) if has_comparison(result) else None,
         "folds": _folds(result),
-        "external": None
-        if result.external is None
-        else _measures(result.external, MAIN, f"Another source, {len(result.external.data)} images"),
+        "external": external and _measures(external, MAIN, f"Another source, {len(external.data)} images"),
+        "external_classes": external and _classes(external, ", another source"),
+        "external_reasons": external and _reasons(external, ", another source"),
+        "external_excluded": external and _excluded(external, names, ", another source"),
     }
 
 
@@ -63,14 +65,18 @@ def _value(value: float, digits: int = 0) -> Cell:
     return Cell(number(value, digits), sort=float(value))
 
 
-def _classes(result: EvaluationResult) -> Table:
+def _classes(result: EvaluationResult, where: str = "") -> Table:
     data, excluded = result.data, result.excluded["label"].value_counts()
+    n_tested = tested(result).class_counts()
+    some = sum(n_tested.values()) < len(data)
     rows = []
     for k, (name, n) in enumerate(data.class_counts().items()):
         groups = np.nan if data.groups is None else len(np.unique(data.groups[data.y == k]))
         share = Cell(f"{n / len(data):.0%}", sort=n / len(data))
-        rows.append([Cell(name), _value(n), share, _value(groups), _value(excluded.get(name, 0))])
-    return Table("Images by class", ["Class", "Images", "Share", "Groups", "Left out"], [rows])
+        cells = [Cell(name), _value(n), share, _value(groups), _value(excluded.get(name, 0))]
+        rows.append([*cells, _value(n_tested[name])] if some else cells)
+    headings = ["Class", "Images", "Share", "Groups", "Left out"] + ["Tested"] * some
+    return Table(f"Images by class{where}", headings, [rows])
 
 
 def _parts(manifest: dict[str, Any]) -> Table:
@@ -85,22 +91,22 @@ def _parts(manifest: dict[str, Any]) -> Table:
     return Table("Images by fold and part", ["Fold", "Images", "Groups", *classes], [rows])
 
 
-def _reasons(result: EvaluationResult) -> Table | None:
+def _reasons(result: EvaluationResult, where: str = "") -> Table | None:
     if result.excluded.empty:
         return None
     counts = result.excluded.groupby(["reason", "label"], sort=False).size().reset_index(name="n")
     rows = [[Cell(row.reason), Cell(row.label), _value(row.n)] for row in _rows(counts)]
-    return Table("Why files were left out", ["Reason", "Class", "Files"], [rows])
+    return Table(f"Why files were left out{where}", ["Reason", "Class", "Files"], [rows])
 
 
-def _excluded(result: EvaluationResult, names: dict[str, str]) -> Table | None:
+def _excluded(result: EvaluationResult, names: dict[str, str], where: str = "") -> Table | None:
     if result.excluded.empty:
         return None
     shown = result.excluded.head(MAX_ROWS)
     rows = [[Cell(names[row.path]), Cell(row.label), Cell(row.reason)] for row in _rows(shown)]
     hidden = len(result.excluded) - len(shown)
     notes = [f"{hidden} more are in the manifest."] if hidden else []
-    return Table("Files that were left out", ["File", "Class", "Reason"], [rows], notes)
+    return Table(f"Files that were left out{where}", ["File", "Class", "Reason"], [rows], notes)
 
 
 def _rows(frame: pd.DataFrame) -> Iterable[Any]:
@@ -125,7 +131,7 @@ def _measures(result: EvaluationResult, measures: Sequence[str], caption: str, t
 def _model_cell(model: str, above: Any) -> Cell:
     if model in BASELINES:
         return Cell(model, note="baseline")
-    return Cell(model, mark="not above the baselines" if above is False else "")
+    return Cell(model, mark="not shown above the baselines" if above is False else "")
 
 
 def _measured(by_measure: Any, name: str) -> Cell:
@@ -157,8 +163,8 @@ def _comparison(result: EvaluationResult) -> Table:
         p_values = [Cell(p_value(p), sort=float(p)) for p in (row.p_value, row.p_holm, row.p_corrected_t)]
         bodies[row.model in BASELINES].append([_model_cell(row.model, None), difference, *p_values])
     notes = [
-        "p is that of the paired difference on resamples of whole groups; Holm's is corrected for the number of models "
-        "and is the one to quote; Nadeau and Bengio's t test over the folds asks for other training data too."
+        f"p is that of the paired difference on resamples of whole {unit(result)}; Holm's is corrected for the number "
+        "of models and is the one to quote; Nadeau and Bengio's t test over the folds asks for other training data too."
     ]
     columns = ["Model", "Difference", "p", "p, Holm", "p, corrected t"]
     caption = f"ROC AUC against {frame['reference'].iloc[0]}, the best baseline"

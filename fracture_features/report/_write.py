@@ -12,9 +12,9 @@ from typing import Any
 from .._optional import require
 from ..evaluation import EvaluationResult
 from ._checklist import make_checklist
-from ._figures import make_figures
+from ._figures import describe_hidden, make_figures
 from ._pictures import make_pictures
-from ._summary import best_model, describe, make_facts, make_question, shorten_paths
+from ._summary import describe, has_intervals, make_facts, make_question, ranked_models, shorten_paths, unit
 from ._tables import make_tables
 
 
@@ -46,7 +46,7 @@ def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, mode
     ImageReadError
         If an image that is to be shown cannot be read any more.
     ValueError
-        If `model` has no maps, as `explain` does.
+        If the result has no fold; if `model` has no maps, as `explain` does.
     OSError
         If the page cannot be written, or an image is gone.
 
@@ -82,19 +82,26 @@ def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, mode
 
 def _content(result: EvaluationResult, model: Any) -> dict[str, Any]:
     """What the template asks for."""
-    best = best_model(result)
-    manifest = result.manifest()
+    ranked = ranked_models(result)
+    best, manifest, external = ranked[0], result.manifest(), result.external
     names = shorten_paths([*result.data.paths, *result.excluded["path"]])
+    if external is not None:
+        names |= shorten_paths([*external.data.paths, *external.excluded["path"]])
     return {
         "facts": make_facts(result, best),
         "summary": describe(result, best),
         "question": make_question(result),
         "best": best,
         "tables": make_tables(result, manifest, names),
-        "figures": make_figures(result, best),
+        "figures": make_figures(result, ranked),
+        "hidden": describe_hidden(ranked),
         "pictures": make_pictures(result, best, names, model),
         "manifest": manifest,
         "grouped": result.data.groups is not None,
+        "grouped_outside": external is None or external.data.groups is not None,
+        "has_intervals": has_intervals(result),
+        "unit": unit(result),
+        "mapped_class": result.data.target_names[1] if len(result.data.target_names) == 2 else None,
         "checklist": make_checklist(result, best, manifest),
     }
 
