@@ -118,7 +118,7 @@ def test_the_notebook_runs_on_a_folder_whose_patients_are_not_known(radiographs,
     short.write_bytes(short.read_bytes()[:-2000])
     notebook = read_notebook()
     parameters = code_cells(notebook)[0]
-    new = {"FOLDER = None": f"FOLDER = {str(tmp_path / 'mine')!r}", "EPOCHS = 5": "EPOCHS = 1"}
+    new = {"FOLDER = None": f"FOLDER = {str(tmp_path / 'mine')!r}", "EPOCHS = 3": "EPOCHS = 1"}
     for old, value in new.items():
         assert parameters.source.count(old) == 1
         parameters.source = parameters.source.replace(old, value)

@@ -181,6 +181,12 @@ def test_a_share_of_1_has_an_interval_by_its_groups():
     assert np.isnan(bootstrap_interval("sensitivity", [0, 0, 1, 1], [0, 0, 1, 1], groups=[0, 1, 2, 2])).all()
 
 
+def test_folds_that_each_call_all_images_alike():
+    y, folds = np.tile([0, 1], 60), np.repeat([1, 2, 3], 40)
+    interval = bootstrap_interval("sensitivity", y, (folds < 3).astype(int), folds=folds, random_state=0)
+    assert interval == pytest.approx((2 / 3, 2 / 3))
+
+
 def test_seed_and_level():
     y, score = sample(0, 50)
     intervals = [

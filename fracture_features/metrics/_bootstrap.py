@@ -18,6 +18,7 @@ from ._types import Floats, Interval, Labels, Metric
 
 # Weights computed with at a time: 2 MB, large enough to forget Python's share, small enough for the cache.
 BLOCK = 2**18
+ROUNDING = 1e-12
 
 
 class Share(NamedTuple):
@@ -259,8 +260,9 @@ def share_interval(value: float, draws: Floats, share: Share, confidence_level: 
 
     The percentile interval of a share near 0 or 1 is too short and lies too far out: of 20 patients who are all found
     it is 1 to 1. Here the effective number of samples is :math:`p (1 - p)` over the bootstrap's variance, at most the
-    number of samples, and that of groups where the variance is 0; a quantile of Student's t takes the place of the
-    normal one, as is done for surveys [1]_.
+    number of samples, and that of groups for a share of 0 or 1; a quantile of Student's t takes the place of the normal
+    one, as is done for surveys [1]_. Where every resample gives the same other share, as of folds that each call all
+    images alike, it is that share alone.
 
     Parameters
     ----------
@@ -292,7 +294,9 @@ def share_interval(value: float, draws: Floats, share: Share, confidence_level: 
     if np.isnan(value) or share.n_groups < 2:
         return Interval(np.nan, np.nan)
     variance = float(np.nanvar(draws)) * share.n_groups / (share.n_groups - 1)
-    n = min(share.n_samples, value * (1 - value) / variance) if variance > 0 else share.n_groups
+    if variance < ROUNDING and ROUNDING < value < 1 - ROUNDING:
+        return Interval(float(value), float(value))
+    n = min(share.n_samples, value * (1 - value) / variance) if variance > ROUNDING else share.n_groups
     square = stats.t.ppf(tail, share.n_groups - 1) ** 2
     middle = (value + square / (2 * n)) / (1 + square / n)
     reach = math.sqrt(square * (value * (1 - value) / n + square / (4 * n**2))) / (1 + square / n)
