@@ -1,6 +1,6 @@
 """Time the extractors against scikit-image and OpenCV, on one thread and in one process.
 
-    python benchmarks/bench_features.py [--images FOLDER] [--size 224] [--count 128]
+    python benchmarks/bench_features.py [--images FOLDER] [--size 224] [--count 512]
 
 Ours transforms a stack, scikit-image a user's loop over it; the two take turns and the best turn of each counts. Fisher
 vectors have no rival to wait for. `limit` is what the longest of three things would take that no program is spared, at
@@ -207,7 +207,7 @@ def measure(
     few = images[:4]
     first_call = seconds(lambda: extractor.transform(images[:1]))
     ours, theirs, threads = [], [], []
-    for _ in range(7):
+    for _ in range(5):
         ours.append(seconds(lambda: extractor.set_params(n_jobs=1).transform(images)) / len(images))
         threads.append(seconds(lambda: extractor.set_params(n_jobs=2).transform(images)) / len(images))
         if reference is not None:
@@ -232,7 +232,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path, help="folder of .jpg and .png, instead of synthetic images")
     parser.add_argument("--size", type=int, default=224, help="height and width in pixels")
-    parser.add_argument("--count", type=int, default=128, help="number of images")
+    parser.add_argument("--count", type=int, default=512, help="number of images")
     options = parser.parse_args(arguments)
     if options.images is None:
         images, source, name = synthetic_images(options.count, options.size), "synthetic", "features"
