@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,18 @@ def check_image_shape(stack: NDArray[np.uint8], fitted: tuple[int, int], *, esti
             f"{type(estimator).__name__} was fitted on images of shape {fitted} (height, width), "
             f"got images of shape {stack.shape[1:]}."
         )
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is an integer; a bool is none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_count(value: Any, *, name: str, minimum: int = 1) -> int:
+    """`value` as an int of at least `minimum`, ValueError otherwise."""
+    if not is_whole(value) or value < minimum:
+        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}.")
+    return int(value)
 
 
 def as_pair(value: Any, *, name: str, minimum: int = 1) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """The measures: each is scikit-learn's, or that of a reference named at the test, with weights as sample_weight."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -288,3 +289,28 @@ def test_bad_derived_measures_are_named():
         one_vs_rest("roc_auc", -1)
     with pytest.raises(ValueError, match="n_classes must be an integer of at least 2, got 1"):
         macro("roc_auc", 1)
+
+
+def test_calibration_of_hard_probabilities_is_where_the_score_is_0():
+    """A first step of a million log-odds leads nowhere; the intercept is where predictions sum to the labels."""
+    y, p = np.array([0, 1, 1, 0, 0, 0]), np.array([1, 0.1, 0.8, 0.2, 1, 0.5])
+    weights = np.array([[0.0, 1, 1, 1, 1, 1]])
+    (found,) = metrics.calibration_intercept(y, p, weights)
+    clipped = np.clip(p, 1e-8, 1 - 1e-8)
+    expected = brentq(lambda a: weights[0] @ (y - expit(a + logit(clipped))), -50, 50)
+    assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_groups_of_any_kind():
+    rng = np.random.default_rng(0)
+    patients, y, score = np.repeat(np.arange(20), 3), np.arange(60) % 2, rng.random(60)
+    names = np.array([f"p{n:02d}" for n in range(20)])[patients]
+    mixed = np.array([n if n % 2 else f"p{n}" for n in patients], dtype=object)
+    ways = [patients, patients * 10.0, names, names.astype(object), pd.Series(names, dtype="string")]
+    limits = {bootstrap_interval("brier_score", y, score, groups=groups, random_state=0) for groups in ways}
+    assert len(limits) == 1
+    low, high = bootstrap_interval("brier_score", y, score, groups=mixed, random_state=0)
+    assert low < metrics.brier_score(y, score, np.ones((1, 60)))[0] < high
+    missing = pd.Series(names, dtype="string").replace("p07", pd.NA)
+    with pytest.raises(ValueError, match="groups must be known for every image, got 3 missing"):
+        bootstrap_interval("roc_auc", y, score, groups=missing)

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import sys
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from ..baselines import BASELINES
-from ..cache import cache_size, clear_cache, close_cache
+from ..cache import cache_size, clear_cache
 from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
-from ..evaluation import EvaluationResult, FoldResult, digest_files, evaluate, exclude_unreadable, operating_rule
-from ..exceptions import FractureFeaturesError, MissingDependencyError, NoReadableImagesError, UngroupedDataWarning
-from ..images import ImageReader
-from ..pipeline import RECIPES, make_pipeline
-from ..report import best_model, write_report
-from ._output import messages, write_csv, write_external, write_result
+from ..evaluation import operating_rule
+from ..exceptions import FractureFeaturesError, NoReadableImagesError, UngroupedDataWarning
+from ._output import messages
+from ._run import make_model, run
 
 DONE, FAILED, USAGE, NO_DATA, INTERRUPTED = 0, 1, 2, 3, 130
 DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,accurate,cnn"
@@ -167,7 +152,7 @@ def _model_names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         try:
-            _pipeline(name)
+            make_model(name)
         except ValueError as error:
             raise argparse.ArgumentTypeError(f"{name!r}: {error}") from error
     if len(set(names)) < len(names):
@@ -175,27 +160,21 @@ def _model_names(text: str) -> list[str]:
     return names
 
 
-def _pipeline(name: str, **parameters: Any) -> Any:
-    """The pipeline that a recipe's name stands for, or `hog+lbp+svm`: features, then the classifier."""
-    if name in RECIPES:
-        return make_pipeline(name, **parameters)
-    *features, classifier = name.split("+")
-    return make_pipeline(features or None, classifier, **parameters)
-
-
 def _demo(args: argparse.Namespace) -> int:
     folder = args.out / "radiographs"
     if not folder.exists():
         messages.print(f"Drawing {args.n_samples} synthetic radiographs into {folder}")
         make_radiographs(args.n_samples, folder=folder, random_state=args.seed)
-    return _run(args, load_folder(folder, groups=r"patient(\d+)"), None)
+    run(args, load_folder(folder, groups=r"patient(\d+)"), None)
+    return DONE
 
 
 def _compare(args: argparse.Namespace) -> int:
     if args.rerun is not None:
         return _rerun(args)
     external = None if args.external is None else _load(args, args.external, None)
-    return _run(args, _load(args, args.folder, args.groups), external)
+    run(args, _load(args, args.folder, args.groups), external)
+    return DONE
 
 
 def _rerun(args: argparse.Namespace) -> int:
@@ -238,114 +217,3 @@ def _load(args: argparse.Namespace, folder: Path, groups: str | None) -> Fractur
     if layout == "csv":
         return load_csv(folder, image=args.image, label=args.label, groups=groups, positive=args.positive)
     return load_folder(folder, groups=groups, positive=args.positive)
-
-
-def _run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> int:
-    """Evaluate, print the table and write the files; whatever stops it, what is finished is written."""
-    if "cnn" in args.models and importlib.util.find_spec("keras") is None:
-        raise MissingDependencyError("the model 'cnn' needs keras: pip install 'fracture_features[cnn]'")
-    if args.out is not None:
-        _make_folder(args.out)
-    with_report = args.out is not None and all(importlib.util.find_spec(name) for name in ("jinja2", "matplotlib"))
-    if args.out is not None and not with_report:
-        messages.print("There will be no report.html: pip install 'fracture_features\\[report]'", soft_wrap=True)
-    messages.print(repr(data).strip("<>"), soft_wrap=True)
-    with _cache_folder(args.cache) as cache:
-        models = {
-            name: _pipeline(name, image_size=args.image_size, cache=cache, random_state=args.seed, n_jobs=args.jobs)
-            for name in args.models
-        }
-        with messages.status(f"Reading {len(data)} files"):
-            data, excluded = exclude_unreadable(data, models.values())
-        _report_excluded(excluded, args.out)
-        if args.digest is not None and args.digest != digest_files(data.paths)[1]:
-            raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
-        folds: list[FoldResult] = []
-        n_folds = args.folds * args.repeats
-        try:
-            with _progress(models, n_folds, folds) as on_fold:
-                result = evaluate(
-                    models,
-                    data,
-                    cv=args.folds,
-                    n_repeats=args.repeats,
-                    operating_point=args.operating_point,
-                    calibrate=args.calibrate,
-                    external=external,
-                    random_state=args.seed,
-                    on_fold=on_fold,
-                )
-        finally:
-            finished = [m for m in [*BASELINES, *models] if sum(f.model == m for f in folds) == n_folds]
-            done = [fold for fold in folds if fold.model in finished]
-            if done:
-                run = {"argv": args.argv, "folder": os.getcwd(), "folds": n_folds}
-                write_result(EvaluationResult(data, done, excluded, args.seed), args.out, run)
-        if result.external is not None:
-            write_external(result.external, args.out, n_folds)
-        if with_report:
-            with messages.status("Writing report.html"):
-                write_report(result, args.out / "report.html", model=_fit_for_maps(result, models))
-            messages.print(f"The report is {args.out / 'report.html'}", soft_wrap=True)
-    return DONE
-
-
-def _fit_for_maps(result: EvaluationResult, models: dict[str, Any]) -> Any:
-    """The best model, fitted on the first fold's training part once more; None where it sees no image."""
-    best = best_model(result)
-    if not isinstance(models[best][0], ImageReader):
-        return None
-    train = next(fold.train for fold in result.fold_results if fold.model == best)
-    return models[best].fit(result.data.paths[train], result.data.y[train])
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FractureFeaturesError(f"--out {str(folder)!r} cannot be made: {error.strerror}") from error
-
-
-@contextmanager
-def _cache_folder(folder: Path | None) -> Iterator[str]:
-    """The folder given, or one for this run alone."""
-    if folder is not None:
-        yield str(folder)
-        return
-    with tempfile.TemporaryDirectory(prefix="fracture_features_") as temporary:
-        try:
-            yield temporary
-        finally:
-            close_cache(temporary)
-
-
-@contextmanager
-def _progress(models: dict[str, Any], n_folds: int, folds: list[FoldResult]) -> Iterator[Callable[[FoldResult], None]]:
-    """A bar on stderr; gives the function that moves it on and collects `folds`."""
-    names = [*BASELINES, *models]
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("fits"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=messages) as progress:
-        task = progress.add_task(names[0], total=len(names) * n_folds)
-
-        def on_fold(fold: FoldResult) -> None:
-            folds.append(fold)
-            done = names.index(fold.model) + (fold.fold == n_folds)
-            progress.update(task, advance=1, description=names[min(done, len(names) - 1)])
-
-        yield on_fold
-
-
-def _report_excluded(excluded: pd.DataFrame, out: Path | None) -> None:
-    if out is not None:
-        write_csv(excluded, out / "excluded.csv")
-    if len(excluded):
-        counts = ", ".join(f"{n} {label}" for label, n in excluded["label"].value_counts().items())
-        where = f"named in {out / 'excluded.csv'}" if out is not None else "named in excluded.csv with --out DIR"
-        messages.print(f"[yellow]Left out {len(excluded)} unreadable files[/] ({counts}), {where}", soft_wrap=True)

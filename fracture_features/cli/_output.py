@@ -26,16 +26,16 @@ messages = Console(stderr=True, highlight=False)
 
 def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]) -> None:
     """Print the table and, with a folder, write every table and the manifest."""
-    frame = result.frame()
+    frame, folds = result.frame(), result.folds()
     if out is not None:
         write_csv(frame, out / "measures.csv")
         write_csv(result.comparison(), out / "comparison.csv")
-        write_csv(result.folds(), out / "folds.csv")
+        write_csv(folds, out / "folds.csv")
         write_csv(result.predictions(), out / "predictions.csv")
         (out / "manifest.json").write_text(json.dumps({"run": run, **result.manifest()}, indent=1) + "\n")
     shared = ""
     if result.data.groups is not None:
-        largest, n_groups = result.folds()["groups_shared"].max(), len(set(result.data.groups))
+        largest, n_groups = folds["groups_shared"].max(), len(set(result.data.groups))
         shared = f", whose training and test parts share {largest} of {n_groups} groups,"
     _print(result, frame, f"Means over {run['folds']} folds{shared}")
     if out is not None:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .._validation import check_count
 from ._anatomy import LIMBS, Patient, Random, draw_patient
 from ._attenuation import noise_field
 from ._exposure import View, box, draw_view, expose
@@ -122,8 +123,7 @@ def _check(
 ) -> None:
     counts = {"n_samples": n_samples, "images_per_patient": images_per_patient}
     for name, value in counts.items():
-        if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+        check_count(value, name=name)
     for name, share in {"fractured_fraction": fraction, "difficulty": difficulty}.items():
         if not isinstance(share, Real) or not 0 <= share <= 1:
             raise ValueError(f"{name} must be a number from 0 to 1, got {share!r}.")

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn import config_context
 from sklearn.base import clone, is_classifier
 
+from .._validation import is_whole
 from ..baselines import BASELINES, baseline_models
 from ..cache import close_cache
 from ..datasets import FractureDataset
@@ -21,7 +22,7 @@ from ..images import ImageReader
 from ._fit import OperatingPoint, Runner, operating_rule, predict_at
 from ._fold import FoldResult
 from ._result import EvaluationResult
-from ._splits import check_classes, is_whole, make_splits, read_cv
+from ._splits import check_classes, make_splits, read_cv
 
 
 def evaluate(
@@ -106,18 +107,7 @@ def evaluate(
         if external.target_names != data.target_names:
             raise DatasetError(f"external has the classes {external.target_names}, the data have {data.target_names}")
     folds_or_number = read_cv(data, cv, n_repeats)
-    if data.groups is None:
-        warnings.warn(
-            "No groups are given: images of one patient may stand on both sides of a split and flatter the result.",
-            UngroupedDataWarning,
-            stacklevel=2,
-        )
-    if external is not None and external.groups is None:
-        warnings.warn(
-            "No groups are given for external: its intervals take the images of one patient for independent.",
-            UngroupedDataWarning,
-            stacklevel=2,
-        )
+    _warn_without_groups(data, external)
     folds, outside = [], []
     with (
         tempfile.TemporaryDirectory(prefix="fracture_features_") as folder,
@@ -165,6 +155,21 @@ def _check_data(data: Any, parameter: str) -> None:
     if (counts > 1).any():
         raise DatasetError(
             f"{parameter} must name each file once, got {str(paths[counts.argmax()])!r} {counts.max()} times"
+        )
+
+
+def _warn_without_groups(data: FractureDataset, external: FractureDataset | None) -> None:
+    if data.groups is None:
+        warnings.warn(
+            "No groups are given: images of one patient may stand on both sides of a split and flatter the result.",
+            UngroupedDataWarning,
+            stacklevel=3,
+        )
+    if external is not None and external.groups is None:
+        warnings.warn(
+            "No groups are given for external: its intervals take the images of one patient for independent.",
+            UngroupedDataWarning,
+            stacklevel=3,
         )
 
 

@@ -17,13 +17,14 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from .._validation import is_whole
 from ..cache import bypassed_caches
 from ..datasets import FractureDataset
 from ..exceptions import UngroupedDataWarning
 from ..metrics import sensitivity_threshold, youden_threshold
 from ._fold import FoldResult
 from ._nested import check_routing, ignores_groups, inner_cvs, is_fitted_on_all_rows
-from ._splits import Split, inner_splits, is_whole, make_splitter
+from ._splits import Split, inner_splits, make_splitter
 
 INNER_FOLDS = 5
 N_TIMED = 50

@@ -9,7 +9,7 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
-from ._splits import is_whole
+from .._validation import is_whole
 
 
 def inner_cvs(model: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from .._validation import check_count, is_whole
 from ..datasets import FractureDataset
 from ..exceptions import DatasetError
 
@@ -32,8 +32,7 @@ def read_cv(data: FractureDataset, cv: Any, n_repeats: int) -> int | list[Split]
     DatasetError
         If the data cannot be split so.
     """
-    if not is_whole(n_repeats) or n_repeats < 1:
-        raise ValueError(f"n_repeats must be an integer of at least 1, got {n_repeats!r}")
+    check_count(n_repeats, name="n_repeats")
     if is_whole(cv):
         if cv < 2:
             raise ValueError(f"cv must be at least 2 folds, got {cv!r}")
@@ -48,11 +47,6 @@ def read_cv(data: FractureDataset, cv: Any, n_repeats: int) -> int | list[Split]
     if not folds:
         raise ValueError(f"{EXPECTED_CV}, got {cv!r:.80}, which has no fold")
     return [_read_fold(fold, f"fold {k} of {len(folds)}", len(data)) for k, fold in enumerate(folds, start=1)]
-
-
-def is_whole(value: Any) -> bool:
-    """Whether it is an integer; a bool is none."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def make_splits(

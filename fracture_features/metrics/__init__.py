@@ -5,15 +5,7 @@ resample, so that a bootstrap of thousands of resamples costs a few matrix produ
 it (reliability curves, tuned thresholds), it is not here.
 """
 
-from ._bootstrap import (
-    Resampled,
-    Share,
-    bootstrap_interval,
-    group_weights,
-    percentile_interval,
-    resample,
-    share_interval,
-)
+from ._bootstrap import Resampled, bootstrap_interval, group_weights, rarest_groups, resample
 from ._calibration import brier_score, calibration_intercept, calibration_slope
 from ._comparison import Comparison, TTest, compare, corrected_resampled_ttest, holm, paired_comparison
 from ._confusion import (
@@ -30,6 +22,7 @@ from ._confusion import (
     specificity,
 )
 from ._independent import ZTest, delong_interval, delong_test, wilson_interval
+from ._limits import Share, percentile_interval, share_interval
 from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
 from ._ranking import average_precision, roc_auc
@@ -69,6 +62,7 @@ __all__ = [
     "percentile_interval",
     "positive_likelihood_ratio",
     "ppv",
+    "rarest_groups",
     "recall",
     "resample",
     "roc_auc",

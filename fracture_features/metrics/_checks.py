@@ -92,10 +92,3 @@ def check_share(value: float, *, name: str, or_1: bool = False) -> float:
     if not number or not (0 < value < 1 or (or_1 and value == 1)):
         raise ValueError(f"{name} must lie in (0, 1{']' if or_1 else ')'}, got {value!r}.")
     return float(value)
-
-
-def check_count(value: int, *, name: str, minimum: int = 1) -> int:
-    """`value` as an int of at least `minimum`, ValueError otherwise."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < minimum:
-        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}.")
-    return int(value)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from ._bootstrap import Resampled, percentile_interval, resample
+from ._bootstrap import Resampled, resample
+from ._limits import percentile_interval
 from ._measures import Measure
 from ._types import Floats, Metric
 

@@ -10,8 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._validation import check_count
 from . import _calibration, _confusion, _ranking
-from ._checks import check_both_classes, check_count, check_labels, check_scores, check_share
+from ._checks import check_both_classes, check_labels, check_scores, check_share
 from ._types import Floats, Labels, Metric
 
 

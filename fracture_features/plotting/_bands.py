@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..evaluation import EvaluationResult, FoldResult
-from ..metrics import group_weights, percentile_interval
+from ..metrics import group_weights, percentile_interval, rarest_groups
 from ._style import model_names
 
 Floats = NDArray[np.float64]
@@ -89,9 +89,7 @@ def _resample(
         total = np.where(defined, curves, 0).sum(axis=0)
         # A fold of few patients may lose a class in a resample: the mean is over the others, as in `metrics.resample`.
         draws.append(np.where(defined.any(axis=0), total / np.maximum(defined.sum(axis=0), 1), np.nan))
-    y = result.data.y[rows]
-    rarest = min(len(np.unique(groups[y == label])) for label in np.unique(y))
-    return draws[0][0], np.concatenate(draws[1:]), rarest
+    return draws[0][0], np.concatenate(draws[1:]), rarest_groups(result.data.y[rows], groups)
 
 
 def _blocks(groups: NDArray[Any], rng: np.random.Generator) -> Iterator[Floats]:

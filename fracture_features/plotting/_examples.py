@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._validation import check_count
 from ..datasets import FractureDataset
 from ..evaluation import EvaluationResult, FoldResult
 from ..images import read_image
-from ._style import FOR, check_count, make_axes, make_panels, model_names, plain, show_image
+from ._style import FOR, make_axes, make_panels, model_names, plain, show_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +58,7 @@ def plot_samples(
     ImageReadError
         If an image cannot be read.
     """
-    check_count("n_per_class", n_per_class)
+    check_count(n_per_class, name="n_per_class")
     n_classes = len(data.target_names)
     ax = make_axes(ax, 1.8 * n_per_class, 2.0 * n_classes)
     panels = make_panels(ax, n_classes, n_per_class, gap=(0.12, 0.04))
@@ -144,7 +145,7 @@ def confident_mistakes(result: EvaluationResult, model: str, n: int = 8) -> pd.D
     ValueError
         If there is no such model, or `n` is no integer of at least 1.
     """
-    check_count("n", n)
+    check_count(n, name="n")
     table = example_table(result, model)
     wrong = table[table["label"] != table["predicted"]].sort_values("margin", ascending=False, kind="stable")
     return wrong.drop_duplicates("path").head(n).reset_index(drop=True)
@@ -152,7 +153,7 @@ def confident_mistakes(result: EvaluationResult, model: str, n: int = 8) -> pd.D
 
 def some_predictions(result: EvaluationResult, model: str, n: int, random_state: int | None) -> pd.DataFrame:
     """Rows of `example_table` at random, each image once."""
-    check_count("n", n)
+    check_count(n, name="n")
     table = example_table(result, model).drop_duplicates("path")
     chosen = np.random.default_rng(random_state).permutation(len(table))[:n]
     return table.iloc[chosen].reset_index(drop=True)

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_pair
+from .._validation import as_pair, check_count
 from ..cnn import augment_images
 from ..features import HOGExtractor
-from ._style import AGAINST, FOR, check_count, load, make_axes, make_panels, show_image
+from ._style import AGAINST, FOR, load, make_axes, make_panels, show_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +121,7 @@ def plot_augmentation(
         If `image` is no grey image, or `n_variations` no integer of at least 1.
     """
     grey = _check_image(image)
-    check_count("n_variations", n_variations)
+    check_count(n_variations, name="n_variations")
     images = [grey, *augment_images(grey[None], n_variations, random_state=random_state)[0]]
     n_columns = min(4, len(images))
     n_rows = -(-len(images) // n_columns)

@@ -6,7 +6,6 @@ import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from numbers import Integral
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -101,12 +100,6 @@ def legend_height(names: Iterable[str]) -> float:
 def with_interval(value: float, low: float, high: float) -> str:
     """A value, and its interval where there is one."""
     return f"{value:.2f}" if np.isnan([low, high]).any() else f"{value:.2f} ({low:.2f}–{high:.2f})"
-
-
-def check_count(name: str, value: Any) -> None:
-    """Raise ValueError unless it is an integer of at least 1."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
 
 
 def add_legend(ax: Axes) -> None:
