@@ -1,4 +1,7 @@
+import os
 import pickle
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -270,6 +273,19 @@ def test_the_same_seed_gives_the_same_bits(images, random_state):
     np.testing.assert_array_equal(first, second)
     other = FisherVectorExtractor(**options | {"random_state": 1}).fit_transform(images)
     assert np.abs(first - other).max() > 0.01
+
+
+def test_code_just_compiled_and_code_found_on_disk_give_the_same_bits(tmp_path):
+    code = """
+import hashlib, numpy as np
+from fracture_features.features import FisherVectorExtractor
+images = np.random.default_rng(0).integers(0, 256, (4, 48, 48), dtype=np.uint8)
+print(hashlib.sha256(FisherVectorExtractor(n_gaussians=4, random_state=0).fit_transform(images).tobytes()).hexdigest())
+"""
+    command, environment = [sys.executable, "-c", code], os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (subprocess.check_output(command, env=environment) for _ in range(2))
+    assert first == second
+    assert any(tmp_path.rglob("*.nbc"))
 
 
 def test_what_is_fitted_comes_from_the_training_images_alone(images, fitted):

@@ -27,16 +27,18 @@ ANY_ORDER = {"reassoc", "nnan", "ninf", "nsz", "contract"}
 def kernel(function: Any = None, *, fastmath: bool | set[str] = False) -> Any:
     """Compile with numba, without the GIL; kept on disk where a folder for it can be written.
 
-    `fastmath` is numba's: what the compiler may assume of floating point numbers.
+    `fastmath` is numba's: what the compiler may assume of floating point numbers. Such a kernel is copied into those
+    that call it: called, it would round otherwise in the process that compiles it than in those that find it on disk.
     """
     if function is None:
         return functools.partial(kernel, fastmath=fastmath)
+    compile_ = functools.partial(numba.njit, nogil=True, fastmath=fastmath, forceinline=bool(fastmath))
     try:
-        return numba.njit(cache=True, nogil=True, fastmath=fastmath)(function)
+        return compile_(function, cache=True)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        return numba.njit(nogil=True, fastmath=fastmath)(function)
+        return compile_(function)
 
 
 class BaseExtractor(TransformerMixin, BaseEstimator):
