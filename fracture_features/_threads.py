@@ -20,6 +20,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _thread = threading.local()
+_opencv_lock = threading.Lock()
+_opencv_before: list[int] = []  # the first is how many threads OpenCV had; as long as some hold it at one
 
 
 def inside_worker() -> bool:
@@ -65,9 +67,14 @@ def _become_worker() -> None:
 
 @contextmanager
 def _single_threaded_opencv() -> Iterator[None]:
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    """For all who ask at a time: the first sets, the last sets back."""
+    with _opencv_lock:
+        _opencv_before.append(cv2.getNumThreads())
+        cv2.setNumThreads(1)
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        with _opencv_lock:
+            before = _opencv_before.pop()
+            if not _opencv_before:
+                cv2.setNumThreads(before)

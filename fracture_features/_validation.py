@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 
@@ -52,6 +53,25 @@ def check_count(value: Any, *, name: str, minimum: int = 1) -> int:
     if not is_whole(value) or value < minimum:
         raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}.")
     return int(value)
+
+
+def check_groups(groups: ArrayLike | None, n_samples: int, *, name: str = "groups") -> tuple[NDArray[np.intp], int]:
+    """Index of each sample's group, (n_samples,), and the number of groups; None gives each sample its own.
+
+    Raises
+    ------
+    ValueError
+        If there is not one group per sample, or one of them is missing (NaN or None).
+    """
+    if groups is None:
+        return np.arange(n_samples), n_samples
+    array = np.asarray(groups)
+    if array.shape != (n_samples,):
+        raise ValueError(f"{name} must have one entry for each of {n_samples} images, got shape {array.shape}.")
+    if missing := int(pd.isna(array).sum()):
+        raise ValueError(f"{name} must be known for every image, got {missing} missing.")
+    index, names = pd.factorize(array, sort=True)
+    return index, len(names)
 
 
 def as_pair(value: Any, *, name: str, minimum: int = 1) -> tuple[int, int]:

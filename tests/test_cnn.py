@@ -200,6 +200,22 @@ def test_split_keeps_groups_together(fraction):
     np.testing.assert_allclose(held_out, fraction, atol=0.03)
 
 
+def test_split_of_many_classes_with_two_groups_each():
+    codes = np.repeat(np.arange(10), 6)
+    groups = np.repeat(np.arange(20), 3)
+    for seed in range(10):
+        train, validation = validation_split(codes, groups, 0.5, np.random.default_rng(seed))
+        assert len(np.unique(codes[train])) == len(np.unique(codes[validation])) == 10
+        assert not {*groups[train]} & {*groups[validation]}
+
+
+def test_images_of_weight_0_might_as_well_not_be_there():
+    weight = np.arange(72) % 3 > 0
+    cnn = CNNClassifier(epochs=2, random_state=0)
+    kept = cnn.fit(X[weight], y[weight]).predict_proba(X_TEST)
+    np.testing.assert_array_equal(cnn.fit(X, y, sample_weight=weight).predict_proba(X_TEST), kept)
+
+
 def test_fit_keeps_groups_together(untrained):
     names = np.array([f"patient {i // 4}" for i in range(len(X))])
     CNNClassifier(random_state=0).fit(X, y, groups=names)
@@ -283,7 +299,10 @@ def test_copies_predict_the_same_bits(fitted, copied, tmp_path):
 
 
 def test_nothing_remains_of_training(monkeypatch):
+    """Neither the trained network nor the images, which TensorFlow would both keep for the life of the process."""
     networks = []
+    images = X.copy()
+    remains = weakref.ref(images)
 
     def build(*args, **kwargs):
         network = build_network(*args, **kwargs)
@@ -292,9 +311,11 @@ def test_nothing_remains_of_training(monkeypatch):
 
     monkeypatch.setattr(_classifier, "build_network", build)
     cnn = CNNClassifier(epochs=1, random_state=0)
-    cnn.fit(X, y).predict(X_TEST)
+    cnn.fit(images, y).predict(X_TEST)
+    del images
     gc.collect()
     assert [network() is None for network in networks] == [True, False]
+    assert remains() is None
 
 
 def test_takes_a_memory_map_in_blocks(fitted, tmp_path, untrained):
@@ -358,7 +379,8 @@ def test_refuses_images(stack, message, untrained):
         (y[:-1], {}, "got 71 labels in y for 72 images"),
         (np.full(72, "hip"), {}, r"needs two classes or more in y, got one class: \['hip'\]"),
         (y + 0.5, {}, "Unknown label type: continuous"),
-        (y, {"groups": np.arange(5)}, "got 5 groups for 72 images"),
+        (y, {"groups": np.arange(5)}, r"groups must have one entry for each of 72 images, got shape \(5,\)"),
+        (y, {"groups": [None] + ["p"] * 71}, "groups must be known for every image, got 1 missing"),
         (y, {"sample_weight": np.zeros(72)}, "weight"),
         (y, {"sample_weight": -np.ones(72)}, "[Nn]egative"),
     ],
@@ -379,6 +401,9 @@ def test_refuses_labels(labels, kw, message, untrained):
             {"class_weight": {0: 1, "x": 2}},
             r"class_weight has the labels \['x'\], y has the classes \[0, 1\]",
         ),
+        ({"class_weight": {0: -1}}, "class_weight must hold finite numbers of at least 0, got -1 for 0"),
+        ({"class_weight": {1: np.nan}}, "class_weight must hold finite numbers of at least 0, got nan for 1"),
+        ({"class_weight": {1: "much"}}, "class_weight must hold finite numbers of at least 0, got 'much' for 1"),
         ({"class_weight": "even"}, "'class_weight' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
         ({"dropout": 1.0}, "'dropout' parameter"),
@@ -389,6 +414,17 @@ def test_refuses_labels(labels, kw, message, untrained):
 def test_refuses_parameters(params, message, untrained):
     with pytest.raises(ValueError, match=message):
         CNNClassifier(**params).fit(X, y)
+
+
+def test_refuses_channels_that_come_first(untrained):
+    import keras
+
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match=r"image_data_format\(\) = 'channels_first'"):
+            CNNClassifier().fit(X, y)
+    finally:
+        keras.config.set_image_data_format("channels_last")
 
 
 def test_refuses_to_predict(fitted):

@@ -68,6 +68,8 @@ def test_examples_for_a_picture():
 def test_refuses_other_images():
     with pytest.raises(ValueError, match="dtype uint8"):
         augment_images(np.zeros((2, 40, 32)))
+    with pytest.raises(ValueError, match="n_variations must be an integer of at least 1, got 0"):
+        augment_images(np.zeros((2, 40, 32), dtype=np.uint8), 0)
 
 
 def test_default_is_what_training_sees():

@@ -1,5 +1,7 @@
 """CNNClassifier in what scikit-learn builds out of classifiers, trained for real on images of 32 pixels."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -48,7 +50,7 @@ def test_cross_validate(serial_scores):
     for scorer in ("roc_auc", "neg_log_loss"):
         assert np.isfinite(serial_scores[f"test_{scorer}"]).all()
     assert (serial_scores["test_neg_log_loss"] < 0).all()
-    assert np.abs(serial_scores["test_roc_auc"] - 0.5).max() <= 0.5
+    assert (serial_scores["test_roc_auc"] <= 1).all()
 
 
 def test_two_processes_give_the_scores_of_one(serial_scores):
@@ -58,11 +60,20 @@ def test_two_processes_give_the_scores_of_one(serial_scores):
 
 
 def test_two_threads_finish():
-    from joblib import parallel_config
-
-    with parallel_config(backend="threading"):
-        scores = cross_val_score(CNN, X, y, cv=2, n_jobs=2, error_score="raise")
-    assert np.isfinite(scores).all()
+    """In a process where keras is not imported yet: one thread imports it, the other waits."""
+    code = (
+        "import numpy as np\n"
+        "from joblib import parallel_config\n"
+        "from sklearn.model_selection import cross_val_score\n"
+        "from fracture_features import CNNClassifier\n"
+        "X = np.random.default_rng(0).integers(0, 255, (24, 32, 32), dtype=np.uint8)\n"
+        "with parallel_config(backend='threading'):\n"
+        "    cnn = CNNClassifier(epochs=1)\n"
+        "    print(*cross_val_score(cnn, X, np.arange(24) % 2, cv=2, n_jobs=2, error_score='raise'))\n"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert all(0 <= float(score) <= 1 for score in printed.split())
+    assert len(printed.split()) == 2
 
 
 def test_grid_search_takes_the_better():

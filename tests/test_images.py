@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fracture_features import ImageReader, read_image
+from fracture_features._threads import map_threads
 from fracture_features.exceptions import ImageReadError
 from fracture_features.images import _decode, _errors, _reader
 
@@ -307,6 +308,36 @@ def test_large_stacks_are_memory_maps(files, monkeypatch):
 def test_bad_parameters(params, message, files):
     with pytest.raises(ValueError, match=message):
         ImageReader(**params).fit(files)
+
+
+def test_loops_of_threads_that_overlap_leave_opencv_as_it_was():
+    """The first to begin is the first to end."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    first_runs, second_runs, first_ended = threading.Event(), threading.Event(), threading.Event()
+    seen = []
+
+    def first(_):
+        first_runs.set()
+        assert second_runs.wait(10)
+
+    def second(_):
+        second_runs.set()
+        assert first_ended.wait(10)
+        seen.append(cv2.getNumThreads())
+
+    def run_first():
+        map_threads(first, [0], n_jobs=1)
+        first_ended.set()
+
+    threads = threading.Thread(target=run_first), threading.Thread(target=map_threads, args=(second, [0], 1))
+    threads[0].start()
+    assert first_runs.wait(10)
+    threads[1].start()
+    for thread in threads:
+        thread.join(10)
+    assert (seen, cv2.getNumThreads()) == ([1], 2)
+    cv2.setNumThreads(before)
 
 
 def test_reading_uses_threads_and_leaves_opencv_as_it_was(files, monkeypatch):

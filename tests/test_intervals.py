@@ -205,10 +205,10 @@ Y, SCORE = [0, 1, 0, 1], [1, 2, 3, 4]
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"groups": [1, 2]}, r"groups must have one entry for each of 4 labels, got shape \(2,\)"),
+        ({"groups": [1, 2]}, r"groups must have one entry for each of 4 images, got shape \(2,\)"),
         ({"groups": [1, 2, np.nan, 3]}, "groups must be known for every image, got 1 missing"),
         ({"groups": ["a", None, "b", None]}, "groups must be known for every image, got 2 missing"),
-        ({"folds": [1, 2, 3]}, "folds must have one entry for each of 4 labels"),
+        ({"folds": [1, 2, 3]}, "folds must have one entry for each of 4 images"),
         ({"folds": [1, 1, 2, 1]}, r"fold 2 must hold at least two classes, got \[0\] only"),
         ({"confidence_level": 95}, r"confidence_level must lie in \(0, 1\), got 95"),
         ({"confidence_level": 0}, r"confidence_level must lie in \(0, 1\), got 0"),

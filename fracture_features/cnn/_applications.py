@@ -9,12 +9,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from http.client import HTTPException
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._keras import load_keras
+from ._keras import load_keras, one_at_a_time
 
 # By name the smallest side of an image in pixels, as keras.applications checks it where it is told the shape.
 SMALLEST = {
@@ -148,19 +150,20 @@ def _preprocess(keras: Any, application: Any, pixels: Any) -> Any:
 @contextmanager
 def _drawn_from(seed: int) -> Iterator[None]:
     """Give keras' initializers, which draw their seeds from Python's global state, another state."""
-    before = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(before)
+    with one_at_a_time:
+        before = random.getstate()
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before)
 
 
 def _fetched(application: Any, name: str, x: Any) -> Any:
     try:
         return application(include_top=False, weights="imagenet", input_tensor=x)
-    except Exception as error:  # keras raises Exception itself here
-        if "URL fetch failure" not in str(error):
+    except Exception as error:  # keras raises Exception itself where the address does not answer
+        if not isinstance(error, OSError | HTTPException) and "URL fetch failure" not in str(error):
             raise
         raise ConnectionError(
             f"weights='imagenet': keras could not fetch the weights of {name} ({error}). Without a network, give the "
@@ -174,7 +177,7 @@ def _load(model: Any, name: str, path: str) -> None:
             # That parts of the file are missing, before the error that says which.
             warnings.filterwarnings("ignore", message="Skipping nested container")
             model.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, BadZipFile) as error:
         raise ValueError(
             f"weights={path!r} does not hold the weights of {name} without its classifier: {error}"
         ) from error

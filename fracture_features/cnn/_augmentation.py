@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from .._threads import map_threads
-from .._validation import check_image_stack
+from .._validation import check_count, check_image_stack
 
 ROTATION = 15.0  # degrees, either way
 SHIFT = 0.08  # of the height and of the width, either way
@@ -43,7 +43,7 @@ def augment_images(
     Raises
     ------
     ValueError
-        If `X` is no such stack.
+        If `X` is no such stack, or `n_variations` no whole number of at least 1.
 
     Examples
     --------
@@ -53,6 +53,7 @@ def augment_images(
     (2, 5, 40, 32)
     """
     stack = check_image_stack(X, estimator=augment_images)
+    check_count(n_variations, name="n_variations")
     rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
     return vary(np.repeat(stack, n_variations, axis=0), rng).reshape(len(stack), n_variations, *stack.shape[1:])
 

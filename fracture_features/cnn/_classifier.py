@@ -13,12 +13,12 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from .._validation import check_image_shape, check_image_stack
+from .._validation import check_groups, check_image_shape, check_image_stack
 from ._applications import application_names, restore_weights
 from ._architectures import ARCHITECTURES, build_network
 from ._data import Batches
 from ._split import validation_split
-from ._targets import encode_groups, encode_labels, loss_weights
+from ._targets import encode_labels, loss_weights
 from ._training import Stage, predict_blocks, train_network
 
 PREDICTION_BLOCK = 64  # images
@@ -36,7 +36,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     ----------
     architecture : str, default="small"
         The network. "small" has five convolutions and 90,000 weights, "residual" [3]_ seven in three blocks beside
-        their shortcuts and 250,000; both take images of any shape from 32 x 32 pixels on and average those of 512
+        their shortcuts and 220,000; both take images of any shape from 32 x 32 pixels on and average those of 512
         pixels or more down to 256 first. The others are those of keras.applications: "MobileNetV2", "ResNet50",
         "DenseNet121", "EfficientNetB0", "VGG16" and so on; they take grey images as three equal channels, with
         each one's own preprocessing.
@@ -107,7 +107,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     A pickle holds the weights and the parameters, not the state of training; it needs no weights file. `fit` uses
     neither Python's nor NumPy's nor keras' global random state, and clears no keras session: other models of the
-    process live on.
+    process live on. What TensorFlow notes of each training, some 3 MB and none of it images, does so too, until
+    `keras.backend.clear_session()`.
 
     References
     ----------
@@ -197,7 +198,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         y : array-like of shape (n_samples,)
             Labels, of two classes or more.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each image in the loss, times that of its class.
+            Weight of each image in the loss, times that of its class; one of weight 0 is left out.
         groups : array-like of shape (n_samples,), default=None
             Patient or study of each image: kept on one side of the validation part.
 
@@ -225,13 +226,17 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         stack = check_image_stack(X, estimator=self)
         classes, codes = encode_labels(y, len(stack))
         weights = _check_sample_weight(sample_weight, stack, dtype=np.float64, ensure_non_negative=True)
-        group_codes = encode_groups(groups, len(stack))
+        weighted = np.flatnonzero(weights)  # the others might as well not be there
+        if not len(weighted):
+            raise ValueError("sample_weight leaves no image with a weight above 0 to train on.")
+        group_codes = None if groups is None else check_groups(groups, len(stack))[0][weighted]
         stages = self._stages()
         seed = self._draw_seed()
-        parts: tuple[NDArray[np.intp], ...] = (np.arange(len(stack)),)
+        parts: tuple[NDArray[np.intp], ...] = (weighted,)
         if self.validation_fraction is not None:
             rng = np.random.default_rng(seed)
-            parts = validation_split(codes, group_codes, self.validation_fraction, rng)
+            split = validation_split(codes[weighted], group_codes, self.validation_fraction, rng)
+            parts = tuple(weighted[rows] for rows in split)
         weights = loss_weights(codes, classes, sample_weight=weights, class_weight=self.class_weight, parts=parts)
         batches = Batches(stack, codes, weights, parts[0], self.batch_size, seed=seed, augment=self.augment)
         held_out = Batches(stack, codes, weights, parts[1], PREDICTION_BLOCK) if len(parts) > 1 else None

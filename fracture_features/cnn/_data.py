@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,13 @@ class Batches:
 
 
 def as_keras(batches: Batches) -> Any:
-    """Wrap `batches` as a `keras.utils.PyDataset`, a class that exists only once keras is imported."""
+    """Wrap `batches` as a `keras.utils.PyDataset`, a class that exists only once keras is imported.
+
+    The caller keeps `batches` alive.
+    """
     keras = load_keras(needed_for="CNNClassifier")
+    # TensorFlow keeps what it draws from for the life of the process: without this every stack ever trained on.
+    batches = weakref.proxy(batches)
 
     class Dataset(keras.utils.PyDataset):  # type: ignore[name-defined]
         def __len__(self) -> int:

@@ -15,6 +15,10 @@ from typing import Any
 from .._optional import require
 from .._threads import inside_worker
 
+# What keras does to the whole process, one thread does at a time: its import, seeds from Python's global random state,
+# the numbers of layers in their names.
+one_at_a_time = threading.RLock()
+
 
 def load_keras(*, needed_for: str) -> Any:
     """Import keras with whatever backend it is set to use.
@@ -32,9 +36,20 @@ def load_keras(*, needed_for: str) -> Any:
     ------
     MissingDependencyError
         If keras is not installed.
+    ValueError
+        If it is set to images whose channels come first.
     """
-    if "keras" in sys.modules:
-        return sys.modules["keras"]
+    with one_at_a_time:
+        keras = sys.modules.get("keras") or _import_quietly(needed_for)
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            f"{needed_for} needs images whose channels come last, as keras takes them unless told otherwise; got "
+            f"keras.config.image_data_format() = {keras.config.image_data_format()!r}."
+        )
+    return keras
+
+
+def _import_quietly(needed_for: str) -> Any:
     if inside_worker():
         # TensorFlow reads these once, when it starts: the loop around us already uses every core.
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")

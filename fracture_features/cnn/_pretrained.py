@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,7 +15,7 @@ from ..cache import code_version, digest
 from ..features._base import BaseExtractor
 from . import _applications, _onnx
 from ._applications import build_backbone, restore_weights
-from ._keras import load_keras, without_retracing_warnings
+from ._keras import load_keras, one_at_a_time, without_retracing_warnings
 from ._onnx import has_onnxruntime, open_session, write_graph
 
 # Layers whose maps told fractures better than the last ones, where that has been measured.
@@ -112,7 +111,7 @@ class PretrainedExtractor(BaseExtractor):
         layer = LAYERS.get(self.architecture) if self.layer is None else self.layer
         recipe = Recipe(self.architecture, layer, self.pooling, self.image_shape_)
         path = None if self.weights is None else os.fspath(self.weights)
-        with _building:
+        with one_at_a_time:
             self._network = _load_network(recipe, path, _stamp(path))
         self.layer_ = self._network.layer
 
@@ -137,10 +136,6 @@ class Recipe(NamedTuple):
     layer: str | None
     pooling: str
     image_shape: tuple[int, int]
-
-
-# keras counts the layers of a process: one thread at a time builds.
-_building = threading.RLock()
 
 
 class Network:
@@ -170,7 +165,7 @@ class Network:
 
     def run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features (n, n_features) of images (n, height, width), on the calling thread."""
-        with _building:
+        with one_at_a_time:
             if self._runner is None:
                 self._runner = self._open()
         # One at a time: more take longer each, and an image's features are the same bits whatever is beside it.
@@ -202,15 +197,15 @@ def _build(recipe: Recipe, weights: str | None) -> tuple[Any, str]:
     return keras.Model(pixels, pooled[0] if len(pooled) == 1 else keras.layers.Concatenate()(pooled)), layer
 
 
-def _stamp(path: str | None) -> tuple[int, int] | None:
+def _stamp(path: str | None) -> tuple[int, ...] | None:
     """What changes when the file does."""
     if path is None or not os.path.isfile(path):
         return None
     found = os.stat(path)
-    return found.st_size, found.st_mtime_ns
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @functools.lru_cache(maxsize=2)
-def _load_network(recipe: Recipe, weights: str | None, stamp: tuple[int, int] | None) -> Network:
+def _load_network(recipe: Recipe, weights: str | None, stamp: tuple[int, ...] | None) -> Network:
     """Build a network, or find it where a fold or a parameter ago it has been built."""
     return Network(recipe, weights)

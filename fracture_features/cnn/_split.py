@@ -32,6 +32,7 @@ def validation_split(
     ValueError
         If some class cannot stand on both sides.
     """
+    codes = np.unique(codes, return_inverse=True)[1]  # some class may have no image
     held_out = _stratified(codes, fraction, rng) if groups is None else _grouped(codes, groups, fraction, rng)
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
@@ -54,8 +55,13 @@ def _grouped(
     counts = np.zeros((groups.max() + 1, codes.max() + 1))
     np.add.at(counts, (groups, codes), 1)
     best, chosen = np.inf, np.empty(0, dtype=np.intp)
-    for _ in range(DRAWS):
+    for draw in range(2 * DRAWS):
         order = rng.permutation(len(counts))
+        if draw >= DRAWS:  # of many classes chance alone may never meet each: begin with a group of each
+            if len(chosen):
+                break
+            first = order[(counts[order] > 0).argmax(axis=0)]
+            order = np.concatenate([np.unique(first), order[~np.isin(order, first)]])
         validation = counts[order].cumsum(axis=0)
         usable = ((validation > 0) & (validation < validation[-1])).all(axis=1)
         error = np.abs(validation / validation[-1] - fraction).sum(axis=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -26,17 +28,6 @@ def encode_labels(y: ArrayLike, n_images: int) -> tuple[NDArray[Any], NDArray[np
     if len(classes) < 2:
         raise ValueError(f"CNNClassifier needs two classes or more in y, got one class: {classes.tolist()}.")
     return classes, codes
-
-
-def encode_groups(groups: ArrayLike | None, n_images: int) -> NDArray[np.intp] | None:
-    """Group of each image, 0 to n_groups - 1; None where there are none."""
-    if groups is None:
-        return None
-    names = column_or_1d(groups)
-    if len(names) != n_images:
-        raise ValueError(f"CNNClassifier got {len(names)} groups for {n_images} images.")
-    codes: NDArray[np.intp] = np.unique(names, return_inverse=True)[1]
-    return codes
 
 
 def loss_weights(
@@ -97,4 +88,7 @@ def _class_weights(
     unknown = [label for label in class_weight if label not in known]
     if unknown:
         raise ValueError(f"class_weight has the labels {unknown}, y has the classes {known}.")
+    for label, weight in class_weight.items():
+        if not isinstance(weight, Real) or not 0 <= weight < math.inf:
+            raise ValueError(f"class_weight must hold finite numbers of at least 0, got {weight!r} for {label!r}.")
     return np.array([class_weight.get(label, 1.0) for label in known], dtype=np.float64)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._threads import map_threads
-from .._validation import check_count
-from ._checks import check_both_classes, check_groups, check_labels, check_share
+from .._validation import check_count, check_groups
+from ._checks import check_both_classes, check_labels, check_share
 from ._limits import Share, percentile_interval, share_interval
 from ._measures import Measure, get_measure
 from ._types import Floats, Interval, Labels, Metric

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from .._validation import check_groups
 from ._types import Floats, Labels
 
 
@@ -54,25 +54,6 @@ def check_scores(scores: ArrayLike, n_samples: int, *, name: str = "y_score", pr
     if probabilities and (array.min() < 0 or array.max() > 1):
         raise ValueError(f"{name} must hold probabilities from 0 to 1, got {array.min():.6g} to {array.max():.6g}.")
     return array.astype(np.float64)
-
-
-def check_groups(groups: ArrayLike | None, n_samples: int, *, name: str = "groups") -> tuple[NDArray[np.intp], int]:
-    """Index of each sample's group, (n_samples,), and the number of groups; None gives each sample its own.
-
-    Raises
-    ------
-    ValueError
-        If there is not one group per sample, or one of them is missing (NaN or None).
-    """
-    if groups is None:
-        return np.arange(n_samples), n_samples
-    array = np.asarray(groups)
-    if array.shape != (n_samples,):
-        raise ValueError(f"{name} must have one entry for each of {n_samples} labels, got shape {array.shape}.")
-    if missing := int(pd.isna(array).sum()):
-        raise ValueError(f"{name} must be known for every image, got {missing} missing.")
-    index, names = pd.factorize(array, sort=True)
-    return index, len(names)
 
 
 def check_single_images(groups: ArrayLike | None, n_samples: int, *, method: str, instead: str) -> None:
