@@ -117,9 +117,8 @@ def _settings(params: Sequence[Mapping[str, Any]]) -> list[str]:
     """Each setting as `C = 10, orientations = 9`: what tells it from the others, names as short as that allows."""
     names = list(dict.fromkeys(name for setting in params for name in setting))
     values = {name: {name in setting and repr(setting[name]) for setting in params} for name in names}
-    shown = {name: _short(name, names) for name in names if len(values[name]) > 1} or {
-        n: _short(n, names) for n in names
-    }
+    telling = [name for name in names if len(values[name]) > 1] or names
+    shown = {name: _short(name, names) for name in telling}
     texts = (", ".join(f"{shown[n]} = {setting[n]}" for n in shown if n in setting) for setting in params)
     return [wrapped(text or "as it is", 48) for text in texts]
 
