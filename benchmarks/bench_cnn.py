@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +26,11 @@ import numpy as np
 import pandas as pd
 from _about import RESULTS, circumstances, write_results
 from bench_reader_defaults import choice_half
+from sklearn import config_context
+from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
 
-from fracture_features import CNNClassifier, evaluate, load_fracatlas, make_pipeline
+from fracture_features import CNNClassifier, load_fracatlas, make_pipeline
 from fracture_features.cnn import PretrainedExtractor
 from fracture_features.cnn._applications import restore_weights
 from fracture_features.cnn._architectures import build_network
@@ -34,11 +39,15 @@ from fracture_features.cnn._keras import load_keras
 from fracture_features.cnn._pretrained import _build
 from fracture_features.cnn._training import Stage, _compile
 from fracture_features.datasets import FractureDataset
+from fracture_features.evaluation import EvaluationResult, FoldResult, exclude_unreadable
+from fracture_features.evaluation._fit import Runner
+from fracture_features.evaluation._splits import make_splits
 
 SHARED = Path(__file__).parents[2] / "shared"
 WEIGHTS = SHARED / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
 FEATURES_SIZE = 448  # pixels
-KEY = ("model", "seed", "image_size", "half")
+KEY = ("model", "seed", "image_size", "epochs", "half", "device")
+FEATURES = "mobilenetv2+svm"
 PREDICTED = 512  # images
 
 
@@ -48,46 +57,73 @@ def networks(weights: Path, seed: int) -> dict[str, Any]:
     return {
         "small": CNNClassifier(random_state=seed),
         "residual": CNNClassifier(architecture="residual", random_state=seed),
-        "mobilenetv2-frozen": CNNClassifier(**mobilenet),
-        "mobilenetv2-tuned": CNNClassifier(trainable_layers=20, **mobilenet),
-        "mobilenetv2+svm": None,
+        "mobilenetv2-frozen": CNNClassifier(epochs=16, **mobilenet),
+        "mobilenetv2-tuned": CNNClassifier(epochs=24, trainable_layers=20, **mobilenet),
+        FEATURES: None,
     }
 
 
-def accuracy(options: argparse.Namespace) -> None:
-    """Cross-validate the models that `options` name."""
-    data = load_fracatlas(options.folder, groups=options.groups or options.folder / "groups.csv")
-    if options.half != "both":
-        data = data.subset(choice_half(data) == (options.half == "choice"))
-    for name in options.models:
-        for seed in range(1 if name == "mobilenetv2+svm" else options.seeds):
-            save(runs=[one_run(name, seed, data, options)])
-    print(pd.DataFrame(load()["summary"]).to_string(index=False))
-
-
-def one_run(name: str, seed: int, data: FractureDataset, options: argparse.Namespace) -> dict[str, Any]:
-    """One model with one seed over all folds."""
+def make_model(name: str, seed: int, options: argparse.Namespace) -> Pipeline:
+    """The pipeline from paths to labels."""
     classifier = networks(options.weights, seed)[name]
     size = options.image_size or (FEATURES_SIZE if classifier is None else 256)
     common = {"image_size": size, "cache": options.cache, "random_state": 0, "n_jobs": -1}
     if classifier is None:
-        model = make_pipeline(PretrainedExtractor(weights=options.weights), "svm", **common)
-    else:
-        model = make_pipeline(classifier=classifier, **common)
-    result = evaluate(
-        {name: model},
-        data,
-        cv=options.folds,
-        random_state=0,
-        on_fold=lambda fold: print(
-            f"{fold.model}, seed {seed}, fold {fold.fold}: {fold.fit_seconds:.0f} s", flush=True
-        ),
-    )
-    table = result.frame().query("model == @name").set_index("measure")
-    run = {"model": name, "seed": seed, "image_size": size, "half": options.half, "folds": options.folds}
+        return make_pipeline(PretrainedExtractor(weights=options.weights), "svm", **common)
+    if options.epochs:
+        classifier.set_params(epochs=options.epochs)
+    return make_pipeline(classifier=classifier, **common)
+
+
+def accuracy(options: argparse.Namespace) -> None:
+    """Cross-validate the models that `options` name, `options.jobs` folds at a time, each in a process of its own."""
+    data = load_fracatlas(options.folder, groups=options.groups or options.folder / "groups.csv")
+    if options.half != "both":
+        data = data.subset(choice_half(data) == (options.half == "choice"))
+    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+        options.cache = options.cache or folder
+        runs = [(name, seed) for name in options.models for seed in range(options.seeds if name != FEATURES else 1)]
+        data, excluded = exclude_unreadable(data, [make_model(name, 0, options) for name in options.models])
+        splits = make_splits(data, options.folds, n_repeats=1, random_state=0)
+        futures = {
+            pool.submit(run_fold, *run, k, split, data, options): run
+            for run in runs
+            for k, split in enumerate(splits, start=1)
+        }
+        done: dict[tuple[str, int], list[FoldResult]] = {run: [] for run in runs}
+        for future in as_completed(futures):
+            (name, seed), fold = futures[future], future.result()
+            print(f"{name}, seed {seed}, fold {fold.fold}: {fold.fit_seconds:.0f} s", flush=True)
+            done[name, seed].append(fold)
+            if len(done[name, seed]) == len(splits):
+                folds = sorted(done[name, seed], key=lambda fold: fold.fold)
+                save(runs=[row(name, seed, EvaluationResult(data, folds, excluded, random_state=0), options)])
+    print(pd.DataFrame(load()["summary"]).to_string(index=False))
+
+
+def run_fold(
+    name: str,
+    seed: int,
+    fold: int,
+    split: tuple[Any, Any],
+    data: FractureDataset,
+    options: argparse.Namespace,
+) -> FoldResult:
+    """One model with one seed on one fold, as `evaluate` does it."""
+    with config_context(enable_metadata_routing=True):
+        runner = Runner(data, rule=None, calibrate=False, random_state=0)
+        return runner.run(name, make_model(name, seed, options), fold, *split)[0]
+
+
+def row(name: str, seed: int, result: EvaluationResult, options: argparse.Namespace) -> dict[str, Any]:
+    """What is kept of one model with one seed."""
+    model = make_model(name, seed, options)
+    table = result.frame().set_index("measure")
+    run = {"model": name, "seed": seed, "image_size": model["images"].image_size, "half": options.half}
+    run |= {"epochs": getattr(model[-1], "epochs", 0), "device": options.device, "jobs": options.jobs}
     run |= {measure: round(table["value"][measure], 4) for measure in ("roc_auc", "average_precision", "fit_minutes")}
     run |= {bound: round(table[bound]["roc_auc"], 4) for bound in ("low", "high")}
-    return run | {"images": len(result.data), "commit": circumstances()["commit"]}
+    return run | {"folds": options.folds, "images": len(result.data), "commit": circumstances()["commit"]}
 
 
 def summary(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -234,6 +270,9 @@ def main() -> None:
     part.add_argument("--folds", type=int, default=5)
     part.add_argument("--half", choices=["choice", "report", "both"], default="both")
     part.add_argument("--image-size", type=int, help="default: 256, and 448 for features")
+    part.add_argument("--epochs", type=int, help="default: the network's own")
+    part.add_argument("--jobs", type=int, default=1, help="folds at a time (%(default)s)")
+    part.add_argument("--device", default=circumstances()["cpu"], help="what the rows call it (%(default)s)")
     part.add_argument("--cache", help="folder of decoded images and features, kept between runs")
     options = parser.parse_args()
     options.run(options)

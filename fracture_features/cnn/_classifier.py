@@ -48,12 +48,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         How many of the last layers are fine-tuned: the head is trained alone in the first half of the epochs, and
         these layers with it in the second, at a tenth of the learning rate. Layers without weights do not count;
         normalising ones neither, and they stay as they are.
-    epochs : int, default=24
+    epochs : int, default=32
         Passes over the training images, at most. The learning rate rises over the first and falls along a
         cosine to 0 at the last.
     batch_size : int, default=16
         Images in a step of training.
-    learning_rate : float, default=0.005
+    learning_rate : float, default=0.002
         The largest, of Adam [1]_. Deep networks without batch normalisation, such as
         "VGG16", want a smaller one from scratch.
     dropout : float, default=0.3
@@ -63,11 +63,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         up to 15 degrees, shifted by up to 8 % of each side, zoomed by up to 10 %, with a gamma between 0.78
         and 1.28 and noise with a standard deviation of up to 5 of 255; black comes in from outside. Validation
         images stay as they are. `augment_images` shows examples.
-    validation_fraction : float or None, default=0.15
+    validation_fraction : float or None, default=0.1
         Part of the images held out to find the epoch with the smallest loss, whose weights are kept. None
-        trains on all images for all epochs.
-    patience : int, default=10
-        Epochs without a smaller validation loss after which training stops.
+        trains on all images for all epochs, which is worth more than the choice where there are few.
+    patience : int or None, default=None
+        Epochs without a smaller validation loss after which training stops. None runs them all: what stops early
+        has not seen the small learning rates of the end, and is worse for it.
     class_weight : "balanced", dict or None, default="balanced"
         Weight of each class in the loss, by label; labels left out weigh 1. "balanced" gives every class the
         same weight in sum, and so probabilities as if classes were equally frequent.
@@ -144,7 +145,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "augment": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
-        "patience": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "random_state": ["random_state"],
         "verbose": [Interval(Integral, 0, 2, closed="both"), "boolean"],
@@ -156,13 +157,13 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         architecture: str = "small",
         weights: str | os.PathLike[str] | None = None,
         trainable_layers: int = 0,
-        epochs: int = 24,
+        epochs: int = 32,
         batch_size: int = 16,
-        learning_rate: float = 0.005,
+        learning_rate: float = 0.002,
         dropout: float = 0.3,
         augment: bool = True,
-        validation_fraction: float | None = 0.15,
-        patience: int = 10,
+        validation_fraction: float | None = 0.1,
+        patience: int | None = None,
         class_weight: str | dict[Any, float] | None = "balanced",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,

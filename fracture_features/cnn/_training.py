@@ -35,7 +35,7 @@ class Stage(NamedTuple):
 
 
 def train_network(
-    network: Any, batches: Batches, held_out: Batches | None, *, stages: list[Stage], patience: int, verbose: int
+    network: Any, batches: Batches, held_out: Batches | None, *, stages: list[Stage], patience: int | None, verbose: int
 ) -> History:
     """Train `network` in place and leave it with the weights of the epoch with the smallest validation loss.
 
@@ -114,7 +114,7 @@ class _Watch:
         self,
         network: Any,
         held_out: Batches | None,
-        patience: int,
+        patience: int | None,
         progress: TrainingProgress,
         interrupts: list[int],
     ):
@@ -158,7 +158,7 @@ class _Watch:
         last = len(self.history["loss"]) - 1
         if losses is None or losses[last] < min(losses[:last], default=math.inf):
             self.best_epoch, self.best_weights = last, self.network.get_weights()
-        elif last - max(self.best_epoch, self.start - 1) >= self.patience:
+        elif self.patience is not None and last - max(self.best_epoch, self.start - 1) >= self.patience:
             self.network.stop_training = True
 
 
