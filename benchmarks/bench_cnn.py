@@ -1,7 +1,7 @@
 """Time CNNClassifier against bare Keras, and measure networks on FracAtlas.
 
     python benchmarks/bench_cnn.py speed [--images 512] [--image-size 256] [--repeats 5]
-    python benchmarks/bench_cnn.py accuracy [FRACATLAS] [--models small,residual,...] [--seeds 3] [--image-size 256]
+    python benchmarks/bench_cnn.py accuracy [FRACATLAS] [--models small,residual,...] [--seeds 0,1,2] [--image-size 256]
 
 `speed` trains and predicts with the same network, batches and augmentation in turn: with CNNClassifier, and with
 Keras' own `fit` and `predict`; and it extracts MobileNetV2's features at 448 pixels with PretrainedExtractor and with
@@ -17,8 +17,6 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ import numpy as np
 import pandas as pd
 from _about import RESULTS, circumstances, write_results
 from bench_reader_defaults import choice_half
+from joblib import Parallel, delayed
 from sklearn import config_context
 from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
@@ -57,8 +56,8 @@ def networks(weights: Path, seed: int) -> dict[str, Any]:
     return {
         "small": CNNClassifier(random_state=seed),
         "residual": CNNClassifier(architecture="residual", random_state=seed),
-        "mobilenetv2-frozen": CNNClassifier(epochs=16, **mobilenet),
-        "mobilenetv2-tuned": CNNClassifier(epochs=24, trainable_layers=20, **mobilenet),
+        "mobilenetv2-frozen": CNNClassifier(epochs=8, **mobilenet),
+        "mobilenetv2-tuned": CNNClassifier(epochs=12, trainable_layers=20, **mobilenet),
         FEATURES: None,
     }
 
@@ -76,43 +75,34 @@ def make_model(name: str, seed: int, options: argparse.Namespace) -> Pipeline:
 
 
 def accuracy(options: argparse.Namespace) -> None:
-    """Cross-validate the models that `options` name, `options.jobs` folds at a time, each in a process of its own."""
+    """Cross-validate the models that `options` name, `options.jobs` folds at a time."""
     data = load_fracatlas(options.folder, groups=options.groups or options.folder / "groups.csv")
     if options.half != "both":
         data = data.subset(choice_half(data) == (options.half == "choice"))
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+    runs = [(name, seed) for name in options.models for seed in ([0] if name == FEATURES else options.seeds)]
+    done: dict[tuple[str, int], list[FoldResult]] = {run: [] for run in runs}
+    with tempfile.TemporaryDirectory() as folder:
         options.cache = options.cache or folder
-        runs = [(name, seed) for name in options.models for seed in range(options.seeds if name != FEATURES else 1)]
         data, excluded = exclude_unreadable(data, [make_model(name, 0, options) for name in options.models])
         splits = make_splits(data, options.folds, n_repeats=1, random_state=0)
-        futures = {
-            pool.submit(run_fold, *run, k, split, data, options): run
-            for run in runs
-            for k, split in enumerate(splits, start=1)
-        }
-        done: dict[tuple[str, int], list[FoldResult]] = {run: [] for run in runs}
-        for future in as_completed(futures):
-            (name, seed), fold = futures[future], future.result()
+        tasks = [delayed(run_fold)(*run, k, *split, data, options) for run in runs for k, split in enumerate(splits, 1)]
+        for name, seed, fold in Parallel(options.jobs, return_as="generator_unordered")(tasks):
             print(f"{name}, seed {seed}, fold {fold.fold}: {fold.fit_seconds:.0f} s", flush=True)
-            done[name, seed].append(fold)
-            if len(done[name, seed]) == len(splits):
-                folds = sorted(done[name, seed], key=lambda fold: fold.fold)
+            folds = done[name, seed]
+            folds.append(fold)
+            if len(folds) == len(splits):
+                folds.sort(key=lambda fold: fold.fold)
                 save(runs=[row(name, seed, EvaluationResult(data, folds, excluded, random_state=0), options)])
     print(pd.DataFrame(load()["summary"]).to_string(index=False))
 
 
 def run_fold(
-    name: str,
-    seed: int,
-    fold: int,
-    split: tuple[Any, Any],
-    data: FractureDataset,
-    options: argparse.Namespace,
-) -> FoldResult:
+    name: str, seed: int, fold: int, train: Any, test: Any, data: FractureDataset, options: argparse.Namespace
+) -> tuple[str, int, FoldResult]:
     """One model with one seed on one fold, as `evaluate` does it."""
     with config_context(enable_metadata_routing=True):
         runner = Runner(data, rule=None, calibrate=False, random_state=0)
-        return runner.run(name, make_model(name, seed, options), fold, *split)[0]
+        return name, seed, runner.run(name, make_model(name, seed, options), fold, train, test)[0]
 
 
 def row(name: str, seed: int, result: EvaluationResult, options: argparse.Namespace) -> dict[str, Any]:
@@ -266,7 +256,7 @@ def main() -> None:
     part.add_argument("--groups", type=Path, help="csv of images and groups (default: FRACATLAS/groups.csv)")
     part.add_argument("--models", type=lambda text: text.split(","), default=list(networks(WEIGHTS, 0)))
     part.add_argument("--weights", type=Path, default=WEIGHTS, help="of MobileNetV2, without its classifier")
-    part.add_argument("--seeds", type=int, default=3)
+    part.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0, 1, 2])
     part.add_argument("--folds", type=int, default=5)
     part.add_argument("--half", choices=["choice", "report", "both"], default="both")
     part.add_argument("--image-size", type=int, help="default: 256, and 448 for features")
