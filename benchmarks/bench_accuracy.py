@@ -8,8 +8,8 @@ groups. Defaults of the library were chosen on one half of FracAtlas' groups (`b
 column `report half` has each model's mean ROC AUC on the test images of the other half alone.
 
 Replaces the models' rows of benchmarks/results/NAME.json and leaves the others. On FracAtlas' 2459 readable images and
-two cores the network takes half an hour, all else ten minutes. What one model has computed another finds in the cache:
-times to fit are those of the first to ask.
+two cores all takes ten minutes; networks that are trained are in bench_cnn.py. What one model has computed another
+finds in the cache: times to fit are those of the first to ask.
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ def ladder(weights: Path | None, **common: Any) -> dict[str, Callable[[], Any]]:
         "Gabor + SVM": lambda: make("gabor", "svm"),
         "HOG + LBP + Gabor, XGBoost": lambda: make(["hog", "lbp", "gabor"], "xgboost"),
         'make_pipeline("fast")': lambda: make("fast"),
-        "small CNN": lambda: make(classifier="cnn"),
         'make_pipeline("accurate")': lambda: make("accurate"),
     }
     if weights is not None:

@@ -72,16 +72,17 @@ def test_attributes(fitted):
 
 def test_keeps_the_weights_of_the_best_epoch(fitted):
     codes, groups = np.unique(y, return_inverse=True)[1], None
-    rows = validation_split(codes, groups, 0.15, np.random.default_rng(fitted._draw_seed()))[1]
+    rows = validation_split(codes, groups, fitted.validation_fraction, np.random.default_rng(fitted._draw_seed()))[1]
     p = fitted.predict_proba(X[rows])[np.arange(len(rows)), y[rows]]
     assert -np.log(p).mean() == pytest.approx(min(fitted.history_["val_loss"]), abs=1e-3)
 
 
-def test_stops_early_and_works_with_three_string_labels():
+def test_stops_early_if_asked_and_works_with_three_string_labels():
     images, codes = bright_lines(60, n_classes=3)
     labels = np.array(["ankle", "hip", "wrist"])[codes]
-    cnn = CNNClassifier(epochs=9, patience=1, learning_rate=1e-9, random_state=0).fit(images, labels)
-    assert cnn.n_iter_ < 9
+    cnn = CNNClassifier(epochs=9, learning_rate=1e-9, random_state=0)  # nothing is learned
+    assert cnn.fit(images, labels).n_iter_ == 9
+    assert cnn.set_params(patience=1).fit(images, labels).n_iter_ < 9
     p = cnn.predict_proba(images[:7])
     assert p.shape == (7, 3)
     assert p.dtype == np.float64
@@ -225,9 +226,9 @@ def test_fit_keeps_groups_together(untrained):
 
 def test_too_little_for_a_validation_part(untrained):
     few = np.array([0] * 71 + [1])
-    with pytest.raises(ValueError, match=r"validation_fraction=0\.15 asks .* the rarest class has 1 images"):
+    with pytest.raises(ValueError, match=r"validation_fraction=0\.1 asks .* the rarest class has 1 images"):
         CNNClassifier().fit(X, few)
-    with pytest.raises(ValueError, match=r"validation_fraction=0\.15 asks .* the rarest class has 1 groups"):
+    with pytest.raises(ValueError, match=r"validation_fraction=0\.1 asks .* the rarest class has 1 groups"):
         CNNClassifier().fit(X, y, groups=y)
     CNNClassifier(validation_fraction=None).fit(X, few)
 

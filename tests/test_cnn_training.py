@@ -120,7 +120,7 @@ def test_ctrl_c_keeps_the_best_weights_so_far(ctrl_c):
     best = int(np.argmin(cnn.history_["val_loss"]))
     assert f"the weights of epoch {best + 1} are kept" in message
     assert f"validation loss {cnn.history_['val_loss'][best]:.3f}" in message
-    rows = validation_split(y, None, 0.15, np.random.default_rng(cnn._draw_seed()))[1]
+    rows = validation_split(y, None, cnn.validation_fraction, np.random.default_rng(cnn._draw_seed()))[1]
     p = cnn.predict_proba(X[rows])[np.arange(len(rows)), y[rows]]
     assert -np.log(p).mean() == pytest.approx(min(cnn.history_["val_loss"]), abs=1e-3)
 

@@ -30,11 +30,11 @@ def by_differences(classifier, images, column):
     """Grad-CAM from its definition: how log-odds move when a whole map is lifted a little, through keras' own head."""
     network = classifier.model_
     pooling = next(each for each in network.layers if each.__class__.__name__ == "GlobalAveragePooling2D")
-    maps = np.asarray(keras.Model(network.input, pooling.input)(images, training=False))
+    maps = keras.ops.convert_to_numpy(keras.Model(network.input, pooling.input)(images, training=False))
     head = keras.Model(pooling.input, network.output)
 
     def log_odds(values):
-        p = np.asarray(head(values, training=False), dtype=np.float64)
+        p = keras.ops.convert_to_numpy(head(values, training=False)).astype(np.float64)
         return np.log(p[:, column] / np.delete(p, column, axis=1).sum(axis=1))
 
     weights, step = np.empty(maps.shape[::3]), 1e-2
@@ -94,7 +94,7 @@ def test_any_architecture(architecture, monkeypatch):
     values = keras.Model(network.input, maps[id(concatenated.input[0])])(X[:2], training=False)
     kernel = network.layers[-1].get_weights()[0].astype(np.float64)
     weights = np.add(*np.split(kernel[:, 1] - kernel[:, 0], 2))
-    expected = np.asarray(values, dtype=np.float64) @ weights / levels[0].size
+    expected = keras.ops.convert_to_numpy(values).astype(np.float64) @ weights / levels[0].size
     np.testing.assert_allclose(levels, expected, atol=1e-5 * np.abs(expected).max())
 
 

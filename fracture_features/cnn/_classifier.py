@@ -65,10 +65,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         images stay as they are. `augment_images` shows examples.
     validation_fraction : float or None, default=0.1
         Part of the images held out to find the epoch with the smallest loss, whose weights are kept. None
-        trains on all images for all epochs, which is worth more than the choice where there are few.
+        trains on all images for all epochs and keeps the last weights.
     patience : int or None, default=None
-        Epochs without a smaller validation loss after which training stops. None runs them all: what stops early
-        has not seen the small learning rates of the end, and is worse for it.
+        Epochs without a smaller validation loss after which training stops. None runs them all: a training that
+        stops early misses the small learning rates of the end.
     class_weight : "balanced", dict or None, default="balanced"
         Weight of each class in the loss, by label; labels left out weigh 1. "balanced" gives every class the
         same weight in sum, and so probabilities as if classes were equally frequent.
