@@ -12,7 +12,7 @@ from sklearn.utils import gen_batches
 from ._classifier import CNNClassifier
 from ._keras import load_keras
 
-BLOCK = 16  # images
+BLOCK = 4  # images: the maps of every layer are kept until the last
 
 
 def grad_cam(classifier: CNNClassifier, images: NDArray[np.uint8], column: int) -> NDArray[np.float64]:
