@@ -1,6 +1,6 @@
 """Time CNNClassifier against bare Keras, and measure networks on FracAtlas.
 
-    python benchmarks/bench_cnn.py speed [--images 512] [--image-size 256] [--repeats 5]
+    python benchmarks/bench_cnn.py speed [--models small,residual,...] [--images 512] [--image-size 256] [--repeats 5]
     python benchmarks/bench_cnn.py accuracy [FRACATLAS] [--models small,residual,...] [--seeds 0,1,2] [--image-size 256]
 
 `speed` trains and predicts with the same network, batches and augmentation in turn: with CNNClassifier, and with
@@ -47,6 +47,7 @@ WEIGHTS = SHARED / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
 FEATURES_SIZE = 448  # pixels
 KEY = ("model", "seed", "image_size", "epochs", "half", "device")
 FEATURES = "mobilenetv2+svm"
+TRAINED_IN_ONE_STAGE = ("small", "residual", "mobilenetv2-frozen")
 PREDICTED = 512  # images
 
 
@@ -134,17 +135,17 @@ def speed(options: argparse.Namespace) -> None:
     X = rng.integers(0, 256, (options.images, side, side), dtype=np.uint8)
     y = np.arange(len(X)) % 2
     rows = []
-    for architecture in options.architectures:
-        # Early stopping and validation are ours alone: left out.
-        cnn = CNNClassifier(architecture=architecture, epochs=options.epochs, validation_fraction=None, random_state=0)
+    for name in options.models:
+        cnn = networks(options.weights, seed=0)[name]
+        cnn.set_params(epochs=options.epochs, validation_fraction=None)  # validation is ours alone: left out
         bare = bare_training(cnn, X, y)
         n_trained = len(X) * options.epochs
-        rows.append(race(f"{architecture}: train", lambda: cnn.fit(X, y), bare, n_trained, options.repeats))  # noqa: B023
+        rows.append(race(f"{name}: train", lambda: cnn.fit(X, y), bare, n_trained, options.repeats))  # noqa: B023
         block = X[:PREDICTED]
         network = cnn.model_
         ours, keras_own = lambda: cnn.predict_proba(block), lambda: network.predict(block, batch_size=64, verbose=0)  # noqa: B023
         np.testing.assert_allclose(ours(), keras_own(), atol=1e-5)
-        rows.append(race(f"{architecture}: predict", ours, keras_own, len(block), options.repeats))
+        rows.append(race(f"{name}: predict", ours, keras_own, len(block), options.repeats))
     for row in rows:
         row["image_size"] = side
     rows.append(pretrained_speed(options.repeats))
@@ -188,7 +189,7 @@ def bare_training(cnn: CNNClassifier, X: Any, y: Any) -> Callable[[], Any]:
             return vary(X[rows], self.rng), y[rows]
 
     def train() -> None:
-        network = build_network(cnn.architecture, X.shape[1:], 2, dropout=cnn.dropout)
+        network = build_network(cnn.architecture, X.shape[1:], 2, weights=cnn.weights, dropout=cnn.dropout)
         dataset = Dataset()
         _compile(network, Stage(cnn.epochs, cnn.learning_rate), len(dataset))
         network.fit(dataset, epochs=cnn.epochs, shuffle=False, verbose=0)
@@ -239,13 +240,18 @@ def save(*, runs: list[dict[str, Any]] | None = None, speed: list[dict[str, Any]
     write_results("cnn", {"speed": list(timed.values()), "runs": kept, "summary": summary(kept) if kept else []})
 
 
+def names(text: str) -> list[str]:
+    """Read a list."""
+    return text.split(",")
+
+
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = parser.add_subparsers(required=True)
+    parts = parser.add_subparsers(required=True, dest="part")
     part = parts.add_parser("speed")
     part.set_defaults(run=speed)
-    part.add_argument("--architectures", type=lambda text: text.split(","), default=["small", "residual"])
+    part.add_argument("--models", type=names, default=list(TRAINED_IN_ONE_STAGE), help="of %(default)s")
     part.add_argument("--images", type=int, default=512)
     part.add_argument("--epochs", type=int, default=2)
     part.add_argument("--repeats", type=int, default=5)
@@ -254,8 +260,7 @@ def main() -> None:
     part.set_defaults(run=accuracy)
     part.add_argument("folder", nargs="?", type=Path, default=SHARED / "data" / "fracatlas")
     part.add_argument("--groups", type=Path, help="csv of images and groups (default: FRACATLAS/groups.csv)")
-    part.add_argument("--models", type=lambda text: text.split(","), default=list(networks(WEIGHTS, 0)))
-    part.add_argument("--weights", type=Path, default=WEIGHTS, help="of MobileNetV2, without its classifier")
+    part.add_argument("--models", type=names, default=list(networks(WEIGHTS, 0)), help="of %(default)s")
     part.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[0, 1, 2])
     part.add_argument("--folds", type=int, default=5)
     part.add_argument("--half", choices=["choice", "report", "both"], default="both")
@@ -264,7 +269,12 @@ def main() -> None:
     part.add_argument("--jobs", type=int, default=1, help="folds at a time (%(default)s)")
     part.add_argument("--device", default=circumstances()["cpu"], help="what the rows call it (%(default)s)")
     part.add_argument("--cache", help="folder of decoded images and features, kept between runs")
+    for part in parts.choices.values():
+        part.add_argument("--weights", type=Path, default=WEIGHTS, help="of MobileNetV2, without its classifier")
     options = parser.parse_args()
+    known = parts.choices[options.part].get_default("models")
+    if unknown := sorted(set(options.models) - set(known)):
+        parser.error(f"--models: {unknown} are unknown; expected some of {known}")
     options.run(options)
 
 

@@ -10,8 +10,10 @@ import pytest
 from lines import bright_lines
 from sklearn.metrics import roc_auc_score
 
-from fracture_features.cnn import CNNClassifier
+from fracture_features.cnn import CNNClassifier, _frozen, _training
 from fracture_features.cnn._architectures import build_network, thaw
+from fracture_features.cnn._frozen import make_runner, split_frozen
+from fracture_features.cnn._onnx import has_onnxruntime
 
 keras = pytest.importorskip("keras")
 
@@ -106,6 +108,70 @@ def test_fine_tuning_moves_the_last_layer(random_weights):
     cnn = CNNClassifier(trainable_layers=1, epochs=2, random_state=0, **common).fit(X, y)
     assert moved(cnn, random_weights) == ["Conv_1"]
     assert cnn.n_iter_ == 2
+
+
+# --- the frozen part runs apart
+
+
+@pytest.mark.parametrize(
+    ("name", "thawed", "last"),
+    [
+        ("MobileNetV2", 0, "concatenate"),
+        ("MobileNetV2", 4, "block_15_add"),
+        ("MobileNetV2", 5, "block_14_add"),  # block_15_project trains, and block_15_add goes round it
+        ("DenseNet121", 4, "conv5_block14_concat"),
+        ("ConvNeXtTiny", 0, "concatenate"),  # on keras in any case
+    ],
+)
+@pytest.mark.parametrize("runtime", [True, False], ids=["onnxruntime", "keras"])
+def test_body_and_head_are_the_network(name, thawed, last, runtime, monkeypatch):
+    if runtime and not has_onnxruntime():
+        pytest.skip("onnx or onnxruntime is not installed")
+    monkeypatch.setattr(_frozen, "has_onnxruntime", lambda: runtime)
+    network = frozen_network(name, thawed)
+    body, head = split_frozen(network)
+    assert body.layers[-1].name.startswith(last)
+    assert [w.path for w in head.trainable_weights] == [w.path for w in network.trainable_weights]
+    assert not body.trainable_weights
+    images = np.random.default_rng(0).integers(0, 256, (3, 40, 48), dtype=np.uint8)
+    expected = keras.ops.convert_to_numpy(network(images, training=False))
+    given = keras.ops.convert_to_numpy(head(make_runner(body)(images), training=False))
+    assert np.ptp(expected) > 0.01
+    np.testing.assert_allclose(given, expected, atol=1e-4)
+
+
+def frozen_network(name, thawed):
+    """As if weights had been given: random ones that neither blow up nor fade out from layer to layer."""
+    network = build_network(name, (40, 48), 2)
+    for layer in network.layers[:-1]:
+        layer.trainable = False
+        if hasattr(layer, "kernel"):
+            kernel, *bias = layer.get_weights()
+            depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+            kernel *= 1.4 / kernel.std() / (kernel[..., 0, 0] if depthwise else kernel[..., 0]).size ** 0.5
+            layer.set_weights([kernel, *bias])
+    thaw(network, thawed)
+    return network
+
+
+@pytest.mark.parametrize("name", ["small", "EfficientNetB0"])
+def test_what_trains_from_its_first_layer_has_no_body(name):
+    network = build_network(name, (40, 48), 2)
+    assert split_frozen(network) == (None, network)
+
+
+@pytest.mark.parametrize("runtime", [True, False], ids=["onnxruntime", "keras"])
+def test_training_apart_is_training_whole(random_weights, runtime, monkeypatch):
+    if runtime and not has_onnxruntime():
+        pytest.skip("onnx or onnxruntime is not installed")
+    monkeypatch.setattr(_frozen, "has_onnxruntime", lambda: runtime)
+    cnn = CNNClassifier(
+        architecture="MobileNetV2", weights=random_weights, epochs=4, trainable_layers=3, random_state=0
+    )
+    apart = cnn.fit(X, y).predict_proba(X)
+    monkeypatch.setattr(_training, "split_frozen", lambda network: (None, network))
+    whole = cnn.fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(apart, whole, atol=1e-4)
 
 
 def test_real_weights_transfer(shared_weights):

@@ -44,7 +44,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     weights : {"imagenet"}, str, path-like or None, default=None
         To start from, for a network of keras.applications: "imagenet" has keras fetch them, a path is that of a
         file with the network's weights without its classifier. The head, a dense layer on the maps' means and
-        maxima, is then all that is trained, `trainable_layers` apart. None trains every layer from scratch.
+        maxima, is then all that is trained, `trainable_layers` apart; the layers before the first that is trained run
+        without their own dropout, and where onnxruntime and onnx are installed and keras has no graphics card, they
+        run there, twice as fast. None trains every layer from scratch.
     trainable_layers : int, default=0
         How many of the last layers are fine-tuned: the head is trained alone in the first half of the epochs, and
         these layers with it in the second, at a tenth of the learning rate. Layers without weights do not count;

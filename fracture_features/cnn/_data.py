@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,14 @@ class Batches:
         None walks `rows` in their order, as for validation.
     augment : bool, default=False
         Whether to vary the images.
+
+    Attributes
+    ----------
+    body : callable or None
+        What turns images into what is trained on: the frozen part of a network. None leaves them as they are.
     """
+
+    body: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
 
     def __init__(
         self,
@@ -64,12 +72,12 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.intp], NDArray[np.float32]]:
+    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[np.float32]]:
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         images = np.asarray(self.stack[rows])
         if self.augment:
             images = vary(images, np.random.default_rng((self.seed or 0, self.epoch, index)))
-        return images, self.codes[rows], self.weights[rows]
+        return self.body(images) if self.body else images, self.codes[rows], self.weights[rows]
 
 
 def as_keras(batches: Batches) -> Any:

@@ -33,7 +33,7 @@ class UnknownLayerError(Exception):
 
 
 def has_onnxruntime() -> bool:
-    """Whether the packages that `write_graph` and `open_session` need are installed."""
+    """Whether the packages that `write_graph` and `open_graph` need are installed."""
     return all(find_spec(name) is not None for name in ("onnx", "onnxruntime"))
 
 
@@ -43,7 +43,8 @@ def write_graph(model: Any) -> bytes | None:
     Parameters
     ----------
     model : keras.Model
-        From images (n, height, width) to features (n, n_features), with every layer called once.
+        From images (n, height, width) to features (n, n_features) or maps (n, rows, columns, channels), with every
+        layer called once.
 
     Returns
     -------
@@ -62,8 +63,8 @@ def write_graph(model: Any) -> bytes | None:
     return graph.serialize(model)
 
 
-def open_session(graph: bytes, weights: Sequence[NDArray[Any]]) -> Any:
-    """Make a session that runs on the thread that calls it, on several at once if they do.
+def open_graph(graph: bytes, weights: Sequence[NDArray[Any]]) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Make a function that runs a graph on the thread that calls it, on several at once if they do.
 
     Parameters
     ----------
@@ -74,7 +75,8 @@ def open_session(graph: bytes, weights: Sequence[NDArray[Any]]) -> Any:
 
     Returns
     -------
-    session : onnxruntime.InferenceSession
+    run : callable
+        From uint8 images to float32 features or maps.
     """
     onnx = import_module("onnx")
     with _without_native_stderr():  # where it complains of graphics cards
@@ -86,7 +88,8 @@ def open_session(graph: bytes, weights: Sequence[NDArray[Any]]) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # errors alone
-    return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return lambda images: session.run(None, {"images": images})[0]
 
 
 class Graph:
@@ -140,9 +143,12 @@ class Graph:
     def serialize(self, model: Any) -> bytes:
         """Give the whole graph as bytes."""
         helper, tensor = self._onnx.helper, self._onnx.TensorProto
-        self._nodes.append(helper.make_node("Identity", [self._names[id(model.output)]], ["features"]))
+        shape = model.output.shape[1:]
+        last = {"perm": (0, 2, 3, 1)} if len(shape) == 3 else {}  # of maps keras has the channels last
+        name = self._names[id(model.output)]
+        self._nodes.append(helper.make_node("Transpose" if last else "Identity", [name], ["features"], **last))
         images = helper.make_tensor_value_info("images", tensor.UINT8, ["n", *model.input.shape[1:]])
-        features = helper.make_tensor_value_info("features", tensor.FLOAT, ["n", model.output.shape[1]])
+        features = helper.make_tensor_value_info("features", tensor.FLOAT, ["n", *shape])
         graph = helper.make_graph(self._nodes, "features", [images], [features], self._constants)
         opset = [helper.make_opsetid("", OPSET)]
         written: bytes = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION).SerializeToString()

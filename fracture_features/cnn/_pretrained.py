@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -15,8 +14,9 @@ from ..cache import code_version, digest
 from ..features._base import BaseExtractor
 from . import _applications, _onnx
 from ._applications import build_backbone, restore_weights
-from ._keras import load_keras, one_at_a_time, without_retracing_warnings
-from ._onnx import has_onnxruntime, open_session, write_graph
+from ._frozen import Run, compile_prediction
+from ._keras import load_keras, one_at_a_time
+from ._onnx import has_onnxruntime, open_graph, write_graph
 
 # Layers whose maps told fractures better than the last ones, where that has been measured.
 LAYERS = {"MobileNetV2": "block_16_expand"}
@@ -171,15 +171,12 @@ class Network:
         # One at a time: more take longer each, and an image's features are the same bits whatever is beside it.
         return np.concatenate([self._runner(image[None]) for image in images])
 
-    def _open(self) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    def _open(self) -> Run:
         if self._graph is not None and has_onnxruntime():
-            session = open_session(self._graph, self.weights)
-            return lambda images: session.run(None, {"images": images})[0]
+            return open_graph(self._graph, self.weights)
         model, _ = _build(self.recipe, None)
         restore_weights(model, self.weights)
-        with without_retracing_warnings():
-            model.predict_on_batch(np.zeros((1, *self.recipe.image_shape), dtype=np.uint8))  # compiles it
-        return model.predict_on_batch
+        return compile_prediction(model)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what runs it."""

@@ -19,6 +19,7 @@ from sklearn.utils import gen_batches
 
 from ._architectures import thaw
 from ._data import Batches, as_keras
+from ._frozen import make_runner, split_frozen
 from ._keras import load_keras, without_retracing_warnings
 from ._progress import History, TrainingProgress, describe
 
@@ -79,8 +80,13 @@ def train_network(
         watch = _Watch(network, held_out, patience, progress, interrupts)
         for stage in stages:
             thaw(network, stage.thawed)
-            _compile(network, stage, len(batches))
-            watch.fit(batches, stage.epochs)
+            body, head = split_frozen(network)
+            run = None if body is None else make_runner(body)
+            batches.body = run
+            if held_out is not None:
+                held_out.body = run
+            _compile(head, stage, len(batches))
+            watch.fit(head, batches, stage.epochs)
             if interrupts:
                 break
     if interrupts:
@@ -90,7 +96,7 @@ def train_network(
     return watch.history
 
 
-def predict_blocks(network: Any, blocks: Iterable[NDArray[np.uint8]], *, compiled: bool) -> NDArray[np.float32]:
+def predict_blocks(network: Any, blocks: Iterable[NDArray[Any]], *, compiled: bool) -> NDArray[np.float32]:
     """Probabilities (n_samples, n_classes) of images that come in blocks (n, height, width).
 
     Compiling costs half a second, some memory, and takes a fifth off the time of each block. What is not compiled keeps
@@ -128,11 +134,12 @@ class _Watch:
         self.best_epoch = 0
         self.best_weights: list[NDArray[np.float32]] = []
 
-    def fit(self, batches: Batches, epochs: int) -> None:
-        """Train for `epochs` or until patience ends, and go back to the best weights so far."""
+    def fit(self, head: Any, batches: Batches, epochs: int) -> None:
+        """Train the last layers for `epochs` or until patience ends, and go back to the best weights so far."""
         keras = load_keras(needed_for="CNNClassifier")
+        self.head = head
         self.start = len(self.history.get("loss", []))
-        self.network.fit(
+        head.fit(
             as_keras(batches),
             epochs=epochs,
             shuffle=False,  # the batches shuffle themselves; keras would use Python's global random state
@@ -145,14 +152,14 @@ class _Watch:
     def batch_end(self, batch: int, logs: Any) -> None:
         self.progress.batch_end()
         if self.interrupts:
-            self.network.stop_training = True
+            self.head.stop_training = True
 
     def epoch_end(self, epoch: int, logs: Any) -> None:
         if self.interrupts:  # half an epoch
             return
         measures = {name: float(logs[name]) for name in ("loss", "accuracy")}
         if self.held_out is not None:
-            measures |= _validate(self.network, self.held_out)
+            measures |= _validate(self.head, self.held_out)
         if not np.isfinite(list(measures.values())).all():
             raise ValueError(f"CNNClassifier diverged to {measures}: give a smaller learning_rate.")
         for name, value in measures.items():
@@ -163,7 +170,7 @@ class _Watch:
         if losses is None or losses[last] < min(losses[:last], default=math.inf):
             self.best_epoch, self.best_weights = last, self.network.get_weights()
         elif self.patience is not None and last - max(self.best_epoch, self.start - 1) >= self.patience:
-            self.network.stop_training = True
+            self.head.stop_training = True
 
 
 def _compile(network: Any, stage: Stage, n_batches: int) -> None:
@@ -204,10 +211,10 @@ def _adam(schedule: Any) -> Any:
     return Adam(schedule)
 
 
-def _validate(network: Any, held_out: Batches) -> dict[str, float]:
+def _validate(head: Any, held_out: Batches) -> dict[str, float]:
     """Measures on the validation part; the loss is weighted as in training, the others are not."""
     blocks = (held_out[i][0] for i in range(len(held_out)))
-    probabilities = predict_blocks(network, blocks, compiled=len(held_out) > 1)
+    probabilities = predict_blocks(head, blocks, compiled=len(held_out) > 1)
     codes, weights = held_out.codes[held_out.rows], held_out.weights[held_out.rows]
     true = probabilities[np.arange(len(codes)), codes]
     return {

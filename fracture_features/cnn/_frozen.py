@@ -1,0 +1,83 @@
+"""The part of a network that does not train, run apart from the part that does: once, and faster than keras would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._threads import count_threads, map_threads
+from ._keras import load_keras, without_retracing_warnings
+from ._onnx import has_onnxruntime, open_graph, write_graph
+
+Run = Callable[[NDArray[Any]], NDArray[np.float32]]
+
+
+def split_frozen(network: Any) -> tuple[Any, Any]:
+    """Cut a network, as late as a single tensor goes on from layers that do not train.
+
+    Parameters
+    ----------
+    network : keras.Model
+        From `build_network`.
+
+    Returns
+    -------
+    body : keras.Model or None
+        From images to that tensor; None where nothing is frozen before the first layer that trains.
+    head : keras.Model
+        From that tensor to probabilities, of the network's own layers; without a body the network itself.
+    """
+    keras = load_keras(needed_for="CNNClassifier")
+    layers = network.layers
+    first_trained = next(k for k, layer in enumerate(layers) if layer.trainable_weights)
+    cut = _last_cut(layers, min(first_trained, len(layers) - 2))  # where the head's dropout is
+    if not any(layer.weights and not layer.trainable for layer in layers[: cut + 1]):
+        return None, network
+    tensor = layers[cut].output
+    return keras.Model(network.input, tensor), keras.Model(tensor, network.output)
+
+
+def _last_cut(layers: list[Any], end: int) -> int:
+    """Index of the last layer before `end` whose output is all that later layers need of it and those before."""
+    place = {id(layer.output): k for k, layer in enumerate(layers)}
+    needed: set[int] = set()  # by layers after the cut
+    for k in range(len(layers) - 1, 0, -1):
+        given = layers[k].input
+        needed = (needed - {k}) | {place[id(x)] for x in (given if isinstance(given, list) else [given])}
+        if k <= end and needed == {k - 1}:
+            return k - 1
+    return 0
+
+
+def make_runner(body: Any) -> Run:
+    """Make a function from uint8 images (n, height, width) to what `body` gives, one at a time on every core.
+
+    On onnxruntime where it can: on a CPU, and with layers that `write_graph` knows.
+    """
+    graph = write_graph(body) if has_onnxruntime() and _on_cpu() else None
+    if graph is None:
+        return compile_prediction(body)
+    run = open_graph(graph, body.get_weights())
+    n_threads = count_threads(-1)  # counted here: keras may call from a thread that does not know of joblib
+
+    def run_each(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.concatenate(map_threads(run, images[:, None], n_threads))
+
+    return run_each
+
+
+def compile_prediction(model: Any) -> Run:
+    """Give keras' own compiled prediction, compiled."""
+    with without_retracing_warnings():
+        model.predict_on_batch(np.zeros((1, *model.input.shape[1:]), dtype=np.uint8))
+    run: Run = model.predict_on_batch
+    return run
+
+
+def _on_cpu() -> bool:
+    """Whether keras computes there, in the words of each of its backends."""
+    keras = load_keras(needed_for="CNNClassifier")
+    return "cpu" in str(keras.ops.zeros(1).device).lower()
