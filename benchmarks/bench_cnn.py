@@ -138,6 +138,9 @@ def speed(options: argparse.Namespace) -> None:
     rows = []
     for name in options.models:
         cnn = networks(options.weights, seed=0)[name]
+        if cnn.weights and not cnn.weights.is_file():
+            print(f"{name}: skipped, there are no weights at {cnn.weights}")
+            continue
         cnn.set_params(epochs=options.epochs, validation_fraction=None)  # validation is ours alone: left out
         bare = bare_training(cnn, X, y)
         n_trained = len(X) * options.epochs

@@ -25,10 +25,22 @@ def random_weights(tmp_path_factory):
     """A weights file as one would be given, of random weights."""
     path = tmp_path_factory.mktemp("weights") / "mobilenet.weights.h5"
     keras.utils.set_random_seed(0)
+    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
+    enliven(network.layers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # keras saves by NumPy's old ways
-        keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3)).save_weights(path)
+        network.save_weights(path)
     return path
+
+
+def enliven(layers):
+    """Scale random kernels, so that maps neither blow up nor fade out from layer to layer."""
+    for layer in layers:
+        if hasattr(layer, "kernel"):
+            kernel, *bias = layer.get_weights()
+            depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+            kernel *= 1.4 / kernel.std() / (kernel[..., 0, 0] if depthwise else kernel[..., 0]).size ** 0.5
+            layer.set_weights([kernel, *bias])
 
 
 def trained_names(network):
@@ -102,8 +114,7 @@ def test_head_alone_is_trained_and_a_pickle_needs_no_file(random_weights, tmp_pa
     np.testing.assert_array_equal(again.predict_proba(X), cnn.predict_proba(X))
 
 
-def test_fine_tuning_moves_the_last_layer(random_weights):
-    """One: random weights give the layers below next to nothing to learn from."""
+def test_fine_tuning_moves_the_last_layer_alone(random_weights):
     common = {"architecture": "MobileNetV2", "weights": random_weights, "validation_fraction": None}
     cnn = CNNClassifier(trainable_layers=1, epochs=2, random_state=0, **common).fit(X, y)
     assert moved(cnn, random_weights) == ["Conv_1"]
@@ -141,15 +152,11 @@ def test_body_and_head_are_the_network(name, thawed, last, runtime, monkeypatch)
 
 
 def frozen_network(name, thawed):
-    """As if weights had been given: random ones that neither blow up nor fade out from layer to layer."""
+    """As if its random weights had been given."""
     network = build_network(name, (40, 48), 2)
+    enliven(network.layers[:-1])
     for layer in network.layers[:-1]:
         layer.trainable = False
-        if hasattr(layer, "kernel"):
-            kernel, *bias = layer.get_weights()
-            depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
-            kernel *= 1.4 / kernel.std() / (kernel[..., 0, 0] if depthwise else kernel[..., 0]).size ** 0.5
-            layer.set_weights([kernel, *bias])
     thaw(network, thawed)
     return network
 
@@ -168,10 +175,12 @@ def test_training_apart_is_training_whole(random_weights, runtime, monkeypatch):
     cnn = CNNClassifier(
         architecture="MobileNetV2", weights=random_weights, epochs=4, trainable_layers=3, random_state=0
     )
-    apart = cnn.fit(X, y).predict_proba(X)
+    apart, history = cnn.fit(X, y).predict_proba(X), cnn.history_
     monkeypatch.setattr(_training, "split_frozen", lambda network: (None, network))
     whole = cnn.fit(X, y).predict_proba(X)
+    assert np.ptp(whole) > 0.1
     np.testing.assert_allclose(apart, whole, atol=1e-4)
+    np.testing.assert_allclose(history["val_loss"], cnn.history_["val_loss"], atol=1e-4)
 
 
 def test_real_weights_transfer(shared_weights):

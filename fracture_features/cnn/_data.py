@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from ._augmentation import vary
 from ._keras import load_keras
+from ._onnx import Run
 
 
 class Batches:
@@ -39,7 +39,7 @@ class Batches:
         What turns images into what is trained on: the frozen part of a network. None leaves them as they are.
     """
 
-    body: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
+    body: Run | None = None
 
     def __init__(
         self,

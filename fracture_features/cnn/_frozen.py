@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._threads import count_threads, map_threads
-from ._keras import load_keras, without_retracing_warnings
-from ._onnx import has_onnxruntime, open_graph, write_graph
-
-Run = Callable[[NDArray[Any]], NDArray[np.float32]]
+from ._keras import compile_prediction, load_keras
+from ._onnx import Run, has_onnxruntime, open_graph, write_graph
 
 
 def split_frozen(network: Any) -> tuple[Any, Any]:
@@ -67,14 +64,6 @@ def make_runner(body: Any) -> Run:
         return np.concatenate(map_threads(run, images[:, None], n_threads))
 
     return run_each
-
-
-def compile_prediction(model: Any) -> Run:
-    """Give keras' own compiled prediction, compiled."""
-    with without_retracing_warnings():
-        model.predict_on_batch(np.zeros((1, *model.input.shape[1:]), dtype=np.uint8))
-    run: Run = model.predict_on_batch
-    return run
 
 
 def _on_cpu() -> bool:

@@ -8,9 +8,12 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .._optional import require
 from .._threads import inside_worker
@@ -110,3 +113,11 @@ def without_retracing_warnings() -> Iterator[None]:
         yield
     finally:
         logger.removeFilter(wanted)
+
+
+def compile_prediction(model: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Give `predict_on_batch` of a model of images, compiled."""
+    with without_retracing_warnings():
+        model.predict_on_batch(np.zeros((1, *model.input.shape[1:]), dtype=np.uint8))
+    run: Callable[[NDArray[np.uint8]], NDArray[np.float32]] = model.predict_on_batch
+    return run

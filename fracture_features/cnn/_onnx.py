@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._keras import _without_native_stderr
 
+Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]  # from images to features or maps
+
 OPSET = 17
 IR_VERSION = 8  # the oldest that has this opset
 # By keras' name of the activation.
@@ -63,7 +65,7 @@ def write_graph(model: Any) -> bytes | None:
     return graph.serialize(model)
 
 
-def open_graph(graph: bytes, weights: Sequence[NDArray[Any]]) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+def open_graph(graph: bytes, weights: Sequence[NDArray[Any]]) -> Run:
     """Make a function that runs a graph on the thread that calls it, on several at once if they do.
 
     Parameters

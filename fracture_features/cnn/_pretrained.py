@@ -14,9 +14,8 @@ from ..cache import code_version, digest
 from ..features._base import BaseExtractor
 from . import _applications, _onnx
 from ._applications import build_backbone, restore_weights
-from ._frozen import Run, compile_prediction
-from ._keras import load_keras, one_at_a_time
-from ._onnx import has_onnxruntime, open_graph, write_graph
+from ._keras import compile_prediction, load_keras, one_at_a_time
+from ._onnx import Run, has_onnxruntime, open_graph, write_graph
 
 # Layers whose maps told fractures better than the last ones, where that has been measured.
 LAYERS = {"MobileNetV2": "block_16_expand"}
