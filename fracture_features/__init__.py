@@ -5,11 +5,12 @@ Importing it imports neither keras, xgboost, matplotlib nor pydicom.
 
 from .cnn import CNNClassifier
 from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
-from .evaluation import EvaluationResult, evaluate
+from .evaluation import evaluate
 from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader, read_image
 from .pipeline import make_pipeline
 from .report import write_report
+from .results import EvaluationResult
 
 __all__ = [
     "CNNClassifier",

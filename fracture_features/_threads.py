@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 import cv2
@@ -55,7 +56,7 @@ def map_threads(function: Callable[[Item], Result], items: Iterable[Item], n_job
             for item in items:  # which may be large, and made as they are asked for
                 if len(waiting) == 2 * n_threads:
                     results.append(waiting.popleft().result())
-                waiting.append(pool.submit(function, item))
+                waiting.append(pool.submit(copy_context().run, function, item))
             return results + [future.result() for future in waiting]
         finally:
             pool.shutdown(cancel_futures=True)

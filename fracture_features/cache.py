@@ -14,6 +14,7 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,8 @@ import lmdb
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 
 from .exceptions import CacheError, CacheWarning
 
@@ -31,7 +34,7 @@ MAP_SIZE = (1 << 32) if os.name == "nt" else (1 << 40)
 FILES = ("data.mdb", "lock.mdb")
 FORMAT = b"fracture_features cache 1"
 
-_bypassed = False
+_bypassed: ContextVar[bool] = ContextVar("_bypassed", default=False)
 _stores: dict[tuple[int, str], Cache] = {}
 _lock = threading.Lock()
 
@@ -78,6 +81,45 @@ def close_cache(folder: str | os.PathLike[str]) -> None:
         store = _stores.pop((os.getpid(), os.path.abspath(folder)), None)
     if store is not None:
         store.close()
+
+
+def close_caches() -> None:
+    """Close every cache of this process."""
+    with _lock:
+        folders = [folder for process, folder in _stores if process == os.getpid()]
+    for folder in folders:
+        close_cache(folder)
+
+
+class Cached:
+    """An estimator of this library's with a parameter `cache`."""
+
+    cache: str | os.PathLike[str] | None
+
+
+def cached_parts(model: Any) -> Iterator[Cached]:
+    """Every such estimator in a model, fitted or not, however deep; none within a FrozenEstimator."""
+    waiting, seen = [model], set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen or isinstance(part, FrozenEstimator):
+            continue
+        seen.add(id(part))
+        if isinstance(part, Cached):
+            yield part
+        if isinstance(part, list | tuple):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, BaseEstimator) or type(part).__module__.startswith("sklearn."):
+            waiting += getattr(part, "__dict__", {}).values()
+
+
+def set_caches(model: Any, folder: str | os.PathLike[str] | None) -> Any:
+    """The model, in place, with every `cache` in it set to `folder`."""
+    for part in cached_parts(model):
+        part.cache = folder
+    return model
 
 
 def cache_size(folder: str | os.PathLike[str]) -> tuple[int, int]:
@@ -128,13 +170,12 @@ def clear_cache(folder: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def bypassed_caches() -> Iterator[None]:
-    """Let every cache of this process find nothing and keep nothing, as when it is timed what computing costs."""
-    global _bypassed
-    before, _bypassed = _bypassed, True
+    """Let caches find and keep nothing here and in threads started from here, as to time what computing costs."""
+    token = _bypassed.set(True)
     try:
         yield
     finally:
-        _bypassed = before
+        _bypassed.reset(token)
 
 
 class Cache:
@@ -168,14 +209,14 @@ class Cache:
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The value of each key, None where there is none."""
-        if self._store is None or _bypassed:
+        if self._store is None or _bypassed.get():
             return [None] * len(keys)
         with self._store.begin() as transaction:
             return [transaction.get(key) for key in keys]
 
     def put(self, items: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep each value under its key, all of them or, where the disk is full, none."""
-        if self._store is None or _bypassed:
+        if self._store is None or _bypassed.get():
             return
         try:
             with self._store.begin(write=True) as transaction:

@@ -41,6 +41,10 @@ class CacheError(FractureFeaturesError):
     """A folder that holds no cache, asked for its size or to be cleared."""
 
 
+class CheckpointError(FractureFeaturesError):
+    """A folder in which finished jobs cannot be kept."""
+
+
 class MissingDependencyError(FractureFeaturesError, ImportError):
     """A package that one of the optional extras would have installed."""
 
@@ -51,3 +55,7 @@ class UngroupedDataWarning(UserWarning):
 
 class CacheWarning(UserWarning):
     """The cache could not be used; what was asked for is computed all the same."""
+
+
+class CheckpointWarning(UserWarning):
+    """A finished job was found damaged and is run again."""

@@ -14,11 +14,11 @@ from sklearn.pipeline import make_pipeline as chain
 from sklearn.preprocessing import StandardScaler
 
 from fracture_features import load_folder, make_pipeline, make_radiographs
-from fracture_features.datasets._anatomy import LIMBS
-from fracture_features.datasets._attenuation import noise_field
-from fracture_features.datasets._exposure import box, expose
-from fracture_features.datasets._fracture import draw_eases
-from fracture_features.datasets._synthetic import _Case, _draw_case, _plan, _shares
+from fracture_features.datasets.synthetic._anatomy import LIMBS
+from fracture_features.datasets.synthetic._attenuation import noise_field
+from fracture_features.datasets.synthetic._draw import _Case, _draw_case, _plan, _shares
+from fracture_features.datasets.synthetic._exposure import box, expose
+from fracture_features.datasets.synthetic._fracture import draw_eases
 
 
 def truth(folder):

@@ -4,7 +4,16 @@ from ._csv import load_csv
 from ._dataset import FractureDataset
 from ._folder import load_folder
 from ._fracatlas import load_fracatlas
+from ._inventory import take_inventory
 from ._mura import load_mura
-from ._synthetic import make_radiographs
+from .synthetic import make_radiographs
 
-__all__ = ["FractureDataset", "load_csv", "load_folder", "load_fracatlas", "load_mura", "make_radiographs"]
+__all__ = [
+    "FractureDataset",
+    "load_csv",
+    "load_folder",
+    "load_fracatlas",
+    "load_mura",
+    "make_radiographs",
+    "take_inventory",
+]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..exceptions import DatasetError
 from ._dicom import METADATA, dicom_frame
 from ._groups import resolve_groups
+from ._inventory import take_inventory
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,8 @@ class FractureDataset:
         Columns of `frame` that are known before anyone has looked for a fracture.
     n_ignored : int
         Files found that are no images.
+    salt : str
+        Key of the hashes that stand for the ids in DICOM headers.
     """
 
     paths: NDArray[np.str_]
@@ -44,6 +48,16 @@ class FractureDataset:
     frame: pd.DataFrame
     metadata_columns: tuple[str, ...] = ()
     n_ignored: int = 0
+    salt: str = field(default="", repr=False)
+
+    @cached_property
+    def files(self) -> pd.DataFrame:
+        """What one pass over the files found, a row for each image; taken when first asked for.
+
+        Columns size (bytes), mtime, sha256, format, height and width (pixels, as displayed), reason (why it cannot be
+        read; missing where it can) and, where there is any DICOM, the elements of `images.read_header`.
+        """
+        return take_inventory(self.paths.tolist(), salt=self.salt)
 
     def __len__(self) -> int:
         """Number of images."""
@@ -69,15 +83,21 @@ class FractureDataset:
             Positions, or a mask.
         """
         rows = np.asarray(rows)
-        return FractureDataset(
-            paths=self.paths[rows],
-            y=self.y[rows],
-            target_names=self.target_names,
-            groups=None if self.groups is None else self.groups[rows],
-            frame=self.frame.iloc[np.flatnonzero(rows) if rows.dtype == bool else rows].reset_index(drop=True),
-            metadata_columns=self.metadata_columns,
-            n_ignored=self.n_ignored,
+        positions = np.flatnonzero(rows) if rows.dtype == bool else rows
+        part = replace(
+            self,
+            paths=self.paths[positions],
+            y=self.y[positions],
+            groups=None if self.groups is None else self.groups[positions],
+            frame=self.frame.iloc[positions].reset_index(drop=True),
         )
+        return part.with_files(self.files.iloc[positions]) if "files" in vars(self) else part
+
+    def with_files(self, files: pd.DataFrame) -> FractureDataset:
+        """Return the same data set, with an inventory that was taken before."""
+        data = replace(self)
+        vars(data)["files"] = files.reset_index(drop=True)
+        return data
 
 
 NOT_FRACTURED = re.compile(
@@ -159,4 +179,5 @@ def make_dataset(
         frame=frame.reset_index(drop=True),
         metadata_columns=tuple(metadata_columns),
         n_ignored=n_ignored,
+        salt=salt,
     )

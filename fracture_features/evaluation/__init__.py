@@ -1,9 +1,16 @@
-"""Models × folds → predictions, and tables of measures with intervals."""
+"""Models × folds → jobs → fold results, beside baselines that cannot see a fracture."""
 
+from ._baselines import BASELINES, MAJORITY, METADATA, PROBE, baseline_models
 from ._evaluate import evaluate, exclude_unreadable
 from ._fit import operating_rule
-from ._fold import FoldResult
-from ._manifest import digest_files
-from ._result import EvaluationResult
 
-__all__ = ["EvaluationResult", "FoldResult", "digest_files", "evaluate", "exclude_unreadable", "operating_rule"]
+__all__ = [
+    "BASELINES",
+    "MAJORITY",
+    "METADATA",
+    "PROBE",
+    "baseline_models",
+    "evaluate",
+    "exclude_unreadable",
+    "operating_rule",
+]

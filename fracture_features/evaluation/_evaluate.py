@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,16 @@ from sklearn import config_context
 from sklearn.base import clone, is_classifier
 
 from .._validation import is_whole
-from ..baselines import BASELINES, baseline_models
-from ..cache import close_cache
-from ..datasets import FractureDataset
+from ..cache import cached_parts, close_cache
+from ..datasets import FractureDataset, take_inventory
 from ..exceptions import DatasetError, NoReadableImagesError, UngroupedDataWarning
 from ..images import ImageReader
-from ._fit import OperatingPoint, Runner, operating_rule, predict_at
-from ._fold import FoldResult
-from ._result import EvaluationResult
+from ..results import FAILURE_COLUMNS, EvaluationResult, FoldResult, Role
+from ._baselines import BASELINES, baseline_models, probe_reader
+from ._checkpoint import Checkpoint
+from ._fit import Job, OperatingPoint, Runner, operating_rule
+from ._jobs import Worker, run_jobs
+from ._nested import ignores_groups, inner_cvs
 from ._splits import check_classes, make_splits, read_cv
 
 
@@ -35,13 +38,18 @@ def evaluate(
     calibrate: bool = False,
     external: FractureDataset | None = None,
     random_state: int | None = None,
+    n_jobs: int | None = None,
+    keep_models: bool = False,
+    on_error: str = "raise",
+    checkpoint: str | os.PathLike[str] | None = None,
     on_fold: Callable[[FoldResult], None] | None = None,
 ) -> EvaluationResult:
     r"""Cross-validate models over the same folds, groups kept together.
 
     Every file is read once, before any split; those that cannot be read are left out and listed in the result. Three
     models that cannot see a fracture are evaluated beside them: the majority class, the metadata without a pixel, and
-    a probe of brightness, border and thumbnail (`fracture_features.baselines`).
+    a probe of brightness, border and thumbnail (`evaluation.baseline_models`). Each model and fold is a job of its own;
+    with a `random_state`, and models that have theirs, results are the same whatever runs them in whatever order.
 
     Parameters
     ----------
@@ -65,6 +73,18 @@ def evaluate(
         Images of another source, which each fold's fitted model scores once; `result.external` holds what came out.
     random_state : int, default=None
         Seed of the folds and of the bootstrap; the models have their own.
+    n_jobs : int, default=None
+        Models and folds fitted at a time, by joblib: None means 1, or what `joblib.parallel_config` says, -1 all cores.
+        Within several at a time each works on one thread.
+    keep_models : bool, default=False
+        Whether to keep the fitted models, as `FoldResult.estimator`, without their caches.
+    on_error : {"raise", "record"}, default="raise"
+        What happens when a model fails: "record" goes on with the others and lists model, fold and reason in
+        `result.failures`; a model that failed on a fold is not in the tables.
+    checkpoint : str or path-like, default=None
+        Folder in which finished jobs are kept. A later call finds those made of the same files, models, settings and
+        versions there, and does the rest. With `keep_models` it holds pickles, which run code when they are read: use
+        a folder of your own.
     on_fold : callable, default=None
         Called with the FoldResult of each fold as soon as it is there.
 
@@ -80,11 +100,15 @@ def evaluate(
     ValueError
         If `models` is no mapping of names to classifiers, a name is a baseline's, a parameter is none of those above,
         groups cannot reach the inner folds of a model, or a model gives no finite score for each class.
+    CheckpointError
+        If the folder `checkpoint` cannot be made.
 
     Warns
     -----
     UngroupedDataWarning
         If the data or `external` have no groups, or a splitter within a model ignores them.
+    CheckpointWarning
+        If a finished job is found damaged; it is run again.
 
     Examples
     --------
@@ -106,46 +130,52 @@ def evaluate(
         _check_data(external, "external")
         if external.target_names != data.target_names:
             raise DatasetError(f"external has the classes {external.target_names}, the data have {data.target_names}")
+    if on_error not in ("raise", "record"):
+        raise ValueError(f"on_error must be 'raise' or 'record', got {on_error!r}")
+    if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0):
+        raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
     folds_or_number = read_cv(data, cv, n_repeats)
     _warn_without_groups(data, external)
-    folds, outside = [], []
-    with (
-        tempfile.TemporaryDirectory(prefix="fracture_features_") as folder,
-        config_context(enable_metadata_routing=True),
-    ):
+    kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
+    with tempfile.TemporaryDirectory(prefix="fracture_features_") as folder:
         try:
-            cached = {name: _with_cache(model, folder) for name, model in models.items()}
-            given = data
-            data, excluded = exclude_unreadable(given, cached.values())
+            models = {name: _with_cache(model, folder) for name, model in models.items()}
+            shared = _shared_cache(models.values(), folder)
+            readers = [probe_reader(shared), *models.values()]
+            given, (data, excluded) = data, exclude_unreadable(data, readers)
             readable = ~np.isin(given.paths, excluded["path"])
             splits = make_splits(data, folds_or_number, n_repeats, random_state, readable)
-            runner = Runner(data, rule, calibrate, random_state)
-            known = data
+            known, excluded_outside = data, excluded
             if external is not None:
-                external, excluded_outside = exclude_unreadable(external, cached.values())
+                external, excluded_outside = exclude_unreadable(external, readers)
                 check_classes(external, np.arange(len(external)), "external", "expected every class")
                 known = _both(data, external)
-            readers = [reader for model in cached.values() for reader in _readers(model)]
-            reader = readers[0] if readers else ImageReader(cache=folder)
-            everyone = baseline_models(known, reader, random_state=random_state) | cached
-            runner.check(everyone, splits)
-            for name, model in everyone.items():
-                for k, (train, test) in enumerate(splits, start=1):
-                    fold, fitted = runner.run(name, model, k, train, test)
-                    folds.append(fold)
-                    if external is not None:
-                        outside.append(_predict_external(fold, fitted, external))
-                    if on_fold is not None:
-                        on_fold(fold)
+            baselines = baseline_models(known, cache=shared, random_state=random_state)
+            roles: dict[Role, dict[str, Any]] = {"baseline": baselines, "model": models}
+            jobs = [
+                Job(name, role, model, k, train, test)
+                for role, part in roles.items()
+                for name, model in part.items()
+                for k, (train, test) in enumerate(splits, start=1)
+            ]
+            runner = Runner(data, rule, calibrate, random_state)
+            with config_context(enable_metadata_routing=True):
+                _warn_of_ignored_groups(models, data)
+                if on_error == "raise":
+                    for job in jobs:
+                        runner.check(job)
+            worker = Worker(runner, external, keep_models, on_error == "record", kept)
+            outcomes = run_jobs(worker, jobs, n_jobs, on_fold)
         finally:
             close_cache(folder)
-    return EvaluationResult(
-        data,
-        folds,
-        excluded,
-        random_state,
-        None if external is None else EvaluationResult(external, outside, excluded_outside, random_state),
+    failures = pd.DataFrame(
+        [(o.job.model, o.job.fold, o.reason) for o in outcomes if o.error is not None], columns=list(FAILURE_COLUMNS)
     )
+    whole = [o.folds for o in outcomes if o.job.model not in set(failures["model"])]
+    outside = None
+    if external is not None:
+        outside = EvaluationResult(external, [folds[1] for folds in whole], excluded_outside, random_state)
+    return EvaluationResult(data, [folds[0] for folds in whole], excluded, random_state, outside, failures)
 
 
 def _check_data(data: Any, parameter: str) -> None:
@@ -173,12 +203,23 @@ def _warn_without_groups(data: FractureDataset, external: FractureDataset | None
         )
 
 
+def _warn_of_ignored_groups(models: Mapping[str, Any], data: FractureDataset) -> None:
+    for name, model in models.items():
+        for parameter, cv in inner_cvs(model).items():
+            if data.groups is not None and ignores_groups(cv):
+                warnings.warn(
+                    f"models[{name!r}]: {parameter}={cv!r} ignores the groups and may split a patient's images.",
+                    UngroupedDataWarning,
+                    stacklevel=3,
+                )
+
+
 def _check_models(models: Any, n_classes: int) -> None:
     if not isinstance(models, Mapping) or not models:
         raise ValueError(f"models must map names to classifiers, got {models!r}")
     for name, model in models.items():
         if name in BASELINES:
-            raise ValueError(f"models: {name!r} is the name of a baseline; give the model another than {BASELINES}")
+            raise ValueError(f"models: {name!r} is the name of a baseline; give it another than {tuple(BASELINES)}")
         if not hasattr(model, "fit") or isinstance(model, type) or not is_classifier(model):
             raise ValueError(f"models[{name!r}] must be a classifier, got {model!r}")
         if not hasattr(model, "predict_proba") and not hasattr(model, "decision_function"):
@@ -195,7 +236,7 @@ def _both(data: FractureDataset, external: FractureDataset) -> FractureDataset:
     if shared := len(np.intersect1d(data.paths, external.paths)):
         raise DatasetError(f"external shares {shared} files with the data; expected images of another source")
     columns = list(data.metadata_columns)
-    return FractureDataset(
+    both = FractureDataset(
         paths=np.concatenate([data.paths, external.paths]),
         y=np.concatenate([data.y, external.y]),
         target_names=data.target_names,
@@ -203,25 +244,11 @@ def _both(data: FractureDataset, external: FractureDataset) -> FractureDataset:
         frame=pd.concat([data.frame[columns], external.frame.reindex(columns=columns)], ignore_index=True),
         metadata_columns=data.metadata_columns,
     )
-
-
-def _predict_external(fold: FoldResult, fitted: Any, external: FractureDataset) -> FoldResult:
-    where = f"models[{fold.model!r}], fold {fold.fold}, on external"
-    y_pred, scores, probabilities = predict_at(
-        fitted, external.paths, fold.threshold, len(external.target_names), where
-    )
-    return replace(
-        fold,
-        train=np.empty(0, dtype=np.int64),
-        test=np.arange(len(external)),
-        y_pred=y_pred,
-        scores=scores,
-        probabilities=probabilities,
-    )
+    return both.with_files(pd.concat([data.files, external.files]))
 
 
 def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[FractureDataset, pd.DataFrame]:
-    """Read every file as the models will, filling their caches.
+    """Take the inventory of a data set, reading every file as the models will, and filling their caches.
 
     Parameters
     ----------
@@ -232,7 +259,7 @@ def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[Fr
     Returns
     -------
     data : FractureDataset
-        The readable images.
+        The readable images, with their `files`.
     excluded : DataFrame
         The others, with the columns path, label and reason.
 
@@ -241,30 +268,33 @@ def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[Fr
     NoReadableImagesError
         If no file can be read.
     """
-    readers = {repr(reader): reader for model in models for reader in _readers(model)} or {"": ImageReader()}
-    reasons = {error.path: error.reason for reader in readers.values() for error in reader.unreadable(data.paths)}
-    bad = np.isin(data.paths, list(reasons))
+    readers = [part for model in models for part in cached_parts(model) if isinstance(part, ImageReader)]
+    files = take_inventory(data.paths.tolist(), readers, salt=data.salt)
+    bad = files["reason"].notna().to_numpy()
     excluded = pd.DataFrame(
         {
             "path": data.paths[bad],
             "label": np.array(data.target_names)[data.y[bad]],
-            "reason": [reasons[path] for path in data.paths[bad]],
+            "reason": files.loc[bad, "reason"].to_numpy(),
         }
     )
     if bad.all():
         raise NoReadableImagesError(
             f"none of {len(data)} files can be read; the first: {excluded['path'][0]}: {excluded['reason'][0]}"
         )
-    return data.subset(~bad), excluded
+    return data.with_files(files).subset(~bad), excluded
 
 
-def _readers(model: Any) -> list[ImageReader]:
-    return [value for value in model.get_params().values() if isinstance(value, ImageReader)]
+def _shared_cache(models: Iterable[Any], folder: str) -> Any:
+    """The one cache that all models share, or else `folder`: whatever order the models come in."""
+    caches = {part.cache for model in models for part in cached_parts(model)}
+    return caches.pop() if len(caches) == 1 else folder
 
 
 def _with_cache(model: Any, folder: str) -> Any:
-    """A clone whose `cache` parameters, where None, name `folder`."""
+    """A clone in which what has no cache takes `folder`."""
     model = clone(model)
-    params = model.get_params()
-    model.set_params(**{k: folder for k, v in params.items() if k.rpartition("__")[2] == "cache" and v is None})
-    return model  # set_params of FrozenEstimator returns None
+    for part in cached_parts(model):
+        if part.cache is None:
+            part.cache = folder
+    return model

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
@@ -13,17 +12,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from .._validation import is_whole
 from ..cache import bypassed_caches
 from ..datasets import FractureDataset
-from ..exceptions import UngroupedDataWarning
 from ..metrics import sensitivity_threshold, youden_threshold
-from ._fold import FoldResult
-from ._nested import check_routing, ignores_groups, inner_cvs, is_fitted_on_all_rows
+from ..results import FoldResult, Role
+from ._nested import check_routing, inner_cvs, is_fitted_on_all_rows
 from ._splits import Split, inner_splits, make_splitter
 
 INNER_FOLDS = 5
@@ -65,6 +64,18 @@ def _is_number(value: Any) -> bool:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A model that is to be fitted on rows `train` and to predict rows `test`."""
+
+    model: str
+    role: Role
+    estimator: Any
+    fold: int
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Runner:
     """Fits a model on one part of the data and predicts another.
 
@@ -84,33 +95,20 @@ class Runner:
     random_state: int | None
     _inner: dict[tuple[int, bytes], list[Split]] = field(default_factory=dict, init=False)
 
-    def check(self, models: Mapping[str, Any], splits: list[Split]) -> None:
-        """Make the inner folds of every model and fold, so that none of them stops a run midway.
+    def check(self, job: Job) -> None:
+        """Make the inner folds of a job, so that none of them stops a run midway.
 
         Raises
         ------
         DatasetError
-            If a training part cannot be split, or a class is missing where a model would be fitted.
+            If the training part cannot be split, or a class is missing where a model would be fitted.
         ValueError
-            If groups do not reach a model's inner folds.
-
-        Warns
-        -----
-        UngroupedDataWarning
-            If a splitter within a model ignores the groups.
+            If groups do not reach the model's inner folds.
         """
-        for name, model in models.items():
-            for parameter, cv in inner_cvs(model).items():
-                if self.data.groups is not None and ignores_groups(cv):
-                    message = (
-                        f"models[{name!r}]: {parameter}={cv!r} ignores the groups and may split a patient's images."
-                    )
-                    warnings.warn(message, UngroupedDataWarning, stacklevel=3)
-            for k, (train, _) in enumerate(splits, start=1):
-                where = _where(name, k)
-                self.prepare(model, train, where)
-                if self.rule is not None:
-                    self.inner(train, INNER_FOLDS, where)
+        where = describe_job(job.model, job.fold)
+        self.prepare(job.estimator, job.train, where)
+        if self.rule is not None:
+            self.inner(job.train, INNER_FOLDS, where)
 
     def inner(self, rows: NDArray[np.int64], n_splits: int, where: str) -> list[Split]:
         """Folds within `rows`, the same whoever asks."""
@@ -158,33 +156,60 @@ class Runner:
             scores[test] = checked(class_scores(fitted, part.paths[test]), len(part.target_names), inner)[:, 1]
         return self.rule(part.y, scores)
 
-    def run(
-        self, name: str, model: Any, fold: int, train: NDArray[np.int64], test: NDArray[np.int64]
-    ) -> tuple[FoldResult, Any]:
-        """What the model gives on the test part, and the fitted model."""
+    def run(self, job: Job) -> tuple[FoldResult, Any]:
+        """What a model gives on the test part, and the fitted model."""
         start = time.perf_counter()
-        where = _where(name, fold)
-        fitted = self.fit(model, train, where)
-        threshold = self.choose_threshold(model, train, where)
+        where = describe_job(job.model, job.fold)
+        fitted = self.fit(job.estimator, job.train, where)
+        threshold = self.choose_threshold(job.estimator, job.train, where)
         fit_seconds = time.perf_counter() - start
-        timed = self.data.paths[test[:N_TIMED]]
+        paths, n_classes = self.data.paths, len(self.data.target_names)
+        timed = paths[job.test[:N_TIMED]]
         with bypassed_caches():
             start = time.perf_counter()
             fitted.predict(timed)
             predict_ms = 1000 * (time.perf_counter() - start) / len(timed)
         inner = fitted.calibrated_classifiers_[0].estimator if self.calibrate else fitted
         result = FoldResult(
-            name,
-            fold,
-            train,
-            test,
-            *predict_at(fitted, self.data.paths[test], threshold, len(self.data.target_names), where),
+            job.model,
+            job.fold,
+            job.train,
+            job.test,
+            *predict_at(fitted, paths[job.test], threshold, n_classes, where),
             threshold=threshold,
-            params=dict(getattr(inner, "best_params_", {})),
+            params={name: plain_value(value) for name, value in getattr(inner, "best_params_", {}).items()},
             fit_seconds=fit_seconds,
             predict_ms=predict_ms,
+            role=job.role,
+            grid=_grid(inner),
+            train_scores=None if _learns_from_images(job.estimator) else class_scores(fitted, paths[job.train]),
         )
         return result, fitted
+
+
+def _grid(search: Any) -> dict[str, list[Any]]:
+    """Settings and scores of a search with one scorer."""
+    found = getattr(search, "cv_results_", {})
+    if "mean_test_score" not in found:
+        return {}
+    params = [{name: plain_value(value) for name, value in setting.items()} for setting in found["params"]]
+    return {"params": params, "mean_test_score": np.asarray(found["mean_test_score"], dtype=float).tolist()}
+
+
+def plain_value(value: Any) -> Any:
+    """A number, text or None as Python's own, anything else as its repr."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
+
+
+def _learns_from_images(model: Any) -> bool:
+    """Whether a classifier in it takes images: what it gives is not in the cache."""
+    parts = [model, *model.get_params().values()]
+    return any(is_classifier(part) and get_tags(part).input_tags.three_d_array for part in parts if _is_estimator(part))
+
+
+def _is_estimator(value: Any) -> bool:
+    return isinstance(value, BaseEstimator)
 
 
 def predict_at(
@@ -225,5 +250,6 @@ def class_scores(model: Any, paths: NDArray[np.str_]) -> NDArray[np.float64]:
     return np.asarray(model.predict_proba(paths), dtype=np.float64)
 
 
-def _where(name: str, fold: int) -> str:
+def describe_job(name: str, fold: int) -> str:
+    """How errors name a model and a fold."""
     return f"models[{name!r}], fold {fold}"

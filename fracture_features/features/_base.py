@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._threads import count_threads, map_threads
 from .._validation import check_image_shape, check_image_stack
-from ..cache import code_version, digest, open_cache
+from ..cache import Cached, code_version, digest, open_cache
 
 BLOCK = 32
 # What `kernel` lets the compiler assume, so that sums run on the processor's vectors, in whatever order.
@@ -41,7 +41,7 @@ def kernel(function: Any = None, *, fastmath: bool | set[str] = False) -> Any:
         return compile_(function)
 
 
-class BaseExtractor(TransformerMixin, BaseEstimator):
+class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
     """An extractor: each image of a uint8 stack becomes one float32 row.
 
     A subclass has parameters, `_extract` and `_layout`, and leaves the rest to this class. Most are stateless: they
@@ -56,7 +56,6 @@ class BaseExtractor(TransformerMixin, BaseEstimator):
     _has_regions: ClassVar[bool] = True
 
     # What the estimators' constructors assign.
-    cache: str | os.PathLike[str] | None
     n_jobs: int | None
 
     def _extract(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -59,6 +59,11 @@ def decode(data: bytes, wanted: int | None = None) -> NDArray[np.uint8]:
         raise DecodeError(f"damaged or cut short ({error})") from error
 
 
+def file_format(data: bytes) -> str:
+    """Name of the format by the file's content, such as "JPEG" or "DICOM"; raises DecodeError."""
+    return "DICOM" if is_dicom(data) else str(_open(data).format)
+
+
 def decode_shape(data: bytes) -> tuple[int, int]:
     """Height and width in the header of a file's bytes, before any EXIF rotation; raises DecodeError."""
     if is_dicom(data):

@@ -126,16 +126,22 @@ def read_header(path: str | os.PathLike[str], *, salt: str = "") -> dict[str, st
         If the `dicom` extra is not installed.
     """
     try:
-        with Path(path).open("rb") as file, _refusals():
-            head = file.read(65536)
-            file.seek(0)
-            dataset = _parse(file, head, [*IDENTIFIERS, *ATTRIBUTES, "ImageLaterality"], stop_before_pixels=True)
-            values = {name: str(dataset.get(name) or "").strip() for name in (*IDENTIFIERS, *ATTRIBUTES)}
-            values["Laterality"] = values["Laterality"] or str(dataset.get("ImageLaterality") or "").strip()
+        with Path(path).open("rb") as file:
+            return header_elements(file, salt)
     except FileNotFoundError as error:
         raise ImageReadError(path, "there is no such file") from error
     except (OSError, DecodeError) as error:
         raise ImageReadError(path, str(error)) from error
+
+
+def header_elements(file: BinaryIO, salt: str) -> dict[str, str | None]:
+    """`read_header` of an open file, or of bytes; raises DecodeError."""
+    with _refusals():
+        head = file.read(65536)
+        file.seek(0)
+        dataset = _parse(file, head, [*IDENTIFIERS, *ATTRIBUTES, "ImageLaterality"], stop_before_pixels=True)
+        values = {name: str(dataset.get(name) or "").strip() for name in (*IDENTIFIERS, *ATTRIBUTES)}
+        values["Laterality"] = values["Laterality"] or str(dataset.get("ImageLaterality") or "").strip()
     key = blake2b(salt.encode()).digest()
     for name in IDENTIFIERS:
         values[name] = values[name] and blake2b(values[name].encode(), digest_size=8, key=key).hexdigest()

@@ -7,9 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
-from itertools import chain
 from numbers import Integral
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import cv2
@@ -21,10 +19,11 @@ from sklearn.utils._param_validation import StrOptions
 
 from .._threads import map_threads
 from .._validation import as_pair, check_paths
-from ..cache import Cache, code_version, digest, open_cache
+from ..cache import Cache, Cached, code_version, digest, open_cache
 from ..exceptions import ImageReadError
 from . import _decode, _dicom, _dicom_pixels, _jpeg
 from ._errors import DecodeError
+from ._file import ImageFile
 
 BLOCK = 16
 # Above this many bytes a stack is a memory map over a temporary file.
@@ -65,7 +64,7 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     >>> read_image(path).shape
     (4, 6)
     """
-    return _decode_file(path, _read_bytes(path), None)
+    return _decode_file(path, ImageFile(path).data, None)
 
 
 def read_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -77,19 +76,8 @@ def read_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
         If the file is missing or its header cannot be read.
     """
     try:
-        return _decode.decode_shape(_read_bytes(path))
+        return _decode.decode_shape(ImageFile(path).data)
     except DecodeError as error:
-        raise ImageReadError(path, str(error)) from error
-
-
-def _read_bytes(path: str | os.PathLike[str]) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise ImageReadError(path, "there is no such file") from error
-    except IsADirectoryError as error:
-        raise ImageReadError(path, "it is a folder; expected an image file") from error
-    except (OSError, ValueError) as error:
         raise ImageReadError(path, str(error)) from error
 
 
@@ -117,7 +105,7 @@ CONTRASTS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 }
 
 
-class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Read files into a stack of equally sized grey images.
 
     What cannot be read raises, naming the file: a row is never dropped. `set_output` has no effect, so that the
@@ -223,58 +211,49 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
         map_threads(read, gen_batches(len(paths), BLOCK), self.n_jobs)
         return stack
 
-    def unreadable(self, X: ArrayLike) -> list[ImageReadError]:
-        """Read every file, filling the cache if there is one, and return the errors, by the order of `X`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples,) of str or path-like
-
-        Returns
-        -------
-        errors : list of ImageReadError
-            One for each file that cannot be read, with its `path` and `reason`.
-        """
-        paths = check_paths(X, estimator=self)
-
-        def errors(rows: slice) -> list[ImageReadError]:
-            return [image for image in self._read_block(paths[rows]) if isinstance(image, ImageReadError)]
-
-        return list(chain.from_iterable(map_threads(errors, gen_batches(len(paths), BLOCK), self.n_jobs)))
-
     def _read_block(self, paths: Sequence[str]) -> list[NDArray[np.uint8] | ImageReadError]:
         """The image or the error of each path."""
         images: list[NDArray[np.uint8] | ImageReadError] = []
         keep: list[tuple[bytes, bytes]] = []
         cache = None if self.cache is None else open_cache(self.cache)
-        recipe = b"" if cache is None else self._recipe()
         for path in paths:
             try:
-                images.append(
-                    self._prepare(path, _read_bytes(path)) if cache is None else self._find(path, recipe, cache, keep)
-                )
+                images.append(self.read(ImageFile(path), cache, keep))
             except ImageReadError as error:
                 images.append(error)
         if cache is not None and keep:
             cache.put(keep)
         return images
 
-    def _find(self, path: str, recipe: bytes, cache: Cache, keep: list[tuple[bytes, bytes]]) -> NDArray[np.uint8]:
-        """The image from the cache; if it is not there, what is to be kept is added to `keep`."""
-        data = None
-        file_key = _file_key(path)
-        (content,) = cache.get([file_key])
-        if content is None:
-            data = _read_bytes(path)
-            content = digest(data)
-            keep.append((file_key, content))
-        pixels_key = digest(recipe, content)
-        (pixels,) = cache.get([pixels_key])
-        if pixels is None:
-            image = self._prepare(path, _read_bytes(path) if data is None else data)
-            keep.append((pixels_key, image.tobytes()))
-            return image
-        return np.frombuffer(pixels, dtype=np.uint8).reshape(self._shape())
+    def read(self, file: ImageFile, cache: Cache | None, keep: list[tuple[bytes, bytes]]) -> NDArray[np.uint8]:
+        """Read one file, from the cache where it is there.
+
+        Parameters
+        ----------
+        file : ImageFile
+        cache : Cache or None
+            That of `self.cache`, opened.
+        keep : list of (key, value)
+            Takes what is to be put into the cache.
+
+        Returns
+        -------
+        image : ndarray of shape (height, width), dtype uint8
+
+        Raises
+        ------
+        ImageReadError
+            If it cannot be read.
+        """
+        if cache is None:
+            return self._prepare(file)
+        key = digest(self._recipe(), file.sha256(cache, keep))
+        (pixels,) = cache.get([key])
+        if pixels is not None:
+            return np.frombuffer(pixels, dtype=np.uint8).reshape(self._shape())
+        image = self._prepare(file)
+        keep.append((key, image.tobytes()))
+        return image
 
     def _recipe(self) -> bytes:
         """What the pixels depend on beside the file's content."""
@@ -284,10 +263,10 @@ class ImageReader(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None): 
     def _shape(self) -> tuple[int, int]:
         return as_pair(self.image_size, name="image_size")
 
-    def _prepare(self, path: str, data: bytes) -> NDArray[np.uint8]:
-        """The image of the file's bytes, resized and with its contrast adjusted."""
+    def _prepare(self, file: ImageFile) -> NDArray[np.uint8]:
+        """The image, resized and with its contrast adjusted."""
         height, width = self._shape()
-        image = _decode_file(path, data, max(height, width))
+        image = _decode_file(file.path, file.data, max(height, width))
         if self.resize == "stretch":
             return CONTRASTS[self.contrast](_resize(image, height, width))
         scale = min(height / image.shape[0], width / image.shape[1])
@@ -324,16 +303,6 @@ def _resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
 def _decoder_versions() -> tuple[str, ...]:
     installed = {distribution.name.lower(): distribution.version for distribution in distributions()}
     return tuple(installed.get(name, "none") for name in DECODERS)
-
-
-def _file_key(path: str) -> bytes:
-    """Key under which the digest of the file's content is found without opening it."""
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError) as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-        raise ImageReadError(path, reason) from error
-    return digest("file", os.path.abspath(path), f"{status.st_size} {status.st_mtime_ns}")
 
 
 def _allocate(shape: tuple[int, int, int]) -> NDArray[np.uint8]:

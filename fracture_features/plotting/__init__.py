@@ -1,28 +1,15 @@
 """Figures from tables: each function takes `ax=None` and returns the axes; matplotlib is imported when one is drawn."""
 
-from ._bands import mean_curves
 from ._curves import plot_calibration, plot_decision_curve, plot_precision_recall, plot_roc
-from ._examples import (
-    confident_mistakes,
-    example_table,
-    plot_mistakes,
-    plot_predictions,
-    plot_samples,
-    read_small,
-    some_predictions,
-)
+from ._examples import plot_mistakes, plot_predictions, plot_samples, read_small
 from ._pictures import overlay_heat_map, plot_augmentation, plot_heat_map, plot_hog
-from ._style import legend_height, model_names
+from ._style import legend_height
 from ._tables import measure_label, plot_class_balance, plot_confusion_matrix, plot_forest, plot_subgroups
 from ._training import plot_grid_search, plot_history
 
 __all__ = [
-    "confident_mistakes",
-    "example_table",
     "legend_height",
-    "mean_curves",
     "measure_label",
-    "model_names",
     "overlay_heat_map",
     "plot_augmentation",
     "plot_calibration",
@@ -41,5 +28,4 @@ __all__ = [
     "plot_samples",
     "plot_subgroups",
     "read_small",
-    "some_predictions",
 ]

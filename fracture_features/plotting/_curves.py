@@ -10,9 +10,7 @@ import pandas as pd
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import PrecisionRecallDisplay, RocCurveDisplay
 
-from ..evaluation import EvaluationResult
-from ..metrics import decision_curve
-from ._bands import mean_curves
+from ..results import EvaluationResult, mean_curves, mean_decision_curve, model_names
 from ._style import (
     DASHES,
     GREY,
@@ -22,7 +20,6 @@ from ._style import (
     line_style,
     make_axes,
     marker,
-    model_names,
     tidy,
     with_interval,
     wrapped,
@@ -48,8 +45,8 @@ def plot_roc(result: EvaluationResult, *, models: Sequence[str] | None = None, a
     Returns
     -------
     ax : matplotlib Axes
-        Its lines hold `mean_curves(result)`, which says how curves are averaged and bands made; the legend gives the
-        mean of the folds' areas and its interval, from `result.frame()`.
+        Its lines hold `results.mean_curves(result)`, which says how curves are averaged and bands made; the legend
+        gives the mean of the folds' areas and its interval, from `result.frame()`.
 
     Raises
     ------
@@ -88,8 +85,8 @@ def plot_precision_recall(
     """
     curves = mean_curves(result, "precision_recall", models=models)
     ax = make_axes(ax, 4.8, HEIGHT + legend_height(curves["model"].unique()))
-    tested = result.data.y[np.unique(np.concatenate([fold.test for fold in result.fold_results]))]
-    shares = np.bincount(tested, minlength=len(result.data.target_names)) / len(tested)
+    tested = result.tested
+    shares = np.array(list(tested.class_counts().values())) / len(tested)
     chance = shares[1] if len(shares) == 2 else shares.mean()
     ax.plot([0, 1], [chance, chance], color=GREY, linewidth=0.8, linestyle=":")
     _draw_bands(result, curves, "average_precision", ax)
@@ -170,7 +167,7 @@ def plot_decision_curve(
     Returns
     -------
     ax : matplotlib Axes
-        Its lines hold the mean of `metrics.decision_curve` over the folds.
+        Its lines hold `results.mean_decision_curve`.
 
     Raises
     ------
@@ -182,9 +179,7 @@ def plot_decision_curve(
     names = _with_probabilities(result, models)
     ax = make_axes(ax, 4.8, HEIGHT + legend_height(names))
     for model in names:
-        folds = [fold for fold in result.fold_results if fold.model == model]
-        curves = [decision_curve(result.data.y[fold.test], fold.of("probabilities")) for fold in folds]
-        mean = pd.concat(curves).groupby(level=0).mean().assign(threshold=curves[0]["threshold"])
+        mean = mean_decision_curve(result, model)
         ax.plot(mean["threshold"], mean["net_benefit"], label=wrapped(model), **line_style(result, model))
     ax.plot(mean["threshold"], mean["treat_all"], color="black", linewidth=0.8, linestyle="--", label="treat all")
     ax.plot(mean["threshold"], mean["treat_none"], color="black", linewidth=0.8, label="treat none")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._optional import require
-from ..baselines import BASELINES, MAJORITY
-from ..evaluation import EvaluationResult
+from ..results import EvaluationResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,42 +106,11 @@ def add_legend(ax: Axes) -> None:
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.02), frameon=False, fontsize=SMALL + 1, borderaxespad=0)
 
 
-def model_names(result: EvaluationResult, models: Sequence[str] | None = None, *, baselines: bool = False) -> list[str]:
-    """Return the names of the models to show.
-
-    Parameters
-    ----------
-    result : EvaluationResult
-    models : sequence of str, default=None
-        None takes those that are no baseline, or all where there are no others.
-    baselines : bool, default=False
-        Whether None takes the baselines too, other than the majority class.
-
-    Returns
-    -------
-    names : list of str
-
-    Raises
-    ------
-    ValueError
-        If one of `models` is not in the result, or the result has no fold.
-    """
-    if not result.fold_results:
-        raise ValueError("the result has no fold: of a subset those are left out whose test part loses a class")
-    if models is not None:
-        names = [models] if isinstance(models, str) else list(models)
-        if not names or any(name not in result.models for name in names):
-            raise ValueError(f"models must be some of {result.models}, got {models!r}")
-        return names
-    hidden = (MAJORITY,) if baselines else BASELINES
-    return [name for name in result.models if name not in hidden] or result.models
-
-
 def line_style(result: EvaluationResult, model: str) -> dict[str, Any]:
     """Colour, dashes and width of a model's line, the same in every figure; baselines are grey and thin."""
-    if model in BASELINES:
-        return {"color": GREY, "linestyle": DASHES[1 + BASELINES.index(model)], "linewidth": 1.0}
-    k = _index(result, model)
+    k, is_baseline = _place(result, model)
+    if is_baseline:
+        return {"color": GREY, "linestyle": DASHES[(1 + k) % len(DASHES)], "linewidth": 1.0}
     return {
         "color": COLOURS[k % len(COLOURS)],
         "linestyle": DASHES[k // len(COLOURS) % len(DASHES)],
@@ -152,9 +120,11 @@ def line_style(result: EvaluationResult, model: str) -> dict[str, Any]:
 
 def marker(result: EvaluationResult, model: str) -> str:
     """The mark of a model's points, another where colours begin again."""
-    k = BASELINES.index(model) if model in BASELINES else _index(result, model) // len(COLOURS)
-    return MARKERS[k % len(MARKERS)]
+    k, is_baseline = _place(result, model)
+    return MARKERS[(k if is_baseline else k // len(COLOURS)) % len(MARKERS)]
 
 
-def _index(result: EvaluationResult, model: str) -> int:
-    return [name for name in result.models if name not in BASELINES].index(model)
+def _place(result: EvaluationResult, model: str) -> tuple[int, bool]:
+    """Which of the baselines, or of the others, it is."""
+    is_baseline = model in result.baselines
+    return [name for name in result.models if (name in result.baselines) == is_baseline].index(model), is_baseline

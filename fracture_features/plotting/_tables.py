@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
+from sklearn.metrics import ConfusionMatrixDisplay
 
-from ..baselines import BASELINES
 from ..datasets import FractureDataset
-from ..evaluation import EvaluationResult
+from ..results import EvaluationResult, model_names
 from ._style import (
     COLOURS,
     GREY,
@@ -20,7 +19,6 @@ from ._style import (
     line_style,
     make_axes,
     marker,
-    model_names,
     plain,
     tidy,
     with_interval,
@@ -77,7 +75,7 @@ def plot_forest(result: EvaluationResult, *, measure: str = "roc_auc", ax: Axes 
     if rows.empty:
         known = sorted(frame.loc[frame["value"].notna(), "measure"].unique())
         raise ValueError(f"measure={measure!r} is none of those with a value: {known}")
-    is_baseline = rows["model"].isin(BASELINES)
+    is_baseline = rows["model"].isin(result.baselines)
     rows = rows.assign(baseline=is_baseline).sort_values(["baseline", "value"], ascending=[True, False])
     ax = make_axes(ax, 6.0, 1.1 + 0.34 * len(rows))
     labels = []
@@ -183,20 +181,15 @@ def plot_confusion_matrix(result: EvaluationResult, model: str, *, ax: Axes | No
     Returns
     -------
     ax : matplotlib Axes
-        Counts over the test parts of all folds; an image that repeated folds test twice counts twice. The shade is
-        the share of the true class.
+        Of `result.confusion(model)`; the shade is the share of the true class.
 
     Raises
     ------
     ValueError
         If there is no such model.
     """
-    (model,) = model_names(result, [model])
-    folds = [fold for fold in result.fold_results if fold.model == model]
-    y_true = np.concatenate([result.data.y[fold.test] for fold in folds])
-    y_pred = np.concatenate([fold.y_pred for fold in folds])
+    counts = result.confusion(model).to_numpy()
     names = [plain(name, 20) for name in result.data.target_names]
-    counts = confusion_matrix(y_true, y_pred, labels=range(len(names)))
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     ax = make_axes(ax, 2.4 + 0.8 * len(names), 1.8 + 0.8 * len(names) + legend_height([model]))
     display = ConfusionMatrixDisplay(rates, display_labels=names)

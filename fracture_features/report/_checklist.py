@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..baselines import BASELINES
 from ..datasets import FractureDataset
-from ..evaluation import EvaluationResult
+from ..results import EvaluationResult
 from ._summary import (
     count,
     describe_folds,
@@ -15,7 +14,6 @@ from ._summary import (
     describe_values,
     has_intervals,
     n_groups,
-    tested,
 )
 
 # Section; number in CLAIM 2024; in TRIPOD+AI; what is asked, in few words; whether the author has to add anything.
@@ -96,7 +94,7 @@ def make_checklist(result: EvaluationResult, best: str, manifest: dict[str, Any]
 
 def _about_data(result: EvaluationResult) -> dict[str, str]:
     data, left_out, outside = result.data, count(len(result.excluded), "file"), ""
-    groups, n_tested = n_groups(data), len(tested(result))
+    groups, n_tested = n_groups(data), len(result.tested)
     level = "Images: no groups are given, so that patients may stand on both sides."
     if groups is not None:
         level = f"Groups, such as patients: {count(groups, 'group')}, none on both sides of a split."
@@ -125,7 +123,7 @@ def _included(result: EvaluationResult) -> str:
 
 
 def _about_models(result: EvaluationResult, best: str) -> dict[str, str]:
-    models = [name for name in result.models if name not in BASELINES]
+    models = [name for name in result.models if name not in result.baselines]
     tuned = any(fold.params for fold in result.fold_results)
     selection = "Settings are chosen within each fold's training part (see Each fold). " if tuned else ""
     return {

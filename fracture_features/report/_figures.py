@@ -13,11 +13,9 @@ from importlib import import_module
 from typing import Any
 
 from .._optional import require
-from ..evaluation import EvaluationResult
 from ..plotting import (
     legend_height,
     measure_label,
-    model_names,
     plot_calibration,
     plot_class_balance,
     plot_confusion_matrix,
@@ -27,6 +25,7 @@ from ..plotting import (
     plot_roc,
     plot_subgroups,
 )
+from ..results import EvaluationResult, model_names
 from ._summary import count, has_intervals, unit
 
 WIDTH = 4.8  # inches; two stand side by side, and on a phone their text can still be read

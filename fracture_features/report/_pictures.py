@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..evaluation import EvaluationResult
 from ..explain import explain
 from ..images import read_image
-from ..plotting import confident_mistakes, overlay_heat_map, some_predictions
+from ..plotting import overlay_heat_map
+from ..results import EvaluationResult, confident_mistakes, some_predictions
 from ._summary import number
 
 N_SHOWN = 8

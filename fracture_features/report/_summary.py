@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..baselines import BASELINES
 from ..datasets import FractureDataset
-from ..evaluation import EvaluationResult
-from ..plotting import model_names
+from ..evaluation import BASELINES
+from ..results import EvaluationResult, model_names
 
 
 def ranked_models(result: EvaluationResult) -> list[str]:
@@ -39,7 +38,7 @@ def unit(result: EvaluationResult) -> str:
 
 def has_comparison(result: EvaluationResult) -> bool:
     """Whether there is a baseline, and another model to hold against it."""
-    return bool(set(BASELINES) & set(result.models)) and len(result.models) > 1
+    return bool(result.baselines) and len(result.models) > 1
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -71,11 +70,6 @@ def n_groups(data: FractureDataset) -> int | None:
     return None if data.groups is None else len(np.unique(data.groups))
 
 
-def tested(result: EvaluationResult) -> FractureDataset:
-    """The images of the test parts; of a subset of a result they are fewer than its data."""
-    return result.data.subset(np.unique(np.concatenate([fold.test for fold in result.fold_results])))
-
-
 def n_folds(result: EvaluationResult) -> int:
     """How many folds there are, repetitions included."""
     return len({fold.fold for fold in result.fold_results})
@@ -83,14 +77,14 @@ def n_folds(result: EvaluationResult) -> int:
 
 def n_tests(result: EvaluationResult, model: str) -> tuple[int, int]:
     """How often a tested image stands in a test part, at least and at most."""
-    tests = np.concatenate([fold.test for fold in result.fold_results if fold.model == model])
+    tests = np.concatenate([fold.test for fold in result.folds_of(model)])
     _, times = np.unique(tests, return_counts=True)
     return int(times.min()), int(times.max())
 
 
 def make_facts(result: EvaluationResult, best: str) -> list[tuple[str, str]]:
     """Numbers for the head of the page, each with what it is."""
-    data, row = tested(result), _row(result, best)
+    data, row = result.tested, _row(result, best)
     groups = n_groups(data)
     images = "images" if len(data) == len(result.data) else f"images tested, of {len(result.data)}"
     facts = [(str(len(data)), images), ("–" if groups is None else str(groups), "groups, such as patients")]
@@ -109,7 +103,7 @@ def describe(result: EvaluationResult, best: str) -> str:
     text = f"{best} has the highest ROC AUC: {number(row['value'])}"
     limits = interval(row["low"], row["high"])
     text += f" (95 % interval {limits})" if limits else f" (too few {unit(result)} for an interval)"
-    if best in BASELINES or not has_comparison(result):
+    if best in result.baselines or not has_comparison(result):
         return text + "."
     against: Any = result.comparison().set_index("model").loc[best]
     reference, difference = against["reference"], against["difference"]
@@ -135,7 +129,7 @@ def make_question(result: EvaluationResult) -> list[tuple[str, str]]:
     *others, last = result.data.target_names
     unseen = "images" if result.data.groups is None else "images of patients"
     asked = f"How well do the models tell {', '.join(others)} and {last} apart on {unseen} they were not fitted on?"
-    models = [name for name in result.models if name not in BASELINES]
+    models = [name for name in result.models if name not in result.baselines]
     items = [
         ("Question", asked),
         ("Models", ", ".join(models) or "none besides the baselines"),
@@ -154,7 +148,7 @@ def describe_folds(result: EvaluationResult) -> str:
     """How the images were divided."""
     low, high = n_tests(result, result.models[0])
     times = "once" if high == 1 else f"{low} times" if low == high else f"{low} to {high} times"
-    n, n_all = len(tested(result)), len(result.data)
+    n, n_all = len(result.tested), len(result.data)
     who = "every image is" if n == n_all else f"a subset of {n} of the {n_all} images is looked at, each"
     folds = f"{count(n_folds(result), 'fold')}; {who} tested {times}."
     if result.data.groups is None:
@@ -186,12 +180,7 @@ def describe_values(result: EvaluationResult) -> str:
 
 def describe_baselines(result: EvaluationResult) -> str:
     """What the models are that see no fracture."""
-    meaning = {
-        "majority class": "the most frequent class",
-        "metadata only": "what is known without a pixel",
-        "shortcut probe": "brightness, border and an 8 x 8 thumbnail",
-    }
-    there = [f"{name} ({meaning[name]})" for name in BASELINES if name in result.models]
+    there = [f"{name} ({BASELINES[name]})" if name in BASELINES else name for name in result.baselines]
     if not there:
         return ""
     return f"{', '.join(there)}. None can see a fracture: a model that is no better may have learnt a shortcut."

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..baselines import BASELINES
-from ..evaluation import EvaluationResult
 from ..plotting import measure_label
-from ._summary import has_comparison, interval, number, p_value, tested, unit
+from ..results import EvaluationResult
+from ._summary import has_comparison, interval, number, p_value, unit
 
 MAIN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
 MORE = ("ppv", "npv", "positive_likelihood_ratio", "negative_likelihood_ratio", "mcc", "kappa")
@@ -67,7 +66,7 @@ def _value(value: float, digits: int = 0) -> Cell:
 
 def _classes(result: EvaluationResult, where: str = "") -> Table:
     data, excluded = result.data, result.excluded["label"].value_counts()
-    n_tested = tested(result).class_counts()
+    n_tested = result.tested.class_counts()
     some = sum(n_tested.values()) < len(data)
     rows = []
     for k, (name, n) in enumerate(data.class_counts().items()):
@@ -119,17 +118,17 @@ def _measures(result: EvaluationResult, measures: Sequence[str], caption: str, t
     bodies: list[list[list[Cell]]] = [[], []]
     for model, rows in frame.groupby("model", sort=False):
         by_measure = rows.set_index("measure")
-        cells = [_model_cell(str(model), rows["above_baselines"].iloc[0])]
+        cells = [_model_cell(result, str(model), rows["above_baselines"].iloc[0])]
         cells += [_measured(by_measure, name) for name in there]
         if times:
             cells += [_value(by_measure["value"][name], 1) for name in ("fit_minutes", "predict_ms")]
-        bodies[model in BASELINES].append(cells)
+        bodies[model in result.baselines].append(cells)
     headings = [measure_label(name) for name in there] + (["Fit, minutes", "Predict, ms per image"] if times else [])
     return Table(caption, ["Model", *headings], [body for body in bodies if body])
 
 
-def _model_cell(model: str, above: Any) -> Cell:
-    if model in BASELINES:
+def _model_cell(result: EvaluationResult, model: str, above: Any) -> Cell:
+    if model in result.baselines:
         return Cell(model, note="baseline")
     return Cell(model, mark="not shown above the baselines" if above is False else "")
 
@@ -147,7 +146,7 @@ def _by_class(result: EvaluationResult) -> Table | None:
         return None
     frame = result.frame().set_index(["model", "measure"])
     body = []
-    for model in (name for name in result.models if name not in BASELINES):
+    for model in (name for name in result.models if name not in result.baselines):
         for target in result.data.target_names:
             measured = [_measured(frame.loc[model], f"{name} of {target}") for name in OF_CLASS]
             body.append([Cell(model), Cell(target), *measured])
@@ -161,7 +160,7 @@ def _comparison(result: EvaluationResult) -> Table:
     for row in _rows(frame):
         difference = Cell(number(row.difference), interval(row.low, row.high), float(row.difference))
         p_values = [Cell(p_value(p), sort=float(p)) for p in (row.p_value, row.p_holm, row.p_corrected_t)]
-        bodies[row.model in BASELINES].append([_model_cell(row.model, None), difference, *p_values])
+        bodies[row.model in result.baselines].append([_model_cell(result, row.model, None), difference, *p_values])
     notes = [
         f"p is that of the paired difference on resamples of whole {unit(result)}; Holm's is corrected for the number "
         "of models and is the one to quote; Nadeau and Bengio's t test over the folds asks for other training data too."
@@ -181,7 +180,7 @@ def _folds(result: EvaluationResult) -> Table:
         cells = [Cell(str(row["model"]), note=settings), _value(row["fold"]), _value(row["n_test"])]
         cells += [_value(row["threshold"], 3)] if has_threshold else []
         cells += [_value(row[name], 2) for name in there]
-        bodies[row["model"] in BASELINES].append(cells)
+        bodies[row["model"] in result.baselines].append(cells)
     threshold = ["Threshold"] if has_threshold else []
     headings = ["Model", "Fold", "Tested", *threshold, *(measure_label(name) for name in there)]
     return Table("Measures on each test part", headings, [body for body in bodies if body])

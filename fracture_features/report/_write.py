@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._optional import require
-from ..evaluation import EvaluationResult
+from ..results import EvaluationResult
 from ._checklist import make_checklist
 from ._figures import describe_hidden, make_figures
 from ._pictures import make_pictures

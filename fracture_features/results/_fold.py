@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
+
+Role = Literal["model", "baseline"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +36,20 @@ class FoldResult:
     threshold : float
         Score of class 1 from which on an image is called fractured; NaN where the classifier decides by itself.
     params : dict
-        `best_params_` of a search.
+        `best_params_` of a search; values that are no number, text or None as their repr.
     fit_seconds : float
         Wall time, with files already decoded, and with features in the cache where an earlier model left them.
     predict_ms : float
         Wall time in milliseconds per image from the file to the label, nothing cached, on at most 50 images.
+    role : {"model", "baseline"}
+        Whether the model cannot see a fracture and is there to be compared with.
+    grid : dict
+        Of a search with one scorer: its settings, "params", and the "mean_test_score" of each on the inner folds.
+    train_scores : ndarray of shape (n_train, n_classes), dtype float64, or None
+        Scores of the images the model was fitted on, which tell how far it fits them better than others. None where
+        they cost as much as the test part's: of networks that are trained on the images themselves.
+    kept : classifier, Path or None
+        What `estimator` gives, or the file it is read from.
     """
 
     model: str
@@ -50,6 +63,15 @@ class FoldResult:
     params: dict[str, Any] = field(default_factory=dict)
     fit_seconds: float = 0.0
     predict_ms: float = 0.0
+    role: Role = "model"
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+    train_scores: NDArray[np.float64] | None = None
+    kept: Any = None
+
+    @property
+    def estimator(self) -> Any:
+        """The fitted model, None where it was not kept; of a checkpoint it is read from its file each time."""
+        return joblib.load(self.kept) if isinstance(self.kept, Path) else self.kept
 
     def keep(self, rows: NDArray[Any]) -> FoldResult:
         """Keep these predictions alone, by position or mask."""

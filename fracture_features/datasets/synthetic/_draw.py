@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .._validation import check_count
+from ..._validation import check_count
 from ._anatomy import LIMBS, Patient, Random, draw_patient
 from ._attenuation import noise_field
 from ._exposure import View, box, draw_view, expose

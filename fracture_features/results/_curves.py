@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..evaluation import EvaluationResult, FoldResult
-from ..metrics import group_weights, percentile_interval, rarest_groups
-from ._style import model_names
+from ..metrics import decision_curve, percentile_interval
+from ._models import model_names
+from ._result import EvaluationResult
 
 Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
 GRID = np.linspace(0, 1, 101)
-N_RESAMPLES = 2000
-BLOCK = 2**20  # weights at once
 SMALLEST = 1e-9  # less than any step of a curve, more than the rounding of any place
 
 
@@ -25,15 +24,15 @@ def mean_curves(result: EvaluationResult, kind: str = "roc", *, models: Sequence
 
     The curves of the folds' test parts are averaged vertically [1]_: the mean sensitivity at each share of false
     positives, or the mean precision at each recall. The band is pointwise: a percentile interval (95 %) at each place,
-    of 2000 resamples that draw whole groups over all folds, as the intervals in `EvaluationResult.frame` are. With
-    more than two classes it is the mean over the classes too, each against the rest.
+    of the same resamples of whole groups that the intervals in `EvaluationResult.frame` come from. With more than two
+    classes it is the mean over the classes too, each against the rest.
 
     Parameters
     ----------
     result : EvaluationResult
     kind : {"roc", "precision_recall"}, default="roc"
     models : sequence of str, default=None
-        None takes all but the majority class.
+        None takes all but those that give every image the same score, as the majority class does.
 
     Returns
     -------
@@ -55,7 +54,7 @@ def mean_curves(result: EvaluationResult, kind: str = "roc", *, models: Sequence
     --------
     >>> import tempfile
     >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
-    >>> from fracture_features.plotting import mean_curves
+    >>> from fracture_features.results import mean_curves
     >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
     >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
     >>> mean_curves(result, models=["edges"])[["x", "y"]].iloc[-1].tolist()
@@ -65,55 +64,45 @@ def mean_curves(result: EvaluationResult, kind: str = "roc", *, models: Sequence
         raise ValueError(f"kind must be one of {sorted(KINDS)}, got {kind!r}")
     parts = []
     for model in model_names(result, models, baselines=True):
-        folds = [fold for fold in result.fold_results if fold.model == model]
-        values, draws, n_groups = _resample(result, folds, KINDS[kind])
-        bands = np.array([percentile_interval(column, 0.95, n_groups) for column in draws.T])
-        columns = {"x": GRID, "y": values, "low": bands[:, 0], "high": bands[:, 1]}
+        curve = result.estimates.curve(model, partial(_curve, kind))
+        bands = np.array([percentile_interval(column, 0.95, curve.n_groups) for column in curve.draws.T])
+        columns = {"x": GRID, "y": curve.values, "low": bands[:, 0], "high": bands[:, 1]}
         parts.append(pd.DataFrame({"model": model, **columns}))
     return pd.concat(parts, ignore_index=True)
 
 
-def _resample(
-    result: EvaluationResult, folds: list[FoldResult], at_grid: Callable[[Floats, Floats], Floats]
-) -> tuple[Floats, Floats, int]:
-    """Mean curve (101,), the same of each resample (n_resamples, 101), and how many groups the rarest class has."""
-    rows = np.unique(np.concatenate([fold.test for fold in folds]))
-    groups = rows if result.data.groups is None else result.data.groups[rows]
-    places = [np.searchsorted(rows, fold.test) for fold in folds]
-    draws = []
-    for weights in _blocks(groups, np.random.default_rng(result.random_state)):
-        curves = [
-            _fold_curve(result, fold, weights[:, place], at_grid) for fold, place in zip(folds, places, strict=True)
-        ]
-        defined = ~np.isnan(curves)
-        total = np.where(defined, curves, 0).sum(axis=0)
-        # A fold of few patients may lose a class in a resample: the mean is over the others, as in `metrics.resample`.
-        draws.append(np.where(defined.any(axis=0), total / np.maximum(defined.sum(axis=0), 1), np.nan))
-    return draws[0][0], np.concatenate(draws[1:]), rarest_groups(result.data.y[rows], groups)
+def mean_decision_curve(result: EvaluationResult, model: str) -> pd.DataFrame:
+    """Return the net benefit of acting on a model's probabilities, the mean over its folds.
+
+    Parameters
+    ----------
+    result : EvaluationResult
+        Of two classes.
+    model : str
+        One that gives probabilities.
+
+    Returns
+    -------
+    curve : DataFrame
+        Columns as those of `metrics.decision_curve`.
+    """
+    folds = result.folds_of(model)
+    curves = [decision_curve(result.data.y[fold.test], fold.of("probabilities")) for fold in folds]
+    return pd.concat(curves).groupby(level=0).mean().assign(threshold=curves[0]["threshold"])
 
 
-def _blocks(groups: NDArray[Any], rng: np.random.Generator) -> Iterator[Floats]:
-    """Weights of the images as they are, then those of the resamples, some at a time."""
-    yield np.ones((1, len(groups)))
-    size = max(1, BLOCK // len(groups))
-    for start in range(0, N_RESAMPLES, size):
-        yield group_weights(groups, min(size, N_RESAMPLES - start), rng)
-
-
-def _fold_curve(
-    result: EvaluationResult, fold: FoldResult, weights: Floats, at_grid: Callable[[Floats, Floats], Floats]
-) -> Floats:
-    """Curves (n_resamples, 101) of one fold, the mean over the classes where there are more than two."""
-    n_classes = fold.scores.shape[1]
-    y = result.data.y[fold.test]
+def _curve(kind: str, y: Labels, scores: Floats, weights: Floats) -> Floats:
+    """Curves (n_resamples, 101) of scores (n_samples,), or of (n_samples, n_classes) their mean over the classes."""
+    columns = scores[:, None] if scores.ndim == 1 else scores
+    classes = [1] if scores.ndim == 1 else range(scores.shape[1])
     curves = []
-    for k in [1] if n_classes == 2 else range(n_classes):
-        order = np.argsort(-fold.scores[:, k], kind="stable")
-        score, is_class = fold.scores[order, k], y[order] == k
+    for k, column in zip(classes, columns.T, strict=True):
+        order = np.argsort(-column, kind="stable")
+        score, is_class = column[order], y[order] == k
         last_of_tie = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)
         ordered = weights[:, order]
         true, false = (np.cumsum(ordered * side, axis=1)[:, last_of_tie] for side in (is_class, ~is_class))
-        curves.append(at_grid(true, false))
+        curves.append(KINDS[kind](true, false))
     mean: Floats = np.mean(curves, axis=0)
     return mean
 

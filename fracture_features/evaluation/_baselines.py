@@ -9,39 +9,50 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from .datasets import FractureDataset
-from .images import ImageReader, read_shape
+from ..datasets import FractureDataset
+from ..images import ImageReader
 
 MAJORITY, METADATA, PROBE = "majority class", "metadata only", "shortcut probe"
-BASELINES = (MAJORITY, METADATA, PROBE)
+# What each goes by.
+BASELINES = {
+    MAJORITY: "the most frequent class",
+    METADATA: "what is known without a pixel",
+    PROBE: "brightness, border and an 8 x 8 thumbnail",
+}
+PROBE_SIZE = 256  # pixels along each side
 THUMBNAIL = 8  # pixels along each side
 LEVELS = 16  # bins of the histogram
 BORDER = 1 / 16  # of the shorter side
 
 
 def baseline_models(
-    data: FractureDataset, reader: ImageReader, *, random_state: int | None = None, n_jobs: int | None = None
+    data: FractureDataset,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    random_state: int | None = None,
+    n_jobs: int | None = None,
 ) -> dict[str, Any]:
     """Models to hold beside every result, by name.
 
-    "majority class" knows how frequent the classes are; "metadata only" `data.metadata_columns`, the height and width
-    in the file's header, and the size of the file, but no pixel; "shortcut probe" what can be seen from across the
-    room: brightness, border, histogram and a thumbnail of 8 x 8 pixels. The last two are random forests. A model that
-    is no better may have learnt no more than how, where or of what a radiograph was taken.
+    "majority class" knows how frequent the classes are; "metadata only" `data.metadata_columns`, height and width of
+    the image, and the size of the file, but no pixel; "shortcut probe" what can be seen from across the room:
+    brightness, border, histogram and a thumbnail of 8 x 8 pixels, of images of 256 x 256 pixels whatever other models
+    read. The last two are random forests. A model that is no better may have learnt no more than how, where or of what
+    a radiograph was taken.
 
     Parameters
     ----------
     data : FractureDataset
         All images that will be asked for.
-    reader : ImageReader
-        How the probe reads.
+    cache : str or path-like, default=None
+        Folder in which the probe keeps pixels.
     random_state, n_jobs : int, default=None
         Of the forests.
 
@@ -49,11 +60,6 @@ def baseline_models(
     -------
     models : dict of str to classifier
         Take paths.
-
-    Raises
-    ------
-    ImageReadError
-        If a file has no readable header.
 
     References
     ----------
@@ -77,8 +83,13 @@ def baseline_models(
     return {
         MAJORITY: DummyClassifier(strategy="prior"),
         METADATA: Pipeline([("metadata", lookup), ("encoder", encoder), ("classifier", forest())]),
-        PROBE: Pipeline([("images", clone(reader)), ("appearance", probe), ("classifier", forest())]),
+        PROBE: Pipeline([("images", probe_reader(cache)), ("appearance", probe), ("classifier", forest())]),
     }
+
+
+def probe_reader(cache: str | os.PathLike[str] | None) -> ImageReader:
+    """How the shortcut probe reads."""
+    return ImageReader(image_size=PROBE_SIZE, cache=cache)
 
 
 def metadata_table(data: FractureDataset) -> pd.DataFrame:
@@ -87,13 +98,12 @@ def metadata_table(data: FractureDataset) -> pd.DataFrame:
     Returns
     -------
     table : DataFrame of n_samples rows
-        Indexed by path: `data.metadata_columns`, `image_height` and `image_width` as in the file's header, and
-        `file_size` in bytes.
+        Indexed by path: `data.metadata_columns`, `image_height` and `image_width` as displayed, and `file_size` in
+        bytes.
     """
-    shapes = np.array([read_shape(path) for path in data.paths]).reshape(-1, 2)
-    sizes = [os.path.getsize(path) for path in data.paths]
+    files = data.files[["height", "width", "size"]].to_numpy(dtype=np.int64)
     table = data.frame[list(data.metadata_columns)].assign(
-        image_height=shapes[:, 0], image_width=shapes[:, 1], file_size=sizes
+        image_height=files[:, 0], image_width=files[:, 1], file_size=files[:, 2]
     )
     # Booleans with gaps are objects, which no encoder can sort.
     other = table.select_dtypes(exclude="number").columns

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from .. import metrics
-from ..baselines import BASELINES
 from ..datasets import FractureDataset
 from ..metrics import Measure, Resampled
 from ._fold import FoldResult
@@ -38,6 +37,11 @@ class Estimates:
     def models(self) -> list[str]:
         """Names, in the order they were run."""
         return list(dict.fromkeys(fold.model for fold in self._fold_results))
+
+    @property
+    def baselines(self) -> list[str]:
+        """Names of the models that cannot see a fracture, in the order they were run."""
+        return list(dict.fromkeys(fold.model for fold in self._fold_results if fold.role == "baseline"))
 
     def folds_of(self, model: str) -> list[FoldResult]:
         """The folds of one model."""
@@ -73,6 +77,20 @@ class Estimates:
         """Value and resamples of one measure."""
         return self.of(model, {name: self.measures(model)[name]})[0]
 
+    def curve(self, model: str, curve: Curve) -> ResampledCurve:
+        """A curve of the scores and its resamples, which are those of the measures."""
+        folds = self.folds_of(model)
+        rows = np.concatenate([fold.test for fold in folds])
+        return metrics.resample_curve(
+            self._data.y[rows],
+            np.concatenate([fold.of("scores") for fold in folds]),
+            curve,
+            groups=rows if self._data.groups is None else self._data.groups[rows],
+            folds=np.concatenate([np.full(len(fold.test), fold.fold) for fold in folds]),
+            n_resamples=N_RESAMPLES,
+            random_state=self._seed,
+        )
+
     def pair(self, model: str, reference: str, name: str) -> Resampled:
         """One measure of two models, on the same resamples."""
         first, second = self.one(model, name), self.one(reference, name)
@@ -100,14 +118,13 @@ class Estimates:
 
     def best_baseline(self) -> str:
         """Of the models that cannot see a fracture the one with the highest ROC AUC."""
-        there = [name for name in BASELINES if name in self.models]
-        if not there:
+        if not self.baselines:
             raise ValueError(f"there is no baseline among the models {self.models}; name a reference")
-        return max(there, key=lambda name: self.one(name, PRIMARY).values[0])
+        return max(self.baselines, key=lambda name: self.one(name, PRIMARY).values[0])
 
     def above_baselines(self, model: str, confidence_level: float) -> bool | None:
         """Whether the whole interval of the difference from the best baseline lies above 0."""
-        if model in BASELINES or not set(BASELINES) & set(self.models):
+        if model in self.baselines or not self.baselines:
             return None
         pair = self.pair(model, self.best_baseline(), PRIMARY)
         return bool(metrics.compare(pair, 0, 1, confidence_level=confidence_level).low > 0)

@@ -6,7 +6,6 @@ import hashlib
 import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ def make_manifest(
     Files are listed with their SHA-256; `digest` is the SHA-256 of those, in the order of the paths. Counts of a fold
     are by part: images, groups (where known) and images of each class.
     """
-    files, digest = digest_files(data.paths)
+    files = _files(data)
     parts = {fold.fold: {"train": fold.train, "test": fold.test} for fold in folds}
     return {
         "python": platform.python_version(),
@@ -50,7 +49,7 @@ def make_manifest(
             "images": len(data),
             "classes": data.class_counts(),
             "groups": None if data.groups is None else len(np.unique(data.groups)),
-            "digest": digest,
+            "digest": digest_of(data),
             "files": files,
         },
         "excluded": excluded.to_dict("records"),
@@ -58,10 +57,14 @@ def make_manifest(
     }
 
 
-def digest_files(paths: NDArray[np.str_]) -> tuple[dict[str, str], str]:
-    """SHA-256 of each file, by the order of the paths, and that of all of them."""
-    files = {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in sorted(paths.tolist())}
-    return files, hashlib.sha256("".join(files.values()).encode()).hexdigest()
+def digest_of(data: FractureDataset) -> str:
+    """SHA-256 of the SHA-256 of every file, in the order of the paths."""
+    return hashlib.sha256("".join(_files(data).values()).encode()).hexdigest()
+
+
+def _files(data: FractureDataset) -> dict[str, str]:
+    """SHA-256 of each file, in the order of the paths."""
+    return dict(sorted(zip(data.paths.tolist(), data.files["sha256"], strict=True)))
 
 
 def _version(package: str) -> str | None:

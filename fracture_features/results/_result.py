@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from .. import metrics
 from ..datasets import FractureDataset
 from ._estimates import PRIMARY, Estimates
 from ._fold import FoldResult
 from ._manifest import make_manifest
+from ._models import model_names
 from ._studies import POOLS, pool_fold, study_codes
+from ._tables import fold_table, prediction_table, reliability_table, subgroup_table
 
-SMALLEST_SUBGROUP = 10  # images of each class
+FAILURE_COLUMNS = ("model", "fold", "reason")
 
 
 class EvaluationResult:
@@ -41,11 +44,16 @@ class EvaluationResult:
         Seed of the bootstrap.
     external : EvaluationResult, default=None
         The same models on images of another source.
+    failures : DataFrame, default=None
+        Models that failed on a fold, with the columns model, fold and reason; they have no fold result. None means
+        none.
 
     Attributes
     ----------
-    data, fold_results, excluded, random_state, external
+    data, fold_results, excluded, random_state, external, failures
         As given.
+    estimates : Estimates
+        What the tables and curves are read from.
     """
 
     def __init__(
@@ -55,15 +63,17 @@ class EvaluationResult:
         excluded: pd.DataFrame,
         random_state: int | None = None,
         external: EvaluationResult | None = None,
+        failures: pd.DataFrame | None = None,
     ):
         self.data = data
         self.fold_results = list(fold_results)
         self.excluded = excluded
         self.random_state = random_state
         self.external = external
+        self.failures = pd.DataFrame(columns=list(FAILURE_COLUMNS)) if failures is None else failures
         # All models are compared on the same resamples.
         seed = int(np.random.default_rng(random_state).integers(2**32))
-        self._estimates = Estimates(data, self.fold_results, seed)
+        self.estimates = Estimates(data, self.fold_results, seed)
 
     def __repr__(self) -> str:
         return f"<EvaluationResult: {len(self.models)} models on {self.data!r}>"
@@ -71,7 +81,21 @@ class EvaluationResult:
     @property
     def models(self) -> list[str]:
         """Names of the models, in the order they were run."""
-        return self._estimates.models
+        return self.estimates.models
+
+    @property
+    def baselines(self) -> list[str]:
+        """Names of those that cannot see a fracture."""
+        return self.estimates.baselines
+
+    def folds_of(self, model: str) -> list[FoldResult]:
+        """Return the fold results of one model."""
+        return self.estimates.folds_of(model)
+
+    @property
+    def tested(self) -> FractureDataset:
+        """The images of the test parts; of a subset they are fewer than `data`."""
+        return self.data.subset(np.unique(np.concatenate([fold.test for fold in self.fold_results])))
 
     def frame(self, *, prevalences: Sequence[float] = (), confidence_level: float = 0.95) -> pd.DataFrame:
         """Return one row for each model and measure.
@@ -98,12 +122,12 @@ class EvaluationResult:
         """
         rows = []
         for model in self.models:
-            above = self._estimates.above_baselines(model, confidence_level)
-            measures = self._estimates.measures(model, prevalences)
-            for name, resampled in zip(measures, self._estimates.of(model, measures), strict=True):
+            above = self.estimates.above_baselines(model, confidence_level)
+            measures = self.estimates.measures(model, prevalences)
+            for name, resampled in zip(measures, self.estimates.of(model, measures), strict=True):
                 interval = resampled.interval(0, confidence_level)
                 rows.append((model, name, resampled.values[0], *interval, above))
-            folds = self._estimates.folds_of(model)
+            folds = self.estimates.folds_of(model)
             minutes = sum(fold.fit_seconds for fold in folds) / 60
             predict_ms = np.mean([fold.predict_ms for fold in folds])
             rows += [
@@ -139,18 +163,18 @@ class EvaluationResult:
         ValueError
             If there is no such model, or it has no such measure.
         """
-        reference = self._estimates.best_baseline() if reference is None else reference
+        reference = self.estimates.best_baseline() if reference is None else reference
         if reference not in self.models:
             raise ValueError(f"reference={reference!r} is none of the models {self.models}")
-        if measure not in (known := list(self._estimates.measures(reference))):
+        if measure not in (known := list(self.estimates.measures(reference))):
             raise ValueError(f"measure={measure!r} is none of the measures {known} of {reference!r}")
         rows = []
         for model in self.models:
-            if model == reference or measure not in self._estimates.measures(model):
+            if model == reference or measure not in self.estimates.measures(model):
                 continue
-            pair = self._estimates.pair(model, reference, measure)
+            pair = self.estimates.pair(model, reference, measure)
             compared = metrics.compare(pair, 0, 1, confidence_level=confidence_level)
-            rows.append((model, reference, measure, *compared, self._estimates.corrected_t(model, reference, measure)))
+            rows.append((model, reference, measure, *compared, self.estimates.corrected_t(model, reference, measure)))
         columns = ["model", "reference", "measure", "difference", "low", "high", "p_value", "p_corrected_t"]
         frame = pd.DataFrame(rows, columns=columns)
         frame.insert(7, "p_holm", metrics.holm(frame["p_value"]))
@@ -165,17 +189,7 @@ class EvaluationResult:
             Columns model, fold, n_train, n_test, groups_shared (how many groups stand on both sides: 0), threshold,
             params, fit_seconds, predict_ms, and each measure on the test part.
         """
-        groups = self.data.groups
-        rows = []
-        for fold in self.fold_results:
-            shared = 0 if groups is None else len(np.intersect1d(groups[fold.train], groups[fold.test]))
-            row = {"model": fold.model, "fold": fold.fold, "n_train": len(fold.train), "n_test": len(fold.test)}
-            row |= {"groups_shared": shared, "threshold": fold.threshold, "params": fold.params or None}
-            row |= {"fit_seconds": fold.fit_seconds, "predict_ms": fold.predict_ms}
-            for name, measure in self._estimates.measures(fold.model).items():
-                row[name] = self._estimates.of_fold(fold, measure)
-            rows.append(row)
-        return pd.DataFrame(rows)
+        return fold_table(self)
 
     def predictions(self) -> pd.DataFrame:
         """Return one row for each model and image of a test part.
@@ -187,23 +201,7 @@ class EvaluationResult:
             speaks for the fracture; with more than two classes, `score_<class>` for each. `probability`, likewise,
             where the model gives any.
         """
-        names = np.array(self.data.target_names)
-        parts = []
-        for fold in self.fold_results:
-            columns: dict[str, Any] = {"model": fold.model, "fold": fold.fold, "path": self.data.paths[fold.test]}
-            if self.data.groups is not None:
-                columns["group"] = self.data.groups[fold.test]
-            columns |= {"label": names[self.data.y[fold.test]], "predicted": names[fold.y_pred]}
-            columns |= self._by_class("score", fold.scores)
-            if fold.probabilities is not None:
-                columns |= self._by_class("probability", fold.probabilities)
-            parts.append(pd.DataFrame(columns))
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-    def _by_class(self, name: str, values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        if values.shape[1] == 2:
-            return {name: values[:, 1]}
-        return {f"{name}_{target}": values[:, k] for k, target in enumerate(self.data.target_names)}
+        return prediction_table(self)
 
     def subgroups(
         self, column: str, *, measures: Sequence[str] = (PRIMARY, "sensitivity", "specificity")
@@ -228,32 +226,7 @@ class EvaluationResult:
         ValueError
             If there is no such column or measure.
         """
-        if column not in self.data.frame:
-            raise ValueError(f"column={column!r} is none of the columns {list(self.data.frame.columns)}")
-        rows = []
-        values = self.data.frame[column]
-        for value in sorted(values.dropna().unique(), key=str):
-            part = self.subset((values == value).to_numpy(dtype=bool))
-            for model in self.models:
-                rows += [(model, value, *row) for row in part._subgroup_rows(model, measures)]
-        columns = ["model", column, "n", *self._count_columns(), "measure", "value", "low", "high"]
-        return pd.DataFrame(rows, columns=columns)
-
-    def _count_columns(self) -> list[str]:
-        return ["n_fractured"] if len(self.data.target_names) == 2 else []
-
-    def _subgroup_rows(self, model: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
-        tests = [fold.test for fold in self._estimates.folds_of(model)]
-        y = self.data.y[np.unique(np.concatenate(tests))] if tests else np.empty(0, dtype=np.int64)
-        counts = np.bincount(y, minlength=len(self.data.target_names))
-        shown = (len(y), *([counts[1]] if len(counts) == 2 else []))
-        if counts.min() < SMALLEST_SUBGROUP:
-            return [(*shown, name, np.nan, np.nan, np.nan) for name in names]
-        known = self._estimates.measures(model)
-        if unknown := [name for name in names if name not in known]:
-            raise ValueError(f"measures={unknown} are none of {list(known)}")
-        estimates = self._estimates.of(model, {name: known[name] for name in names})
-        return [(*shown, name, x.values[0], *x.interval(0)) for name, x in zip(names, estimates, strict=True)]
+        return subgroup_table(self, column, measures)
 
     def reliability(self, *, n_bins: int = 10) -> pd.DataFrame:
         """Return how often what is predicted with a probability is so.
@@ -270,20 +243,32 @@ class EvaluationResult:
             for each bin that is not empty, the test parts of all folds together, of models that give probabilities; of
             two classes, for the second alone.
         """
-        names = self.data.target_names
-        parts = []
-        for model in self.models:
-            folds = [fold for fold in self._estimates.folds_of(model) if fold.probabilities is not None]
-            for k, name in list(enumerate(names))[1 if len(names) == 2 else 0 :] if folds else []:
-                probability = np.concatenate([fold.probabilities[:, k] for fold in folds])  # type: ignore[index]
-                observed = np.concatenate([self.data.y[fold.test] == k for fold in folds])
-                bins = np.minimum((probability * n_bins).astype(np.int64), n_bins - 1)
-                means = pd.DataFrame({"predicted": probability, "observed": observed}).groupby(bins)
-                part = means.mean().assign(n=means.size())
-                parts.append(part.assign(model=model)[["model", "predicted", "observed", "n"]])
-                parts[-1].insert(1, "class", name)
-        columns = ["model", "class", "predicted", "observed", "n"]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+        return reliability_table(self, n_bins)
+
+    def confusion(self, model: str) -> pd.DataFrame:
+        """Return how often a model called each class what.
+
+        Parameters
+        ----------
+        model : str
+
+        Returns
+        -------
+        counts : DataFrame of shape (n_classes, n_classes)
+            Rows are the true classes, columns the predicted ones. Over the test parts of all folds: an image that
+            repeated folds test twice counts twice.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model.
+        """
+        (model,) = model_names(self, [model])
+        folds, names = self.folds_of(model), self.data.target_names
+        y_true = np.concatenate([self.data.y[fold.test] for fold in folds])
+        y_pred = np.concatenate([fold.y_pred for fold in folds])
+        counts = confusion_matrix(y_true, y_pred, labels=range(len(names)))
+        return pd.DataFrame(counts, index=pd.Index(names, name="true"), columns=pd.Index(names, name="predicted"))
 
     def by_study(self, column: str = "study", *, how: str = "mean") -> EvaluationResult:
         """Return one prediction for each study.
@@ -299,7 +284,8 @@ class EvaluationResult:
         -------
         result : EvaluationResult
             Its data have one row for each study, that of its first image. Without an operating point, a study's label
-            is the class of the highest score.
+            is the class of the highest score. `external` is by study too where its frame has the column, and stays by
+            image otherwise.
 
         Raises
         ------
@@ -313,9 +299,13 @@ class EvaluationResult:
             raise ValueError(f"how must be one of {sorted(POOLS)}, got {how!r}")
         first, codes = study_codes(self.data, column)
         pooled = [
-            replace(pool_fold(fold, codes, how), train=np.unique(codes[fold.train])) for fold in self.fold_results
+            replace(pool_fold(fold, codes, how), train=np.unique(codes[fold.train]), train_scores=None)
+            for fold in self.fold_results
         ]
-        return EvaluationResult(self.data.subset(first), pooled, self.excluded, self.random_state)
+        external = self.external
+        if external is not None and column in external.data.frame:
+            external = external.by_study(column, how=how)
+        return self._with(self.data.subset(first), pooled, external)
 
     def manifest(self) -> dict[str, Any]:
         """Return what the result came from, ready for json.
@@ -334,9 +324,14 @@ class EvaluationResult:
         Parameters
         ----------
         rows : ndarray of shape (n_samples,), dtype bool
-            Images of `data` to keep. A fold whose test part loses a class is left out.
+            Images of `data` to keep. A fold whose test part loses a class is left out; `external` stays as it is.
         """
         kept = [fold.keep(rows[fold.test]) for fold in self.fold_results]
         n_classes = len(self.data.target_names)
         whole = [fold for fold in kept if len(np.unique(self.data.y[fold.test])) == n_classes]
-        return EvaluationResult(self.data, whole, self.excluded, self.random_state)
+        return self._with(self.data, whole, self.external)
+
+    def _with(
+        self, data: FractureDataset, folds: list[FoldResult], external: EvaluationResult | None
+    ) -> EvaluationResult:
+        return EvaluationResult(data, folds, self.excluded, self.random_state, external, self.failures)

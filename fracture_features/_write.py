@@ -1,0 +1,28 @@
+"""Files that are whole or absent: written beside their place, then moved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PART = ".part"
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path beside `path` to write to; what is there at the end is moved to `path`, what an error left is removed."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed runs began to write into a folder and did not finish."""
+    for part in folder.glob(f".*{PART}"):
+        part.unlink(missing_ok=True)

@@ -1,0 +1,89 @@
+"""One pass over the files of a data set, which everything that asks about files reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Any
+
+import pandas as pd
+from sklearn.utils import gen_batches
+
+from .._threads import map_threads
+from ..cache import Cache, digest, open_cache
+from ..exceptions import ImageReadError
+from ..images import ImageFile, ImageReader, describe_file
+
+BLOCK = 16
+COLUMNS = ("size", "mtime", "sha256", "format", "height", "width", "reason")
+VERSION = "inventory 1"  # another one where the description of a file changes
+
+
+def take_inventory(
+    paths: Sequence[str], readers: Iterable[ImageReader] = (), *, salt: str = "", n_jobs: int | None = -1
+) -> pd.DataFrame:
+    """Open each file once: describe it, and read it as each reader will, which fills their caches.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    readers : iterable of ImageReader, default=()
+        None stands for a reader with default parameters. With the cache of one of them, a file that has not changed
+        since an earlier pass is not opened at all.
+    salt : str, default=""
+        Key of the hashes of ids in DICOM headers.
+    n_jobs : int, default=-1
+        Threads.
+
+    Returns
+    -------
+    files : DataFrame
+        A row for each path: size (bytes), mtime (UTC), sha256, format ("JPEG", "PNG", "DICOM", ...), height and width
+        as displayed, reason why it cannot be read as an image (missing where it can), and, where there is any DICOM,
+        `images.read_header`'s elements. What is not known of an unreadable file is missing.
+    """
+    unique = {repr(reader): reader for reader in readers}
+    ordered = [unique[name] for name in sorted(unique)] or [ImageReader()]
+    caches = {reader.cache: open_cache(reader.cache) for reader in ordered if reader.cache is not None}
+
+    def describe(rows: slice) -> list[dict[str, Any]]:
+        keep: dict[Any, list[tuple[bytes, bytes]]] = {folder: [] for folder in caches}
+        found = [_row(ImageFile(path), ordered, caches, keep, salt) for path in paths[rows]]
+        for folder, cache in caches.items():
+            cache.put(keep[folder])
+        return found
+
+    found = chain.from_iterable(map_threads(describe, gen_batches(len(paths), BLOCK), n_jobs))
+    frame = pd.DataFrame(found)
+    frame = frame.reindex(columns=[*COLUMNS, *(name for name in frame if name not in COLUMNS)])
+    numbers = dict.fromkeys(("size", "height", "width"), "Int64")
+    return frame.astype(numbers).assign(mtime=pd.to_datetime(frame["mtime"], unit="ns", utc=True))
+
+
+def _row(file: ImageFile, readers: list[ImageReader], caches: dict[Any, Cache], keep: dict[Any, Any], salt: str) -> Any:
+    row: dict[str, Any] = {"reason": None}
+    folder = next(iter(caches), None)  # any will do
+    try:
+        row |= {"size": file.status.st_size, "mtime": file.status.st_mtime_ns}
+        row["sha256"] = file.sha256(caches.get(folder), keep.get(folder)).hex()
+        for reader in readers:
+            reader.read(file, caches.get(reader.cache), keep.get(reader.cache, []))
+    except ImageReadError as error:
+        row["reason"] = error.reason
+    try:
+        return row | _description(file, caches.get(folder), keep.get(folder), salt)
+    except ImageReadError as error:
+        return row | {"reason": row["reason"] or error.reason}
+
+
+def _description(file: ImageFile, cache: Cache | None, keep: Any, salt: str) -> dict[str, Any]:
+    """What the file's content says beside its pixels; from the cache where it is there."""
+    key = digest(VERSION, salt, file.sha256(cache, keep))
+    found = None if cache is None else cache.get([key])[0]
+    if found is not None:
+        return dict(json.loads(found))
+    described = describe_file(file, salt=salt)
+    if cache is not None:
+        keep.append((key, json.dumps(described).encode()))
+    return described

@@ -1,0 +1,82 @@
+"""A file on disk, read at most once, and known again without being opened."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..cache import Cache, digest
+from ..exceptions import ImageReadError
+from . import _decode
+from ._dicom import header_elements
+from ._errors import DecodeError
+
+
+class ImageFile:
+    """One file, however many ask for its bytes: they are read when first asked for, and kept as long as this object.
+
+    Parameters
+    ----------
+    path : str or path-like
+    """
+
+    def __init__(self, path: str | os.PathLike[str]):
+        self.path = path
+
+    @cached_property
+    def data(self) -> bytes:
+        """All of it; ImageReadError where it cannot be opened."""
+        try:
+            return Path(self.path).read_bytes()
+        except FileNotFoundError as error:
+            raise ImageReadError(self.path, "there is no such file") from error
+        except IsADirectoryError as error:
+            raise ImageReadError(self.path, "it is a folder; expected an image file") from error
+        except (OSError, ValueError) as error:
+            raise ImageReadError(self.path, str(error)) from error
+
+    @cached_property
+    def status(self) -> os.stat_result:
+        """Size, times and inode; ImageReadError where there is no such file."""
+        try:
+            return os.stat(self.path)
+        except (OSError, ValueError) as error:
+            reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
+            raise ImageReadError(self.path, reason) from error
+
+    def sha256(self, cache: Cache | None = None, keep: list[tuple[bytes, bytes]] | None = None) -> bytes:
+        """SHA-256 of the content, 32 bytes.
+
+        With a cache it is found by path, size, times and inode, without opening the file; what is to be kept in the
+        cache is added to `keep`.
+        """
+        if cache is None or keep is None:
+            return hashlib.sha256(self.data).digest()
+        s = self.status
+        key = digest("file", os.path.abspath(self.path), repr((s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)))
+        (found,) = cache.get([key])
+        if found is None:
+            found = hashlib.sha256(self.data).digest()
+            keep.append((key, found))
+        return found
+
+
+def describe_file(file: ImageFile, *, salt: str = "") -> dict[str, Any]:
+    """What a file's header says: format, height and width as displayed and, of DICOM, `read_header`'s elements.
+
+    Raises
+    ------
+    ImageReadError
+        If it cannot be opened or has no readable header.
+    """
+    try:
+        name = _decode.file_format(file.data)
+        height, width = _decode.decode_shape(file.data)
+        elements = header_elements(io.BytesIO(file.data), salt) if name == "DICOM" else {}
+    except DecodeError as error:
+        raise ImageReadError(file.path, str(error)) from error
+    return {"format": name, "height": height, "width": width, **elements}

@@ -1,0 +1,99 @@
+"""The tables of predictions, folds and subgroups: one function each, which `EvaluationResult` describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ._result import EvaluationResult
+
+SMALLEST_SUBGROUP = 10  # images of each class
+
+
+def fold_table(result: EvaluationResult) -> pd.DataFrame:
+    """`EvaluationResult.folds`."""
+    groups = result.data.groups
+    rows = []
+    for fold in result.fold_results:
+        shared = 0 if groups is None else len(np.intersect1d(groups[fold.train], groups[fold.test]))
+        row = {"model": fold.model, "fold": fold.fold, "n_train": len(fold.train), "n_test": len(fold.test)}
+        row |= {"groups_shared": shared, "threshold": fold.threshold, "params": fold.params or None}
+        row |= {"fit_seconds": fold.fit_seconds, "predict_ms": fold.predict_ms}
+        for name, measure in result.estimates.measures(fold.model).items():
+            row[name] = result.estimates.of_fold(fold, measure)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def prediction_table(result: EvaluationResult) -> pd.DataFrame:
+    """`EvaluationResult.predictions`."""
+    data, names = result.data, np.array(result.data.target_names)
+    parts = []
+    for fold in result.fold_results:
+        columns: dict[str, Any] = {"model": fold.model, "fold": fold.fold, "path": data.paths[fold.test]}
+        if data.groups is not None:
+            columns["group"] = data.groups[fold.test]
+        columns |= {"label": names[data.y[fold.test]], "predicted": names[fold.y_pred]}
+        columns |= _by_class("score", fold.scores, data.target_names)
+        if fold.probabilities is not None:
+            columns |= _by_class("probability", fold.probabilities, data.target_names)
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _by_class(name: str, values: NDArray[np.float64], targets: list[str]) -> dict[str, NDArray[np.float64]]:
+    if values.shape[1] == 2:
+        return {name: values[:, 1]}
+    return {f"{name}_{target}": values[:, k] for k, target in enumerate(targets)}
+
+
+def subgroup_table(result: EvaluationResult, column: str, measures: Sequence[str]) -> pd.DataFrame:
+    """`EvaluationResult.subgroups`."""
+    if column not in result.data.frame:
+        raise ValueError(f"column={column!r} is none of the columns {list(result.data.frame.columns)}")
+    rows = []
+    values = result.data.frame[column]
+    for value in sorted(values.dropna().unique(), key=str):
+        part = result.subset((values == value).to_numpy(dtype=bool))
+        for model in result.models:
+            rows += [(model, value, *row) for row in _subgroup_rows(part, model, measures)]
+    count_columns = ["n_fractured"] if len(result.data.target_names) == 2 else []
+    columns = ["model", column, "n", *count_columns, "measure", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _subgroup_rows(part: EvaluationResult, model: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    tests = [fold.test for fold in part.folds_of(model)]
+    y = part.data.y[np.unique(np.concatenate(tests))] if tests else np.empty(0, dtype=np.int64)
+    counts = np.bincount(y, minlength=len(part.data.target_names))
+    shown = (len(y), *([counts[1]] if len(counts) == 2 else []))
+    if counts.min() < SMALLEST_SUBGROUP:
+        return [(*shown, name, np.nan, np.nan, np.nan) for name in names]
+    known = part.estimates.measures(model)
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"measures={unknown} are none of {list(known)}")
+    estimates = part.estimates.of(model, {name: known[name] for name in names})
+    return [(*shown, name, x.values[0], *x.interval(0)) for name, x in zip(names, estimates, strict=True)]
+
+
+def reliability_table(result: EvaluationResult, n_bins: int) -> pd.DataFrame:
+    """`EvaluationResult.reliability`."""
+    names = result.data.target_names
+    parts = []
+    for model in result.models:
+        folds = [fold for fold in result.folds_of(model) if fold.probabilities is not None]
+        for k, name in list(enumerate(names))[1 if len(names) == 2 else 0 :] if folds else []:
+            probability = np.concatenate([fold.probabilities[:, k] for fold in folds])  # type: ignore[index]
+            observed = np.concatenate([result.data.y[fold.test] == k for fold in folds])
+            bins = np.minimum((probability * n_bins).astype(np.int64), n_bins - 1)
+            means = pd.DataFrame({"predicted": probability, "observed": observed}).groupby(bins)
+            part = means.mean().assign(n=means.size())
+            parts.append(part.assign(model=model)[["model", "predicted", "observed", "n"]])
+            parts[-1].insert(1, "class", name)
+    columns = ["model", "class", "predicted", "observed", "n"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
