@@ -5,7 +5,7 @@ resample, so that a bootstrap of thousands of resamples costs a few matrix produ
 it (reliability curves, tuned thresholds), it is not here.
 """
 
-from ._bootstrap import Resampled, bootstrap_interval, group_weights, rarest_groups, resample
+from ._bootstrap import Resampled, ResampledCurve, bootstrap_interval, resample, resample_curve
 from ._calibration import brier_score, calibration_intercept, calibration_slope
 from ._comparison import Comparison, TTest, compare, corrected_resampled_ttest, holm, paired_comparison
 from ._confusion import (
@@ -26,6 +26,7 @@ from ._limits import Share, percentile_interval, share_interval
 from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
 from ._ranking import average_precision, roc_auc
+from ._resampling import group_weights, rarest_groups
 from ._types import Interval
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Interval",
     "Measure",
     "Resampled",
+    "ResampledCurve",
     "Share",
     "TTest",
     "ZTest",
@@ -65,6 +67,7 @@ __all__ = [
     "rarest_groups",
     "recall",
     "resample",
+    "resample_curve",
     "roc_auc",
     "sensitivity",
     "sensitivity_threshold",
