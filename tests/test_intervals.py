@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 from fracture_features import metrics
 from fracture_features.metrics import (
     MEASURES,
-    _bootstrap,
+    Measure,
+    _resampling,
     bootstrap_interval,
     compare,
     group_weights,
@@ -21,8 +22,8 @@ from fracture_features.metrics import (
 )
 
 
-def weighted_mean(y, score, weights):
-    return weights @ score / weights.sum(axis=1)
+def weighted_mean(y, score, sample_weight):
+    return np.average(score, weights=sample_weight)
 
 
 def sample(seed, n):
@@ -85,7 +86,7 @@ def test_a_fold_without_a_class_is_left_out_of_that_draw():
     groups, folds = np.array([0, 0, 0, 1, 2, 3, 4]), np.array([0, 0, 0, 1, 1, 1, 1])
     resampled = resample(y, [("roc_auc", score)], groups=groups, folds=folds, n_resamples=300, random_state=0)
     weights = group_weights(groups, 300, np.random.default_rng(0))
-    by_fold = np.stack([metrics.roc_auc(y[folds == k], score[folds == k], weights[:, folds == k]) for k in (0, 1)])
+    by_fold = np.stack([MEASURES["roc_auc"](y[folds == k], score[folds == k], weights[:, folds == k]) for k in (0, 1)])
     lost = np.isnan(by_fold)
     assert lost.any(axis=1).all()
     assert (lost.all(axis=0).sum(), lost.sum()) != (0, 0)
@@ -104,7 +105,7 @@ def test_a_measure_undefined_on_the_sample_has_no_interval():
 def test_blocks_change_nothing(monkeypatch):
     y, score = sample(0, 40)
     whole = resample(y, [("roc_auc", score)], n_resamples=100, random_state=0)
-    monkeypatch.setattr(_bootstrap, "BLOCK", 40 * 7)
+    monkeypatch.setattr(_resampling, "BLOCK", 40 * 7)
     np.testing.assert_array_equal(resample(y, [("roc_auc", score)], n_resamples=100, random_state=0)[1], whole.draws)
 
 
@@ -195,7 +196,6 @@ def test_seed_and_level():
     ]
     assert intervals[0] == intervals[1] != intervals[2]
     assert intervals[0].low < intervals[3].low < intervals[3].high < intervals[0].high
-    assert bootstrap_interval(metrics.roc_auc, y, score, random_state=0) == intervals[0]
     assert bootstrap_interval(MEASURES["roc_auc"], y, score, random_state=0) == intervals[0]
 
 
@@ -215,15 +215,17 @@ Y, SCORE = [0, 1, 0, 1], [1, 2, 3, 4]
         ({"n_resamples": 0}, "n_resamples must be an integer of at least 1, got 0"),
         ({"n_resamples": 10.5}, "n_resamples must be an integer of at least 1, got 10.5"),
         (
-            {"metric": lambda y, s, w: 1.0},
-            r"metric must give one value for each row of weights, of shape \(\d+,\), got \(\)",
+            {"metric": Measure(lambda y, s, w: 1.0, "scores")},
+            r"Measure must give one value for each row of weights, of shape \(\d+,\), got \(\)",
         ),
-        ({"metric": 7}, "a job must be a metric and one row for each of 4 labels, got 7"),
+        ({"metric": 7}, "metric must be one of .* a Measure or a callable, got 7"),
+        ({"metric": ["roc_auc"]}, r"metric must be one of .* a Measure or a callable, got \['roc_auc'\]"),
+        ({"metric": weighted_mean, "y_score": [1, 2]}, r"y_score must have one row for each of 4 labels, got .*\(2,\)"),
     ],
 )
 def test_bad_input_is_named(options, message):
     with pytest.raises(ValueError, match=message):
-        bootstrap_interval(options.pop("metric", "roc_auc"), Y, SCORE, **options)
+        bootstrap_interval(**{"metric": "roc_auc", "y_true": Y, "y_score": SCORE} | options)
 
 
 def test_2000_resamples_of_5000_images_take_seconds():

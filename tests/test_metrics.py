@@ -10,8 +10,7 @@ from scipy.special import expit, logit
 from sklearn import metrics as reference
 from sklearn.linear_model import LogisticRegression
 
-from fracture_features import metrics
-from fracture_features.metrics import MEASURES, at_prevalence, bootstrap_interval, macro, one_vs_rest
+from fracture_features.metrics import MEASURES, _calibration, at_prevalence, bootstrap_interval, macro, one_vs_rest
 
 
 def likelihood_ratio(which):
@@ -122,8 +121,8 @@ def test_calibration_of_two_groups_in_closed_form():
     y = np.r_[np.ones(3), np.zeros(7), np.ones(8), np.zeros(2)].astype(int)
     probability = np.repeat([0.2, 0.6], 10)
     expected = (logit(0.8) - logit(0.3)) / (logit(0.6) - logit(0.2))
-    np.testing.assert_allclose(metrics.calibration_slope(y, probability, np.ones((1, 20))), expected, rtol=1e-8)
-    at_large = metrics.calibration_intercept(y, np.full(20, 0.2), np.ones((1, 20)))
+    np.testing.assert_allclose(_calibration.calibration_slope(y, probability, np.ones((1, 20))), expected, rtol=1e-8)
+    at_large = _calibration.calibration_intercept(y, np.full(20, 0.2), np.ones((1, 20)))
     np.testing.assert_allclose(at_large, logit(11 / 20) - logit(0.2), rtol=1e-8)
 
 
@@ -132,8 +131,8 @@ def test_calibration_against_statsmodels():
     y = np.array([0, 0, 1, 0, 1, 1, 0, 1, 1, 1, 0, 1])
     probability = np.array([0.05, 0.1, 0.15, 0.3, 0.35, 0.4, 0.55, 0.6, 0.7, 0.8, 0.85, 0.95])
     weights = np.array([[1.0, 2, 1, 3, 1, 1, 2, 1, 1, 2, 1, 1]])
-    np.testing.assert_allclose(metrics.calibration_intercept(y, probability, weights), 0.05179815, atol=1e-6)
-    np.testing.assert_allclose(metrics.calibration_slope(y, probability, weights), 0.71604005, atol=1e-6)
+    np.testing.assert_allclose(_calibration.calibration_intercept(y, probability, weights), 0.05179815, atol=1e-6)
+    np.testing.assert_allclose(_calibration.calibration_slope(y, probability, weights), 0.71604005, atol=1e-6)
 
 
 def test_calibration_of_wild_probabilities_is_the_reference():
@@ -143,8 +142,8 @@ def test_calibration_of_wild_probabilities_is_the_reference():
         x = rng.normal(0, 8, 14).clip(-18, 18)  # within what probabilities are clipped to
         y = (x + rng.normal(0, 6, 14) > 0).astype(int)
         weights = rng.integers(0, 4, (10, 14)).astype(float)
-        values = metrics.calibration_slope(y, expit(x), weights)
-        at_large = metrics.calibration_intercept(y, expit(x), weights)
+        values = _calibration.calibration_slope(y, expit(x), weights)
+        at_large = _calibration.calibration_intercept(y, expit(x), weights)
         for w, b, a in zip(weights, values, at_large, strict=True):
             if np.isfinite(b):
                 np.testing.assert_allclose(b, slope(y, expit(x), w), rtol=1e-4, atol=1e-6)
@@ -197,9 +196,9 @@ def test_undefined_is_nan(name, expected):
 
 def test_the_same_probability_throughout_has_an_intercept_but_no_slope():
     y, probability = np.array([0, 1, 1]), np.full(3, 0.3)
-    assert np.isnan(metrics.calibration_slope(y, probability, np.ones((1, 3))))
+    assert np.isnan(_calibration.calibration_slope(y, probability, np.ones((1, 3))))
     np.testing.assert_allclose(
-        metrics.calibration_intercept(y, probability, np.ones((1, 3))), logit(2 / 3) - logit(0.3)
+        _calibration.calibration_intercept(y, probability, np.ones((1, 3))), logit(2 / 3) - logit(0.3)
     )
 
 
@@ -207,9 +206,9 @@ def test_the_same_probability_throughout_has_an_intercept_but_no_slope():
 def test_separated_classes_have_no_slope(y):
     """Whichever way round, and if they tie at the border."""
     probability = np.array([0.1, 0.3, 0.3, 0.9]) if sum(y) != 2 else np.array([0.1, 0.2, 0.8, 0.9])
-    assert np.isnan(metrics.calibration_slope(np.array(y), probability, np.ones((1, 4))))
+    assert np.isnan(_calibration.calibration_slope(np.array(y), probability, np.ones((1, 4))))
     tied = np.array([0.1, 0.5, 0.5, 0.9])
-    assert np.isnan(metrics.calibration_slope(np.array(y), tied, np.ones((1, 4))))
+    assert np.isnan(_calibration.calibration_slope(np.array(y), tied, np.ones((1, 4))))
 
 
 @pytest.fixture
@@ -295,7 +294,7 @@ def test_calibration_of_hard_probabilities_is_where_the_score_is_0():
     """A first step of a million log-odds leads nowhere; the intercept is where predictions sum to the labels."""
     y, p = np.array([0, 1, 1, 0, 0, 0]), np.array([1, 0.1, 0.8, 0.2, 1, 0.5])
     weights = np.array([[0.0, 1, 1, 1, 1, 1]])
-    (found,) = metrics.calibration_intercept(y, p, weights)
+    (found,) = _calibration.calibration_intercept(y, p, weights)
     clipped = np.clip(p, 1e-8, 1 - 1e-8)
     expected = brentq(lambda a: weights[0] @ (y - expit(a + logit(clipped))), -50, 50)
     assert found == pytest.approx(expected, abs=1e-3)
@@ -310,7 +309,7 @@ def test_groups_of_any_kind():
     limits = {bootstrap_interval("brier_score", y, score, groups=groups, random_state=0) for groups in ways}
     assert len(limits) == 1
     low, high = bootstrap_interval("brier_score", y, score, groups=mixed, random_state=0)
-    assert low < metrics.brier_score(y, score, np.ones((1, 60)))[0] < high
+    assert low < _calibration.brier_score(y, score, np.ones((1, 60)))[0] < high
     missing = pd.Series(names, dtype="string").replace("p07", pd.NA)
     with pytest.raises(ValueError, match="groups must be known for every image, got 3 missing"):
         bootstrap_interval("roc_auc", y, score, groups=missing)

@@ -1,31 +1,28 @@
-"""What scikit-learn lacks: measures of many weighted samples at once, intervals and tests that respect groups.
+"""What scikit-learn lacks: metrics of diagnostic tests, and intervals and tests of any metric that respect groups.
 
-Arrays in, numbers out. The measures here take weights of shape (n_resamples, n_samples) and give one value for each
-resample, so that a bootstrap of thousands of resamples costs a few matrix products. Where scikit-learn or scipy has
-it (reliability curves, tuned thresholds), it is not here.
+Arrays in, numbers out. `sensitivity_score` and the like have the signature of scikit-learn's metrics and go where these
+go; what scikit-learn or scipy has (ROC AUC, reliability curves, tuned thresholds) is not here. `bootstrap_interval`,
+`paired_comparison` and `resample` take any such metric, and faster the names in `MEASURES`: a `Measure` computes a
+metric of many resamples at once, so that a bootstrap of thousands costs a few matrix products.
 """
 
-from ._bootstrap import Resampled, bootstrap_interval, group_weights, rarest_groups, resample
-from ._calibration import brier_score, calibration_intercept, calibration_slope
+from ._bootstrap import Resampled, ResampledCurve, bootstrap_interval, resample, resample_curve
 from ._comparison import Comparison, TTest, compare, corrected_resampled_ttest, holm, paired_comparison
-from ._confusion import (
-    accuracy,
-    balanced_accuracy,
-    kappa,
-    mcc,
-    negative_likelihood_ratio,
-    npv,
-    positive_likelihood_ratio,
-    ppv,
-    recall,
-    sensitivity,
-    specificity,
-)
 from ._independent import ZTest, delong_interval, delong_test, wilson_interval
 from ._limits import Share, percentile_interval, share_interval
 from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
-from ._ranking import average_precision, roc_auc
+from ._resampling import group_weights, rarest_groups
+from ._scores import (
+    calibration_intercept,
+    calibration_slope,
+    negative_likelihood_ratio,
+    npv_score,
+    positive_likelihood_ratio,
+    ppv_score,
+    sensitivity_score,
+    specificity_score,
+)
 from ._types import Interval
 
 __all__ = [
@@ -34,15 +31,12 @@ __all__ = [
     "Interval",
     "Measure",
     "Resampled",
+    "ResampledCurve",
     "Share",
     "TTest",
     "ZTest",
-    "accuracy",
     "at_prevalence",
-    "average_precision",
-    "balanced_accuracy",
     "bootstrap_interval",
-    "brier_score",
     "calibration_intercept",
     "calibration_slope",
     "compare",
@@ -52,24 +46,21 @@ __all__ = [
     "delong_test",
     "group_weights",
     "holm",
-    "kappa",
     "macro",
-    "mcc",
     "negative_likelihood_ratio",
-    "npv",
+    "npv_score",
     "one_vs_rest",
     "paired_comparison",
     "percentile_interval",
     "positive_likelihood_ratio",
-    "ppv",
+    "ppv_score",
     "rarest_groups",
-    "recall",
     "resample",
-    "roc_auc",
-    "sensitivity",
+    "resample_curve",
+    "sensitivity_score",
     "sensitivity_threshold",
     "share_interval",
-    "specificity",
+    "specificity_score",
     "wilson_interval",
     "youden_threshold",
 ]

@@ -1,37 +1,34 @@
-"""Resamples that draw whole groups, and intervals from them."""
+"""Metrics and curves on resamples that draw whole groups, and intervals from them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._threads import map_threads
-from .._validation import check_count, check_groups
-from ._checks import check_both_classes, check_labels, check_share
+from ._callables import Metric, one_by_one
+from ._checks import check_scores, check_share
 from ._limits import Share, percentile_interval, share_interval
 from ._measures import Measure, get_measure
-from ._types import Floats, Interval, Labels, Metric
-
-# Weights computed with at a time: 2 MB, large enough to forget Python's share, small enough for the cache.
-BLOCK = 2**18
+from ._resampling import check_sample, draw, rarest_groups
+from ._types import Floats, Interval, Kernel, Labels
 
 
 class Resampled(NamedTuple):
-    """Values of several measures or models on the same resamples.
+    """Values of several metrics or models on the same resamples, a row for each.
 
     Attributes
     ----------
-    values : ndarray of shape (n_jobs,)
+    values : ndarray of shape (n_metrics,), dtype float64
         On the samples as they are.
-    draws : ndarray of shape (n_jobs, n_resamples)
+    draws : ndarray of shape (n_metrics, n_resamples), dtype float64
         On each resample; NaN where undefined.
     n_groups : int
         How many groups have the class that fewest have: with a few fractured patients among many, these count.
     shares : tuple of (Share or None)
-        For each job.
+        For each metric what it is a share of, if it is a measure that is one.
     """
 
     values: Floats
@@ -39,62 +36,58 @@ class Resampled(NamedTuple):
     n_groups: int
     shares: tuple[Share | None, ...]
 
-    def interval(self, job: int, confidence_level: float = 0.95) -> Interval:
-        """Interval of one of the jobs: `share_interval` where it is a share, `percentile_interval` otherwise."""
-        share = self.shares[job]
+    def interval(self, row: int, confidence_level: float = 0.95) -> Interval:
+        """Interval of one of the rows: `share_interval` where it is a share, `percentile_interval` otherwise."""
+        share = self.shares[row]
         if share is None:
-            return percentile_interval(self.draws[job], confidence_level, self.n_groups)
-        return share_interval(self.values[job], self.draws[job], share, confidence_level)
+            return percentile_interval(self.draws[row], confidence_level, self.n_groups)
+        return share_interval(self.values[row], self.draws[row], share, confidence_level)
 
 
-def group_weights(groups: ArrayLike, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """Weights of bootstrap resamples that draw whole groups with replacement.
+class ResampledCurve(NamedTuple):
+    """A curve and its resamples.
 
-    Parameters
+    Attributes
     ----------
-    groups : array-like of shape (n_samples,)
-    n_resamples : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    weights : ndarray of shape (n_resamples, n_samples)
-        How often each sample is drawn.
+    values : ndarray of shape (n_points,), dtype float64
+        On the samples as they are.
+    draws : ndarray of shape (n_resamples, n_points), dtype float64
+        On each resample; NaN where undefined.
+    n_groups : int
+        How many groups have the class that fewest have, as in `Resampled`.
     """
-    names, index = np.unique(np.asarray(groups), return_inverse=True)
-    return np.take(_counts(len(names), n_resamples, rng), index, axis=1)
 
-
-def _counts(n_groups: int, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """How often each group is drawn, (n_resamples, n_groups)."""
-    drawn = rng.integers(0, n_groups, (n_resamples, n_groups)) + n_groups * np.arange(n_resamples)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=n_resamples * n_groups)
-    return counts.reshape(n_resamples, n_groups).astype(np.float64)
+    values: Floats
+    draws: Floats
+    n_groups: int
 
 
 def resample(
     y_true: ArrayLike,
-    jobs: Sequence[tuple[str | Measure | Metric, ArrayLike]],
+    metrics: Sequence[tuple[Metric, ArrayLike]],
     *,
     groups: ArrayLike | None = None,
     folds: ArrayLike | None = None,
     n_resamples: int = 2000,
     random_state: int | None = None,
 ) -> Resampled:
-    """Several measures, or one measure of several models, on the same resamples of whole groups.
+    """Several metrics, or one metric of several models, on the same resamples of whole groups.
 
     With folds the estimand is the mean over the folds' test parts, given the fitted models: groups are drawn once
-    over all folds, the measure is computed in each fold and averaged. It tells how far the mean would move with other
+    over all folds, the metric is computed in each fold and averaged. It tells how far the mean would move with other
     patients, not with other training data [1]_. The work is shared by all cores, each with a few megabytes, unless
-    this runs in a worker itself.
+    this runs in a worker itself; with a callable among the metrics it runs on one core.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
         Whole numbers; 0 and 1 for measures of two classes.
-    jobs : sequence of (metric, y_score)
-        A name from `MEASURES`, a `Measure`, or any `metric(y_true, y_score, weights) -> values` like them, whose input
-        is not checked; and its predicted labels, scores or probabilities, (n_samples,) or (n_samples, n_classes).
+    metrics : sequence of (metric, y_score)
+        Each metric is a name from `MEASURES`, a `Measure`, or any callable `metric(y_true, y_score) -> float` such as
+        scikit-learn's; `y_score` are its predicted labels, scores or probabilities, (n_samples,) or
+        (n_samples, n_classes). A measure computes many resamples at once; a callable is called for each resample in
+        each fold, with `y_true` as int64, which is about 50 times slower. Its parameter `sample_weight` gets how often
+        each sample was drawn; without one, samples are repeated.
     groups : array-like of shape (n_samples,), default=None
         Images of one patient share a group; None takes every image for a group of its own.
     folds : array-like of shape (n_samples,), default=None
@@ -106,14 +99,15 @@ def resample(
     Returns
     -------
     resampled : Resampled
-        The values are NaN where the measure is undefined in a fold, and so are their draws. Otherwise a draw is the
-        mean over the folds in which it is defined: a fold of few patients may lose a class in a resample.
+        The values are NaN where the metric is undefined in a fold, and so are their draws. Otherwise a draw is the
+        mean over the folds in which it is defined: a fold of few patients may lose a class in a resample. There a
+        callable is undefined, and is not called; a measure is where it needs that class.
 
     Raises
     ------
     ValueError
-        If lengths differ, labels are unknown or of one class only in a fold, a score is not finite, a metric is
-        unknown or gives another shape.
+        If lengths differ, labels are unknown or of one class only in a fold, a measure's score is not finite, a metric
+        is unknown, or a callable gives anything but a real number. What a callable raises is passed on.
 
     References
     ----------
@@ -122,90 +116,125 @@ def resample(
     Examples
     --------
     >>> from fracture_features.metrics import resample
+    >>> from sklearn.metrics import roc_auc_score
     >>> y_true, patients = [0, 0, 1, 1, 0, 1], [1, 1, 2, 2, 3, 4]
-    >>> models = [("roc_auc", [1, 3, 2, 5, 0, 6]), ("roc_auc", [3, 1, 2, 5, 0, 6])]
+    >>> models = [("roc_auc", [1, 3, 2, 5, 0, 6]), (roc_auc_score, [3, 1, 2, 5, 0, 6])]
     >>> resampled = resample(y_true, models, groups=patients, n_resamples=10, random_state=0)
     >>> resampled.values.round(2).tolist(), resampled.draws.shape, resampled.n_groups
     ([0.89, 0.89], (2, 10), 2)
     """
-    labels = check_labels(y_true)
-    index, n_groups = check_groups(groups, len(labels))
-    parts = _parts(folds, labels)
-    checked = [_check_job(metric, labels, scores) for metric, scores in jobs]
-    pieces = [(index[part], labels[part], [(metric, scores[part]) for metric, scores in checked]) for part in parts]
-    values, defined = np.zeros((2, len(checked), 1 + check_count(n_resamples, name="n_resamples")))
+    labels, index, parts = check_sample(y_true, groups, folds)
+    checked = [_check_metric(metric, labels, scores) for metric, scores in metrics]
 
-    def fill(block: tuple[slice, Floats]) -> None:
-        rows, counts = block
-        for groups_of_part, y, measured in pieces:
-            weights = np.take(counts, groups_of_part, axis=1)
-            for k, (metric, scores) in enumerate(measured):
-                of_fold = _apply(metric, y, scores, weights)
-                defined[k, rows] += ~np.isnan(of_fold)
-                values[k, rows] += np.where(np.isnan(of_fold), 0, of_fold)
+    def statistic(part: NDArray[np.intp], weights: Floats) -> Floats:
+        values = np.empty((len(weights), len(checked)))
+        for k, (kernel, scores) in enumerate(checked):
+            values[:, k] = _apply(kernel, labels[part], scores[part], weights)
+        return values
 
-    rows_at_once = max(1, BLOCK // max(n_groups, *(len(part) for part in parts)))
-    map_threads(fill, _blocks(n_groups, n_resamples, rows_at_once, np.random.default_rng(random_state)), n_jobs=-1)
-    values[(defined == 0) | (defined[:, :1] < len(parts))] = np.nan
-    values /= np.maximum(defined, 1)
-    shares = tuple(_share(metric, labels, scores, index) for metric, scores in checked)
-    return Resampled(values[:, 0], values[:, 1:], rarest_groups(labels, index), shares)
+    # a callable may be unfit for threads, and holds the GIL
+    n_jobs = -1 if all(isinstance(kernel, Measure) for kernel, _ in checked) else 1
+    values, draws = draw(statistic, parts, index, n_resamples, random_state, n_jobs)
+    shares = tuple(_share(kernel, labels, scores, index) for kernel, scores in checked)
+    return Resampled(values, draws.T.copy(), rarest_groups(labels, index), shares)
 
 
-def rarest_groups(labels: Labels, groups: NDArray) -> int:
-    """How many groups have the class that fewest have."""
-    return min(len(np.unique(groups[labels == label])) for label in np.unique(labels))
+def resample_curve(
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    curve: Callable[[Labels, Floats, Floats], Floats],
+    *,
+    groups: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    n_resamples: int = 2000,
+    random_state: int | None = None,
+) -> ResampledCurve:
+    """A curve at fixed places on resamples of whole groups: those of `resample` with the same `random_state`.
+
+    Parameters
+    ----------
+    y_true, groups, folds, n_resamples, random_state
+        As for `resample`.
+    y_score : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Finite numbers.
+    curve : callable
+        `curve(y_true, y_score, weights) -> points` of the samples of a fold, of shapes (n_samples,) int64,
+        (n_samples,) or (n_samples, n_classes) float64, (n_rows, n_samples) float64 and (n_rows, n_points): a curve for
+        each row of weights, which tell how often each sample was drawn; a row of NaN where it is undefined, as where
+        a class has no weight. It is called from several threads.
+
+    Returns
+    -------
+    resampled : ResampledCurve
+        Means over the folds, point by point, NaN by the rules of `resample`.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, labels are of one class only in a fold, a score is not finite, or `curve` gives another
+        shape or another number of points in another fold.
+
+    References
+    ----------
+    .. [1] T. Fawcett, "An introduction to ROC analysis", Pattern Recognition Letters 27(8), 2006 (vertical averaging).
+
+    Examples
+    --------
+    The share of the samples that score at least 1, 2, 3 and 4:
+
+    >>> import numpy as np
+    >>> from fracture_features.metrics import resample_curve
+    >>> def above(y_true, y_score, weights):
+    ...     return weights @ (y_score[:, None] >= [1, 2, 3, 4]) / weights.sum(axis=1, keepdims=True)
+    >>> resampled = resample_curve([0, 1, 0, 1], [1, 2, 3, 4], above, n_resamples=10, random_state=0)
+    >>> resampled.values.tolist(), resampled.draws.shape, resampled.n_groups
+    ([1.0, 0.75, 0.5, 0.25], (10, 4), 2)
+    """
+    labels, index, parts = check_sample(y_true, groups, folds)
+    scores = check_scores(y_score, len(labels))
+
+    def statistic(part: NDArray[np.intp], weights: Floats) -> Floats:
+        points = np.asarray(curve(labels[part], scores[part], weights), dtype=np.float64)
+        if points.ndim != 2 or len(points) != len(weights):
+            raise ValueError(
+                f"curve must give one row of points for each row of weights, of shape ({len(weights)}, n_points), "
+                f"got {points.shape}."
+            )
+        return points
+
+    values, draws = draw(statistic, parts, index, n_resamples, random_state)
+    return ResampledCurve(values, draws, rarest_groups(labels, index))
 
 
-def _share(metric: Metric, labels: Labels, scores: NDArray, index: NDArray[np.intp]) -> Share | None:
-    if not isinstance(metric, Measure) or metric.share_of is None:
+def _share(kernel: Kernel, labels: Labels, scores: NDArray, index: NDArray[np.intp]) -> Share | None:
+    if not isinstance(kernel, Measure) or kernel.share_of is None:
         return None
-    among = metric.share_of(labels, scores)
+    among = kernel.share_of(labels, scores)
     return Share(int(among.sum()), len(np.unique(index[among])))
 
 
-def _parts(folds: ArrayLike | None, labels: Labels) -> list[NDArray[np.intp]]:
-    """Rows of each fold."""
-    index, n_folds = check_groups(np.zeros(len(labels)) if folds is None else folds, len(labels), name="folds")
-    parts = [np.flatnonzero(index == k) for k in range(n_folds)]
-    for part in parts:
-        check_both_classes(labels[part], where="y_true" if folds is None else f"fold {np.asarray(folds)[part[0]]}")
-    return parts
-
-
-def _check_job(metric: str | Measure | Metric, labels: Labels, scores: ArrayLike) -> tuple[Metric, NDArray]:
-    if isinstance(metric, str | Measure):
+def _check_metric(metric: Metric, labels: Labels, scores: ArrayLike) -> tuple[Kernel, NDArray]:
+    if isinstance(metric, str | Measure) or not callable(metric):
         measure = get_measure(metric)
         return measure, measure.check(labels, scores)[1]
     array = np.asarray(scores)
-    if not callable(metric) or len(array) != len(labels):
-        raise ValueError(
-            f"a job must be a metric and one row for each of {len(labels)} labels, got {metric!r}, {array.shape}."
-        )
-    return metric, array
+    if array.ndim == 0 or len(array) != len(labels):
+        raise ValueError(f"y_score must have one row for each of {len(labels)} labels, got shape {array.shape}.")
+    return one_by_one(metric), array
 
 
-def _apply(metric: Metric, y: Labels, scores: NDArray, weights: Floats) -> Floats:
-    values = metric(y, scores, weights)
+def _apply(kernel: Kernel, y: Labels, scores: NDArray, weights: Floats) -> Floats:
+    values = kernel(y, scores, weights)
     if np.shape(values) != (len(weights),):
         raise ValueError(
-            f"metric must give one value for each row of weights, of shape {(len(weights),)}, got {np.shape(values)}."
+            f"a Measure must give one value for each row of weights, of shape {(len(weights),)}, "
+            f"got {np.shape(values)}."
         )
     return values
 
 
-def _blocks(
-    n_groups: int, n_resamples: int, rows_at_once: int, rng: np.random.Generator
-) -> Iterator[tuple[slice, Floats]]:
-    """Where in the result a few rows go, and their counts of groups: first all once, then the resamples."""
-    yield slice(0, 1), np.ones((1, n_groups))
-    for start in range(0, n_resamples, rows_at_once):
-        stop = min(start + rows_at_once, n_resamples)
-        yield slice(1 + start, 1 + stop), _counts(n_groups, stop - start, rng)
-
-
 def bootstrap_interval(
-    metric: str | Measure | Metric,
+    metric: Metric,
     y_true: ArrayLike,
     y_score: ArrayLike,
     *,
@@ -215,11 +244,13 @@ def bootstrap_interval(
     n_resamples: int = 2000,
     random_state: int | None = None,
 ) -> Interval:
-    """Interval of a measure by a bootstrap that draws whole groups.
+    """Interval of a metric by a bootstrap that draws whole groups.
 
     Parameters
     ----------
     metric : str, Measure or callable
+        A name from `MEASURES`, a `Measure` or, slower, any `metric(y_true, y_score)`, scikit-learn's among them: see
+        `resample`.
     y_true, y_score, groups, folds, n_resamples, random_state
         As for `resample`.
     confidence_level : float, default=0.95
@@ -228,8 +259,8 @@ def bootstrap_interval(
     Returns
     -------
     interval : Interval
-        From `share_interval` for sensitivity, specificity, accuracy, PPV and NPV, from `percentile_interval` for all
-        else.
+        From `share_interval` for the measures sensitivity, specificity, accuracy, PPV and NPV, from
+        `percentile_interval` for all else and for any callable: that it is a share cannot be seen.
 
     Raises
     ------
@@ -241,6 +272,15 @@ def bootstrap_interval(
     >>> from fracture_features.metrics import bootstrap_interval
     >>> interval = bootstrap_interval("roc_auc", [0, 0, 1, 1, 0, 1] * 3, [1, 3, 2, 5, 0, 6] * 3, random_state=0)
     >>> interval.low < 8 / 9 < interval.high
+    True
+
+    With a metric of scikit-learn's:
+
+    >>> from functools import partial
+    >>> from sklearn.metrics import fbeta_score
+    >>> f2 = partial(fbeta_score, beta=2)
+    >>> interval = bootstrap_interval(f2, [0, 1] * 10, [0, 1, 1, 1] * 5, n_resamples=200, random_state=0)
+    >>> interval.low < f2([0, 1] * 10, [0, 1, 1, 1] * 5) <= interval.high
     True
     """
     check_share(confidence_level, name="confidence_level")

@@ -1,4 +1,8 @@
-"""Measures of probabilities, for many weighted resamples at once."""
+"""Measures of probabilities, for many weighted resamples at once.
+
+Each takes y_true (0 or 1) and y_prob of shape (n_samples,), weights of shape (n_resamples, n_samples), and gives one
+value for each resample.
+"""
 
 from __future__ import annotations
 
@@ -22,46 +26,13 @@ def brier_score(y_true: Labels, y_prob: Floats, weights: Floats) -> Floats:
 
 
 def calibration_intercept(y_true: Labels, y_prob: Floats, weights: Floats) -> Floats:
-    r"""Calibration in the large: how far the log-odds are too low on the whole; 0 is best.
-
-    The intercept a of the logistic regression logit P(y = 1) = a + logit(p), its slope held at 1 [1]_.
-
-    Parameters
-    ----------
-    y_true : ndarray of shape (n_samples,)
-        0 or 1.
-    y_prob : ndarray of shape (n_samples,)
-        Probabilities of 1; below 1e-8 and above 1 - 1e-8 they count as these.
-    weights : ndarray of shape (n_resamples, n_samples)
-
-    Returns
-    -------
-    values : ndarray of shape (n_resamples,)
-        In log-odds. Positive: fractures are more frequent than predicted. NaN where a resample has one class only.
-
-    References
-    ----------
-    .. [1] B. Van Calster et al., "Calibration: the Achilles heel of predictive analytics", BMC Medicine 17:230, 2019.
-
-    Examples
-    --------
-    One half is predicted throughout, three of four are fractured, and log(3) are missing:
-
-    >>> import numpy as np
-    >>> from fracture_features.metrics import calibration_intercept
-    >>> calibration_intercept(np.array([1, 1, 1, 0]), np.full(4, 0.5), np.ones((1, 4))).round(6).tolist()
-    [1.098612]
-    """
+    """See `metrics.calibration_intercept`; NaN where a resample has one class only."""
     one_class = (weights @ (y_true == 1) == 0) | (weights @ (y_true != 1) == 0)
     return _fit(np.ones((1, len(y_true))), _logit(y_prob), y_true, weights, one_class)[:, 0]
 
 
 def calibration_slope(y_true: Labels, y_prob: Floats, weights: Floats) -> Floats:
-    """Slope b of the logistic recalibration logit P(y = 1) = a + b logit(p); 1 is best, below 1 is overconfident.
-
-    Parameters and reference as for `calibration_intercept`. NaN where a resample's classes are separated by the
-    probability, or all its probabilities are the same: no finite slope is the most likely one then.
-    """
+    """See `metrics.calibration_slope`; NaN where a resample's classes are separated by the probability."""
     logit = _logit(y_prob)
     columns = np.stack([np.ones(len(logit)), logit])
     return _fit(columns, np.zeros(len(logit)), y_true, weights, _separated(logit, y_true, weights))[:, 1]

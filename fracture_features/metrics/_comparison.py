@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ._bootstrap import Resampled, resample
+from ._callables import Metric
 from ._limits import percentile_interval
-from ._measures import Measure
-from ._types import Floats, Metric
+from ._types import Floats
 
 
 class Comparison(NamedTuple):
@@ -85,7 +85,7 @@ def _p_value(draws: Floats, n_groups: int) -> float:
 
 
 def paired_comparison(
-    metric: str | Measure | Metric,
+    metric: Metric,
     y_true: ArrayLike,
     y_score: ArrayLike,
     y_reference: ArrayLike,
@@ -96,11 +96,14 @@ def paired_comparison(
     n_resamples: int = 2000,
     random_state: int | None = None,
 ) -> Comparison:
-    """Difference of two models in one measure, by a bootstrap that draws whole groups, the same for both.
+    """Difference of two models in one metric, by a bootstrap that draws whole groups, the same for both.
 
     Parameters
     ----------
-    metric, y_true, y_score, groups, folds, n_resamples, random_state
+    metric : str, Measure or callable
+        A name from `MEASURES`, a `Measure` or, slower, any `metric(y_true, y_score)`, scikit-learn's among them: see
+        `resample`.
+    y_true, y_score, groups, folds, n_resamples, random_state
         As for `resample`.
     y_reference : array-like
         As `y_score`, of the model that is subtracted.
@@ -122,8 +125,8 @@ def paired_comparison(
     >>> paired_comparison("roc_auc", [0, 1] * 10, range(20), range(20), random_state=0)
     Comparison(difference=0.0, low=0.0, high=0.0, p_value=1.0)
     """
-    jobs = [(metric, y_score), (metric, y_reference)]
-    resampled = resample(y_true, jobs, groups=groups, folds=folds, n_resamples=n_resamples, random_state=random_state)
+    both = [(metric, y_score), (metric, y_reference)]
+    resampled = resample(y_true, both, groups=groups, folds=folds, n_resamples=n_resamples, random_state=random_state)
     return compare(resampled, 0, 1, confidence_level=confidence_level)
 
 

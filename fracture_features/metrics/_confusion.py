@@ -33,36 +33,7 @@ def specificity(y_true: Labels, y_pred: Labels, weights: Floats) -> Floats:
 
 
 def ppv(y_true: Labels, y_pred: Labels, weights: Floats, prevalence: float | None = None) -> Floats:
-    """Positive predictive value: how many of the predicted 1s are 1.
-
-    Parameters
-    ----------
-    y_true, y_pred : ndarray of shape (n_samples,)
-        0 or 1.
-    weights : ndarray of shape (n_resamples, n_samples)
-    prevalence : float, default=None
-        Share of 1s where the model will be used; the value then follows from sensitivity and specificity by Bayes'
-        rule [1]_. None takes the resample's own share.
-
-    Returns
-    -------
-    values : ndarray of shape (n_resamples,)
-        NaN where nothing is predicted as 1.
-
-    References
-    ----------
-    .. [1] D. G. Altman and J. M. Bland, "Diagnostic tests 2: predictive values", BMJ 309:102, 1994.
-
-    Examples
-    --------
-    Of 10 fractures 9 are found, of 10 bones without one 1 is taken for fractured; one patient in ten has a fracture:
-
-    >>> import numpy as np
-    >>> from fracture_features.metrics import ppv
-    >>> y_true, y_pred = np.repeat([1, 1, 0, 0], [9, 1, 1, 9]), np.repeat([1, 0, 1, 0], [9, 1, 1, 9])
-    >>> ppv(y_true, y_pred, np.ones((1, 20)), prevalence=0.1).round(3).tolist()
-    [0.5]
-    """
+    """How many of the predicted 1s are 1, at the resample's own prevalence or a given one: see `metrics.ppv_score`."""
     if prevalence is None:
         return recall(y_pred, y_true, weights, 1)
     true = prevalence * sensitivity(y_true, y_pred, weights)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._validation import check_count
 from . import _calibration, _confusion, _ranking
 from ._checks import check_both_classes, check_labels, check_scores, check_share
-from ._types import Floats, Labels, Metric
+from ._types import Floats, Kernel, Labels
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Measure:
     Attributes
     ----------
     function : callable
-        `function(y_true, y_score, weights) -> values`, of shapes (n_samples,), (n_samples,) or (n_samples, n_classes),
-        (n_resamples, n_samples) and (n_resamples,).
+        `function(y_true, y_score, weights) -> values` of many resamples at once, of shapes (n_samples,) int64,
+        (n_samples,) or (n_samples, n_classes), (n_resamples, n_samples) and (n_resamples,) float64.
     takes : {"labels", "scores", "probabilities"}
         What stands in the place of y_score.
     n_classes : int or None
@@ -38,7 +38,7 @@ class Measure:
         a fold may hold next to nothing, and a slope fitted to few samples is too steep.
     """
 
-    function: Metric
+    function: Kernel
     takes: Literal["labels", "scores", "probabilities"]
     n_classes: int | None = 2
     columns: int = 1
@@ -93,7 +93,7 @@ def get_measure(metric: str | Measure) -> Measure:
     """`metric`, looked up in `MEASURES` if it is a name; ValueError if it is not there."""
     if isinstance(metric, Measure):
         return metric
-    if metric not in MEASURES:
+    if not isinstance(metric, str) or metric not in MEASURES:
         raise ValueError(f"metric must be one of {sorted(MEASURES)}, a Measure or a callable, got {metric!r}.")
     return MEASURES[metric]
 
@@ -196,6 +196,14 @@ def macro(metric: str | Measure, n_classes: int) -> Measure:
     ------
     ValueError
         If the measure is unknown or there are fewer than two classes.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import bootstrap_interval, macro
+    >>> y_true, y_pred = [0, 1, 2] * 10, [0, 1, 2, 0, 1, 1] * 5
+    >>> interval = bootstrap_interval(macro("sensitivity", 3), y_true, y_pred, random_state=0)
+    >>> interval.low < (1 + 1 + 0.5) / 3 < interval.high
+    True
     """
     n_classes = check_count(n_classes, name="n_classes", minimum=2)
     by_class = [one_vs_rest(metric, label) for label in range(n_classes)]

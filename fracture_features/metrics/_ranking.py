@@ -29,7 +29,7 @@ def roc_auc(y_true: Labels, y_score: Floats, weights: Floats) -> Floats:
     Examples
     --------
     >>> import numpy as np
-    >>> from fracture_features.metrics import roc_auc
+    >>> from fracture_features.metrics._ranking import roc_auc
     >>> roc_auc(np.array([0, 1, 1]), np.array([0.2, 0.1, 0.3]), np.array([[1.0, 1, 1], [1, 0, 2]])).tolist()
     [0.5, 1.0]
     """

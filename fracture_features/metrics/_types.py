@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
-# metric(y_true, y_score, weights of shape (n_resamples, n_samples)) -> values of shape (n_resamples,)
-Metric = Callable[..., Floats]
+# kernel(y_true, y_score, weights of shape (n_resamples, n_samples)) -> values of shape (n_resamples,)
+Kernel = Callable[..., Floats]
 
 
 class Interval(NamedTuple):
