@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,4 +26,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 def remove_parts(folder: Path) -> None:
     """Remove what killed runs began to write into a folder and did not finish."""
     for part in folder.glob(f".*{PART}"):
-        part.unlink(missing_ok=True)
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)

@@ -17,10 +17,10 @@ from ..cache import cache_size, clear_cache
 from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
 from ..evaluation import operating_rule
 from ..exceptions import FractureFeaturesError, NoReadableImagesError, UngroupedDataWarning
-from ._output import messages
+from ._exit import ExitCode, Terminated, sigterm_raises
+from ._output import say
 from ._run import make_model, run
 
-DONE, FAILED, USAGE, NO_DATA, INTERRUPTED = 0, 1, 2, 3, 130
 DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,accurate,cnn"
 
 
@@ -35,24 +35,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     code : int
-        0 done, 1 a model failed, 2 wrong usage, 3 no readable data, 130 interrupted. argparse's own usage errors
-        raise SystemExit(2).
+        An `ExitCode`; `fracture_features.cli` says what each means. argparse's own usage errors raise SystemExit(2).
     """
     args = _parse(sys.argv[1:] if argv is None else argv)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), sigterm_raises():
         warnings.simplefilter("always", UngroupedDataWarning)
-        warnings.showwarning = lambda message, *_, **__: messages.print(f"[yellow]Warning:[/] {message}")
+        warnings.showwarning = lambda message, *_, **__: say(message, "Warning:", "yellow")
         try:
             return int(args.run(args))
         except NoReadableImagesError as error:
-            messages.print(f"[red]No readable data:[/] {error}", soft_wrap=True)
-            return NO_DATA
+            say(error, "No readable data:", "red")
+            return ExitCode.NOTHING_READABLE
         except (FractureFeaturesError, argparse.ArgumentTypeError) as error:
-            messages.print(f"[red]Error:[/] {error}", soft_wrap=True)
-            return USAGE
+            say(error, "Error:", "red")
+            return ExitCode.USAGE
+        except Terminated:
+            say("", "Terminated.", "red")
+            return ExitCode.TERMINATED
         except KeyboardInterrupt:
-            messages.print("[red]Interrupted.[/]")
-            return INTERRUPTED
+            say("", "Interrupted.", "red")
+            return ExitCode.INTERRUPTED
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -163,18 +165,16 @@ def _model_names(text: str) -> list[str]:
 def _demo(args: argparse.Namespace) -> int:
     folder = args.out / "radiographs"
     if not folder.exists():
-        messages.print(f"Drawing {args.n_samples} synthetic radiographs into {folder}")
+        say(f"Drawing {args.n_samples} synthetic radiographs into {folder}")
         make_radiographs(args.n_samples, folder=folder, random_state=args.seed)
-    run(args, load_folder(folder, groups=r"patient(\d+)"), None)
-    return DONE
+    return run(args, load_folder(folder, groups=r"patient(\d+)"), None)
 
 
 def _compare(args: argparse.Namespace) -> int:
     if args.rerun is not None:
         return _rerun(args)
     external = None if args.external is None else _load(args, args.external, None)
-    run(args, _load(args, args.folder, args.groups), external)
-    return DONE
+    return run(args, _load(args, args.folder, args.groups), external)
 
 
 def _rerun(args: argparse.Namespace) -> int:
@@ -198,7 +198,7 @@ def _cache(args: argparse.Namespace) -> int:
     Console(highlight=False).print(
         f"{args.folder}: {n_values} values, {n_bytes / 2**20:.1f} MiB{removed}", soft_wrap=True
     )
-    return DONE
+    return ExitCode.DONE
 
 
 def _load(args: argparse.Namespace, folder: Path, groups: str | None) -> FractureDataset:

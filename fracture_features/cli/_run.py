@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +22,17 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..baselines import BASELINES
-from ..cache import close_cache
+from .._write import remove_parts
+from ..cache import close_cache, set_caches
 from ..datasets import FractureDataset
-from ..evaluation import EvaluationResult, FoldResult, digest_files, evaluate, exclude_unreadable
-from ..exceptions import FractureFeaturesError, MissingDependencyError
+from ..evaluation import BASELINES, Checkpoint, evaluate, exclude_unreadable, probe_reader
+from ..exceptions import FractureFeaturesError
 from ..images import ImageReader
 from ..pipeline import RECIPES, make_pipeline
 from ..report import best_model, write_report
-from ._output import messages, write_csv, write_external, write_result
+from ..results import EvaluationResult, FoldResult, digest_of
+from ._exit import ExitCode
+from ._output import messages, say, write_result
 
 
 def make_model(name: str, **parameters: Any) -> Any:
@@ -40,28 +43,26 @@ def make_model(name: str, **parameters: Any) -> Any:
     return make_pipeline(features or None, classifier, **parameters)
 
 
-def run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> None:
+def run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> int:
     """Evaluate, print the table and write the files; whatever stops it, what is finished is written."""
-    if "cnn" in args.models and importlib.util.find_spec("keras") is None:
-        raise MissingDependencyError("the model 'cnn' needs keras: pip install 'fracture_features[cnn]'")
-    if args.out is not None:
-        _make_folder(args.out)
+    checkpoint = None if args.out is None else _make_folder(args.out)
     with_report = args.out is not None and all(importlib.util.find_spec(name) for name in ("jinja2", "matplotlib"))
     if args.out is not None and not with_report:
-        messages.print("There will be no report.html: pip install 'fracture_features\\[report]'", soft_wrap=True)
-    messages.print(repr(data).strip("<>"), soft_wrap=True)
+        say("There will be no report.html: pip install 'fracture_features[report]'")
+    say(repr(data).strip("<>"))
     with _cache_folder(args.cache) as cache:
         models = {
-            name: make_model(name, image_size=args.image_size, cache=cache, random_state=args.seed, n_jobs=args.jobs)
+            name: make_pipeline(name, image_size=args.image_size, cache=cache, random_state=args.seed, n_jobs=args.jobs)
             for name in args.models
         }
         with messages.status(f"Reading {len(data)} files"):
-            data, excluded = exclude_unreadable(data, models.values())
+            data, excluded = exclude_unreadable(data, [probe_reader(cache), *models.values()])
         _report_excluded(excluded, args.out)
-        if args.digest is not None and args.digest != digest_files(data.paths)[1]:
+        if args.digest is not None and args.digest != digest_of(data):
             raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
         folds: list[FoldResult] = []
         n_folds = args.folds * args.repeats
+        result = None
         try:
             with _progress(models, n_folds, folds) as on_fold:
                 result = evaluate(
@@ -73,34 +74,46 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
                     calibrate=args.calibrate,
                     external=external,
                     random_state=args.seed,
+                    keep_models="first" if with_report else False,
+                    on_error="record",
+                    checkpoint=checkpoint,
                     on_fold=on_fold,
                 )
+                result.excluded = excluded
         finally:
-            finished = [m for m in [*BASELINES, *models] if sum(f.model == m for f in folds) == n_folds]
-            done = [fold for fold in folds if fold.model in finished]
-            if done:
-                run = {"argv": args.argv, "folder": os.getcwd(), "folds": n_folds}
-                write_result(EvaluationResult(data, done, excluded, args.seed), args.out, run)
-        if result.external is not None:
-            write_external(result.external, args.out, n_folds)
-        if with_report:
+            done = result or _finished(data, folds, n_folds, excluded, args.seed)
+            if done is not None:
+                write_result(done, args.out, {"argv": args.argv, "folder": os.getcwd(), "folds": n_folds})
+        if with_report and result.fold_results:
             with messages.status("Writing report.html"):
-                write_report(result, args.out / "report.html", model=_fit_for_maps(result, models))
-            messages.print(f"The report is {args.out / 'report.html'}", soft_wrap=True)
+                write_report(result, args.out / "report.html", model=_model_for_maps(result, cache))
+            say(f"The report is {args.out / 'report.html'}")
+    if checkpoint is not None:
+        checkpoint.prune()
+    return ExitCode.FAILURES if len(result.failures) else ExitCode.DONE
 
 
-def _fit_for_maps(result: EvaluationResult, models: dict[str, Any]) -> Any:
-    """The best model, fitted on the first fold's training part once more; None where it sees no image."""
-    best = best_model(result)
-    if not isinstance(models[best][0], ImageReader):
-        return None
-    train = next(fold.train for fold in result.fold_results if fold.model == best)
-    return models[best].fit(result.data.paths[train], result.data.y[train])
+def _finished(
+    data: FractureDataset, folds: list[FoldResult], n_folds: int, excluded: pd.DataFrame, seed: int
+) -> EvaluationResult | None:
+    """The models all of whose folds are there, of a run that was stopped; None where there is none."""
+    counts = Counter(fold.model for fold in folds)
+    whole = [fold for fold in folds if counts[fold.model] == n_folds]
+    return EvaluationResult(data, whole, excluded, seed) if whole else None
 
 
-def _make_folder(folder: Path) -> None:
+def _model_for_maps(result: EvaluationResult, cache: str) -> Any:
+    """The best model as fitted on the first fold's training part; None where it sees no image."""
+    model = set_caches(result.folds_of(best_model(result))[0].estimator, cache)
+    return model if isinstance(model[0], ImageReader) else None
+
+
+def _make_folder(folder: Path) -> Checkpoint:
+    """Make the folder, without what a killed run was writing, and the one of finished jobs in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_parts(folder)
+        return Checkpoint(folder / "checkpoint")
     except OSError as error:
         raise FractureFeaturesError(f"--out {str(folder)!r} cannot be made: {error.strerror}") from error
 
@@ -142,9 +155,7 @@ def _progress(models: dict[str, Any], n_folds: int, folds: list[FoldResult]) -> 
 
 
 def _report_excluded(excluded: pd.DataFrame, out: Path | None) -> None:
-    if out is not None:
-        write_csv(excluded, out / "excluded.csv")
     if len(excluded):
         counts = ", ".join(f"{n} {label}" for label, n in excluded["label"].value_counts().items())
         where = f"named in {out / 'excluded.csv'}" if out is not None else "named in excluded.csv with --out DIR"
-        messages.print(f"[yellow]Left out {len(excluded)} unreadable files[/] ({counts}), {where}", soft_wrap=True)
+        say(f"({counts}), {where}", f"Left out {len(excluded)} unreadable files", "yellow")

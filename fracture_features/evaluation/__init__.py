@@ -1,6 +1,7 @@
 """Models × folds → jobs → fold results, beside baselines that cannot see a fracture."""
 
-from ._baselines import BASELINES, MAJORITY, METADATA, PROBE, baseline_models
+from ._baselines import BASELINES, MAJORITY, METADATA, PROBE, baseline_models, probe_reader
+from ._checkpoint import Checkpoint
 from ._evaluate import evaluate, exclude_unreadable
 from ._fit import operating_rule
 
@@ -9,8 +10,10 @@ __all__ = [
     "MAJORITY",
     "METADATA",
     "PROBE",
+    "Checkpoint",
     "baseline_models",
     "evaluate",
     "exclude_unreadable",
     "operating_rule",
+    "probe_reader",
 ]

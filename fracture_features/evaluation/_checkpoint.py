@@ -7,7 +7,7 @@ import json
 import platform
 import warnings
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from .._fingerprint import fingerprint
 from .._versions import package_versions
-from .._write import whole_file
+from .._write import remove_parts, whole_file
 from ..datasets import FractureDataset
 from ..exceptions import CheckpointError, CheckpointWarning
 from ..results import FoldResult
@@ -41,6 +41,7 @@ class Checkpoint:
     """
 
     folder: Path
+    _asked: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
         try:
@@ -50,16 +51,17 @@ class Checkpoint:
 
     def find(self, key: str, keep_model: bool) -> list[dict[str, Any]] | None:
         """The fold results under `key`, as fields, None where there are none (or no model, where it is to be kept)."""
+        self._asked.add(key)
         path, model = self._paths(key)
         if not path.exists() or (keep_model and not model.exists()):
             return None
         try:
             with np.load(path, allow_pickle=False) as file:
                 parts = [_read(file, prefix) for prefix in ("", "external_") if f"{prefix}scores" in file]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            parts[0]["kept"] = model if keep_model else None
+        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
             warnings.warn(f"{path} is damaged ({error}): the job is run again.", CheckpointWarning, stacklevel=2)
             return None
-        parts[0]["kept"] = model if keep_model else None
         return parts
 
     def keep(self, key: str, folds: list[FoldResult], estimator: Any) -> Path | None:
@@ -76,6 +78,13 @@ class Checkpoint:
         with whole_file(path) as part, part.open("wb") as file:
             np.savez(file, **content)
         return model if estimator is not None else None
+
+    def prune(self) -> None:
+        """Remove what nobody has asked for through this object: other models, settings, versions; unfinished files."""
+        remove_parts(self.folder)
+        for path in self.folder.iterdir():
+            if path.suffix in (".npz", ".joblib") and path.stem not in self._asked:
+                path.unlink(missing_ok=True)
 
     def _paths(self, key: str) -> tuple[Path, Path]:
         return self.folder / f"{key}.npz", self.folder / f"{key}.joblib"

@@ -39,9 +39,9 @@ def evaluate(
     external: FractureDataset | None = None,
     random_state: int | None = None,
     n_jobs: int | None = None,
-    keep_models: bool = False,
+    keep_models: bool | str = False,
     on_error: str = "raise",
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     on_fold: Callable[[FoldResult], None] | None = None,
 ) -> EvaluationResult:
     r"""Cross-validate models over the same folds, groups kept together.
@@ -76,12 +76,13 @@ def evaluate(
     n_jobs : int, default=None
         Models and folds fitted at a time, by joblib: None means 1, or what `joblib.parallel_config` says, -1 all cores.
         Within several at a time each works on one thread.
-    keep_models : bool, default=False
-        Whether to keep the fitted models, as `FoldResult.estimator`, without their caches.
+    keep_models : bool or "first", default=False
+        Whether to keep the fitted models, as `FoldResult.estimator`, without their caches; "first" keeps those of the
+        first fold.
     on_error : {"raise", "record"}, default="raise"
         What happens when a model fails: "record" goes on with the others and lists model, fold and reason in
         `result.failures`; a model that failed on a fold is not in the tables.
-    checkpoint : str or path-like, default=None
+    checkpoint : str, path-like or Checkpoint, default=None
         Folder in which finished jobs are kept. A later call finds those made of the same files, models, settings and
         versions there, and does the rest. With `keep_models` it holds pickles, which run code when they are read: use
         a folder of your own.
@@ -136,7 +137,10 @@ def evaluate(
         raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
     folds_or_number = read_cv(data, cv, n_repeats)
     _warn_without_groups(data, external)
-    kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
+    if keep_models not in (True, False, "first"):
+        raise ValueError(f"keep_models must be True, False or 'first', got {keep_models!r}")
+    if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
+        checkpoint = Checkpoint(Path(checkpoint))
     with tempfile.TemporaryDirectory(prefix="fracture_features_") as folder:
         try:
             models = {name: _with_cache(model, folder) for name, model in models.items()}
@@ -161,10 +165,9 @@ def evaluate(
             runner = Runner(data, rule, calibrate, random_state)
             with config_context(enable_metadata_routing=True):
                 _warn_of_ignored_groups(models, data)
-                if on_error == "raise":
-                    for job in jobs:
-                        runner.check(job)
-            worker = Worker(runner, external, keep_models, on_error == "record", kept)
+                for job in jobs:
+                    runner.check(job)
+            worker = Worker(runner, external, keep_models, on_error == "record", checkpoint)
             outcomes = run_jobs(worker, jobs, n_jobs, on_fold)
         finally:
             close_cache(folder)

@@ -43,14 +43,16 @@ class Worker:
     ----------
     runner : Runner
     external : FractureDataset or None
-    keep_models, record : bool
-        Whether to keep the fitted model, and whether to give an error back rather than raise it.
+    keep_models : bool or "first"
+        Whether to keep the fitted model; "first" keeps those of the first fold.
+    record : bool
+        Whether to give an error back rather than raise it.
     checkpoint : Checkpoint or None
     """
 
     runner: Runner
     external: FractureDataset | None
-    keep_models: bool
+    keep_models: bool | str
     record: bool
     checkpoint: Checkpoint | None
 
@@ -71,20 +73,23 @@ class Worker:
         folds = [fold]
         if self.external is not None:
             folds.append(predict_external(fold, fitted, self.external))
-        kept = set_caches(fitted, None) if self.keep_models else None
+        kept = set_caches(fitted, None) if self._keeps(job) else None
         if self.checkpoint is not None:
             kept = self.checkpoint.keep(key, folds, kept)
         return [replace(fold, kept=kept), *folds[1:]]
 
     def find(self, job: Job, key: str) -> Outcome | None:
         """The outcome of a job that was finished before."""
-        found = None if self.checkpoint is None else self.checkpoint.find(key, self.keep_models)
+        found = None if self.checkpoint is None else self.checkpoint.find(key, self._keeps(job))
         if found is None:
             return None
         folds = [FoldResult(job.model, job.fold, job.train, job.test, role=job.role, **found[0])]
         if self.external is not None:
             folds.append(FoldResult(job.model, job.fold, *_external_rows(self.external), role=job.role, **found[1]))
         return Outcome(job, folds)
+
+    def _keeps(self, job: Job) -> bool:
+        return self.keep_models is True or (self.keep_models == "first" and job.fold == 1)
 
     def keys(self, jobs: list[Job]) -> list[str]:
         """What each job is found again by."""

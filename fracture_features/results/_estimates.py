@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from .. import metrics
 from ..datasets import FractureDataset
-from ..metrics import Measure, Resampled
+from ..metrics import Measure, Resampled, ResampledCurve
 from ._fold import FoldResult
 
+Floats = NDArray[np.float64]
 PRIMARY = "roc_auc"
 N_RESAMPLES = 2000
 
@@ -77,7 +79,7 @@ class Estimates:
         """Value and resamples of one measure."""
         return self.of(model, {name: self.measures(model)[name]})[0]
 
-    def curve(self, model: str, curve: Curve) -> ResampledCurve:
+    def curve(self, model: str, curve: Callable[..., Floats]) -> ResampledCurve:
         """A curve of the scores and its resamples, which are those of the measures."""
         folds = self.folds_of(model)
         rows = np.concatenate([fold.test for fold in folds])
