@@ -33,7 +33,8 @@ from sklearn.svm import SVC
 
 from fracture_features import FractureDataset, LBPExtractor, evaluate, load_folder, load_fracatlas, make_pipeline
 from fracture_features.cnn import PretrainedExtractor
-from fracture_features.evaluation import EvaluationResult, FoldResult, exclude_unreadable
+from fracture_features.evaluation import exclude_unreadable
+from fracture_features.results import EvaluationResult, FoldResult
 
 REFERENCES = ("metadata only", "HOG + SVM")
 N_NETWORK = 2 * 960  # MobileNetV2's block_16_expand, average and maximum

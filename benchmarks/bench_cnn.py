@@ -38,7 +38,8 @@ from fracture_features.cnn._keras import load_keras
 from fracture_features.cnn._pretrained import _build
 from fracture_features.cnn._training import Stage, _compile
 from fracture_features.datasets import FractureDataset
-from fracture_features.evaluation import EvaluationResult, FoldResult, exclude_unreadable
+from fracture_features.evaluation import exclude_unreadable
+from fracture_features.results import EvaluationResult, FoldResult
 from fracture_features.evaluation._fit import Runner
 from fracture_features.evaluation._splits import make_splits
 

@@ -1,2 +1,6 @@
-def package_versions():
+"""placeholder"""
+
+
+def package_versions() -> dict[str, str]:
+    """placeholder"""
     return {}

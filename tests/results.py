@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
-from fracture_features.baselines import MAJORITY, PROBE
-from fracture_features.evaluation import EvaluationResult, FoldResult
+from fracture_features.evaluation import MAJORITY, PROBE
+from fracture_features.results import EvaluationResult, FoldResult
 
 STRENGTH = {MAJORITY: 0.0, PROBE: 0.3, "edges": 2.0, "hog": 0.5}
 
@@ -38,7 +38,8 @@ def make_result(data, models=("edges", "hog"), *, n_splits=3, threshold=np.nan, 
         y_pred = scores.argmax(axis=1) if np.isnan(threshold) else (scores[:, 1] >= threshold).astype(np.int64)
         for k, (train, test) in enumerate(splits, start=1):
             given = None if model == "edges" else probabilities[test]
-            folds.append(FoldResult(model, k, train, test, y_pred[test], scores[test], given, threshold))
+            role = "baseline" if model in (MAJORITY, PROBE) else "model"
+            folds.append(FoldResult(model, k, train, test, y_pred[test], scores[test], given, threshold, role=role))
     if excluded is None:
         excluded = pd.DataFrame({"path": [], "label": [], "reason": []}, dtype=object)
     return EvaluationResult(data, folds, excluded, 0, external)

@@ -6,7 +6,8 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
 from fracture_features import ImageReader, load_csv
-from fracture_features.baselines import BASELINES, baseline_models, describe_appearance, metadata_table
+from fracture_features.evaluation import BASELINES, baseline_models
+from fracture_features.evaluation._baselines import describe_appearance, metadata_table
 from fracture_features.exceptions import ImageReadError
 
 

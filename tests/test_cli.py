@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from fracture_features import make_radiographs
-from fracture_features.baselines import BASELINES
+from fracture_features.evaluation import BASELINES
 from fracture_features.cli import DEFAULT_MODELS, main
 from fracture_features.cli._output import write_csv
 

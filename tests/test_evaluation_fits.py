@@ -26,7 +26,7 @@ from sklearn.pipeline import Pipeline
 
 from fracture_features import evaluate, make_pipeline
 from fracture_features.datasets import FractureDataset
-from fracture_features.evaluation._fit import Runner, operating_rule
+from fracture_features.evaluation._fit import Job, Runner, operating_rule
 from fracture_features.evaluation._splits import inner_splits, make_splits
 from fracture_features.exceptions import DatasetError, UngroupedDataWarning
 from fracture_features.metrics import sensitivity_threshold, youden_threshold
@@ -67,7 +67,7 @@ def test_the_threshold_is_chosen_inside_the_training_part(data, operating_point,
     scores = pd.Series(np.random.default_rng(0).normal(size=len(data)) + data.y, index=data.paths)
     Scores.fits.clear()
     (train, test), *_ = make_splits(data, 2, 1, 0)
-    fold, _ = Runner(data, operating_rule(operating_point, 2), False, 0).run("m", Scores(scores), 1, train, test)
+    fold, _ = Runner(data, operating_rule(operating_point, 2), False, 0).run(Job("m", "model", Scores(scores), 1, train, test))
     expected = rule(data.y[train], scores[data.paths[train]].to_numpy())
     assert fold.threshold == expected
     np.testing.assert_array_equal(fold.y_pred, scores[data.paths[test]] >= expected)
@@ -112,7 +112,7 @@ def test_an_operating_point_is_for_two_classes(data):
 def test_calibrated_probabilities(data):
     model = make_pipeline("edges", "svm", image_size=48)
     (train, test), *_ = make_splits(data, 2, 1, 0)
-    fold, _ = Runner(data, None, True, 0).run("m", model, 1, train, test)
+    fold, _ = Runner(data, None, True, 0).run(Job("m", "model", model, 1, train, test))
     inner = inner_splits(data.subset(train), 5, 0, "here")
     expected = CalibratedClassifierCV(model, cv=inner, ensemble=False).fit(data.paths[train], data.y[train])
     np.testing.assert_array_equal(fold.probabilities, expected.predict_proba(data.paths[test]))
@@ -261,7 +261,7 @@ def run_once(data, model, *, calibrate=False):
     runner = Runner(data, None, calibrate, 0)
     with config_context(enable_metadata_routing=True):
         runner.check({"m": model}, splits)
-        return runner.run("m", model, 1, train, test)[0]
+        return runner.run(Job("m", "model", model, 1, train, test))[0]
 
 
 C = {"C": [0.1, 1]}
@@ -327,7 +327,7 @@ def test_inner_folds_that_groups_cannot_reach_are_refused(patients, pipe, make, 
     assert not Spy.seen
     ungrouped = replace(patients, groups=None)
     with config_context(enable_metadata_routing=True):
-        Runner(ungrouped, None, calibrate, 0).check({"m": make(pipe)}, make_splits(ungrouped, 2, 1, 0))
+        Runner(ungrouped, None, calibrate, 0).check(Job("m", "model", make(pipe), 1, *make_splits(ungrouped, 2, 1, 0)[0]))
 
 
 @pytest.mark.parametrize("cv", [KFold(3), StratifiedKFold(3)])

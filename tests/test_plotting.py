@@ -14,11 +14,11 @@ mpl.use("agg")
 from matplotlib import pyplot as plt
 
 from fracture_features import HOGExtractor, plotting, read_image
-from fracture_features.baselines import BASELINES, MAJORITY, PROBE
+from fracture_features.evaluation import BASELINES, MAJORITY, PROBE
 from fracture_features.cnn import augment_images
 from fracture_features.exceptions import MissingDependencyError
 from fracture_features.metrics import bootstrap_interval, decision_curve
-from fracture_features.plotting import mean_curves
+from fracture_features.results import confident_mistakes, example_table, mean_curves, model_names
 
 HISTORY = {"loss": [0.7, 0.5, 0.4], "accuracy": [0.5, 0.7, 0.8], "val_loss": [0.7, 0.6, 0.65]}
 HISTORY |= {"val_accuracy": [0.4, 0.6, 0.5], "val_roc_auc": [0.5, 0.7, 0.7]}
@@ -193,9 +193,9 @@ def test_lines_hold_the_curves(plot, kind, result):
 
 def test_only_the_models_asked_for(result):
     assert len(plotting.plot_roc(result, models=["hog"]).lines) == 2
-    assert plotting.model_names(result, "hog") == ["hog"]
+    assert model_names(result, "hog") == ["hog"]
     only_baselines = make_result(result.data, [])
-    assert plotting.model_names(only_baselines) == [MAJORITY, PROBE]
+    assert model_names(only_baselines) == [MAJORITY, PROBE]
 
 
 def test_calibration_holds_the_reliability(result, three):
@@ -342,7 +342,7 @@ def test_a_subset_has_the_chance_of_its_own_images(data):
 
 def test_counts_of_numpy_are_taken(data, result):
     assert len(plotting.plot_samples(data, n_per_class=np.int64(1)).child_axes) == 2
-    assert len(plotting.confident_mistakes(result, "hog", np.int64(2))) == 2
+    assert len(confident_mistakes(result, "hog", np.int64(2))) == 2
 
 
 def test_samples_are_of_different_patients(data):
@@ -355,7 +355,7 @@ def test_samples_are_of_different_patients(data):
 
 def test_example_table(result):
     for model, given in (("edges", "score"), ("hog", "probability")):
-        table = plotting.example_table(result, model)
+        table = example_table(result, model)
         predictions = result.predictions().query("model == @model")
         merged = table.merge(predictions, on="path", suffixes=("", "_there"))
         assert (merged["predicted"] == merged["predicted_there"]).all()
@@ -367,14 +367,14 @@ def test_example_table(result):
 
 
 def test_margins_at_an_operating_point_are_distances_from_it(data):
-    table = plotting.example_table(make_result(data, threshold=0.3), "hog")
+    table = example_table(make_result(data, threshold=0.3), "hog")
     score = np.where(table["predicted"] == "fractured", table["score"], 1 - table["score"])
     np.testing.assert_allclose(table["margin"], np.abs(score - 0.3))
 
 
 def test_mistakes_are_the_most_confident(result):
-    table = plotting.example_table(result, "hog")
-    mistakes = plotting.confident_mistakes(result, "hog", 5)
+    table = example_table(result, "hog")
+    mistakes = confident_mistakes(result, "hog", 5)
     assert (mistakes["label"] != mistakes["predicted"]).all()
     wrong = table[table["label"] != table["predicted"]]
     assert mistakes["margin"].tolist() == wrong["margin"].nlargest(5).tolist()
@@ -388,7 +388,7 @@ def test_mistakes_are_the_most_confident(result):
 def test_no_mistake(data):
     result = make_result(data)
     result.fold_results = [replace(fold, y_pred=data.y[fold.test]) for fold in result.fold_results]
-    assert plotting.confident_mistakes(result, "hog").empty
+    assert confident_mistakes(result, "hog").empty
     assert plotting.plot_mistakes(result, "hog").texts[0].get_text() == "no mistake"
 
 

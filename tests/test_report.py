@@ -16,7 +16,7 @@ from matplotlib import pyplot as plt
 from results import make_result, with_few_groups, with_three_classes
 
 from fracture_features import make_pipeline
-from fracture_features.baselines import MAJORITY, PROBE
+from fracture_features.evaluation import MAJORITY, PROBE
 from fracture_features.exceptions import MissingDependencyError
 from fracture_features.report import write_report
 

@@ -52,11 +52,15 @@ def operating_rule(operating_point: OperatingPoint, n_classes: int) -> Rule | No
         case ("sensitivity", share) if _is_number(share) and 0 < share <= 1:
             return partial(sensitivity_threshold, sensitivity=share)
         case ("threshold", given) if _is_number(given):
-            return lambda y, scores: float(given)
+            return partial(_as_given, threshold=float(given))
     raise ValueError(
         "operating_point must be None, 'sensitivity', 'youden', ('sensitivity', share above 0 and up to 1) or "
         f"('threshold', finite score), got {operating_point!r}"
     )
+
+
+def _as_given(y: NDArray[np.int64], scores: NDArray[np.float64], threshold: float) -> float:
+    return threshold
 
 
 def _is_number(value: Any) -> bool:
