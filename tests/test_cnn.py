@@ -261,7 +261,7 @@ def test_tags():
 
 
 def test_clone_keeps_parameters(fitted):
-    params = {"epochs": 3, "dropout": 0.1, "class_weight": {0: 1.0, 1: 2.0}, "augment": False, "patience": 2}
+    params = {"epochs": 3, "dropout": 0.1, "class_weight": {0: 1.0, 1: 2.0}, "augment": False, "on_interrupt": "keep_best"}
     cnn = CNNClassifier(**params)
     assert clone(cnn).get_params() == cnn.get_params()
     assert params.items() <= clone(cnn).get_params().items()
@@ -396,6 +396,7 @@ def test_refuses_labels(labels, kw, message, untrained):
     [
         (
             {"architecture": "huge"},
+            {"on_interrupt": "stop"},
             r"'architecture' parameter .* must be a str among (?=.*'MobileNetV2')(?=.*'small').*\. Got 'huge'",
         ),
         (
