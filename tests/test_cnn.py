@@ -396,7 +396,6 @@ def test_refuses_labels(labels, kw, message, untrained):
     [
         (
             {"architecture": "huge"},
-            {"on_interrupt": "stop"},
             r"'architecture' parameter .* must be a str among (?=.*'MobileNetV2')(?=.*'small').*\. Got 'huge'",
         ),
         (
@@ -408,6 +407,7 @@ def test_refuses_labels(labels, kw, message, untrained):
         ({"class_weight": {1: "much"}}, "class_weight must hold finite numbers of at least 0, got 'much' for 1"),
         ({"class_weight": "even"}, "'class_weight' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
+        ({"on_interrupt": "stop"}, "'on_interrupt' parameter"),
         ({"dropout": 1.0}, "'dropout' parameter"),
         ({"validation_fraction": 1.5}, "'validation_fraction' parameter"),
         ({"augment": "yes"}, "'augment' parameter"),
