@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..cache import Cache, digest
-from ..exceptions import ImageReadError
 from . import _decode
 from ._dicom import header_elements
-from ._errors import DecodeError
+from ._errors import named_errors
 
 
 class ImageFile:
@@ -30,23 +29,14 @@ class ImageFile:
     @cached_property
     def data(self) -> bytes:
         """All of it; ImageReadError where it cannot be opened."""
-        try:
+        with named_errors(self.path):
             return Path(self.path).read_bytes()
-        except FileNotFoundError as error:
-            raise ImageReadError(self.path, "there is no such file") from error
-        except IsADirectoryError as error:
-            raise ImageReadError(self.path, "it is a folder; expected an image file") from error
-        except (OSError, ValueError) as error:
-            raise ImageReadError(self.path, str(error)) from error
 
     @cached_property
     def status(self) -> os.stat_result:
         """Size, times and inode; ImageReadError where there is no such file."""
-        try:
+        with named_errors(self.path):
             return os.stat(self.path)
-        except (OSError, ValueError) as error:
-            reason = "there is no such file" if isinstance(error, FileNotFoundError) else str(error)
-            raise ImageReadError(self.path, reason) from error
 
     def sha256(self, cache: Cache | None = None, keep: list[tuple[bytes, bytes]] | None = None) -> bytes:
         """SHA-256 of the content, 32 bytes.
@@ -73,10 +63,8 @@ def describe_file(file: ImageFile, *, salt: str = "") -> dict[str, Any]:
     ImageReadError
         If it cannot be opened or has no readable header.
     """
-    try:
+    with named_errors(file.path):
         name = _decode.file_format(file.data)
-        height, width = _decode.decode_shape(file.data)
+        height, width = _decode.decode_shape(io.BytesIO(file.data))
         elements = header_elements(io.BytesIO(file.data), salt) if name == "DICOM" else {}
-    except DecodeError as error:
-        raise ImageReadError(file.path, str(error)) from error
     return {"format": name, "height": height, "width": width, **elements}

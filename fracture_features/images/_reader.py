@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
 from numbers import Integral
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import cv2
@@ -22,7 +23,7 @@ from .._validation import as_pair, check_paths
 from ..cache import Cache, Cached, code_version, digest, open_cache
 from ..exceptions import ImageReadError
 from . import _decode, _dicom, _dicom_pixels, _jpeg
-from ._errors import DecodeError
+from ._errors import named_errors
 from ._file import ImageFile
 
 BLOCK = 16
@@ -68,24 +69,23 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
 
 def read_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Read an image's height and width from the file's header, no pixel decoded, no EXIF rotation applied.
+    """Read the height and width that `read_image` would give, from the header alone.
 
     Raises
     ------
     ImageReadError
-        If the file is missing or its header cannot be read.
+        If the file is missing or its header cannot be read; not if what follows is damaged or cut short.
+    MissingDependencyError
+        If it is DICOM and the `dicom` extra is not installed.
     """
-    try:
-        return _decode.decode_shape(ImageFile(path).data)
-    except DecodeError as error:
-        raise ImageReadError(path, str(error)) from error
+    # A buffer would read on behind every part of the header.
+    with named_errors(path), Path(path).open("rb", buffering=0) as file:
+        return _decode.decode_shape(file)
 
 
 def _decode_file(path: str | os.PathLike[str], data: bytes, wanted: int | None) -> NDArray[np.uint8]:
-    try:
+    with named_errors(path):
         return _decode.decode(data, wanted)
-    except DecodeError as error:
-        raise ImageReadError(path, str(error)) from error
 
 
 def _stretch_percentiles(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
