@@ -9,16 +9,15 @@ import pytest
 from PIL import Image
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.decomposition import PCA
 from sklearn.ensemble import StackingClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline, pipeline
+from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline
 from fracture_features.cnn import PretrainedExtractor
-from fracture_features.pipeline import CLASSIFIERS, FEATURES, CappedPCA
+from fracture_features.pipeline import CLASSIFIERS, FEATURES
 
 CLASSICAL = ["svm", "logistic", "random_forest", "xgboost"]
 
@@ -203,30 +202,6 @@ def test_a_cached_grid_reads_and_extracts_each_image_once(data, tmp_path, monkey
         ).fit(data.paths, data.y)
         assert sum(extracted) == len(data)
         assert sorted(opened) == sorted(data.paths)
-
-
-@pytest.mark.parametrize(("shape", "expected"), [((5, 20), 4), ((30, 4), 4), ((30, 20), 10), ((20, 300), 10)])
-@pytest.mark.parametrize("exact", [True, False])
-def test_capped_pca_is_pca_with_as_many_components_as_there_are(shape, expected, exact, monkeypatch):
-    """scikit-learn's full decomposition is the reference, up to the sign of each component."""
-    if not exact:
-        monkeypatch.setattr(pipeline, "EXACT_UP_TO", 0)
-    X = (np.random.default_rng(0).normal(size=shape) * 0.8 ** np.arange(shape[1])).astype(np.float32)
-    reducer = CappedPCA(10, random_state=0).fit(X)
-    ours = reducer.transform(X)
-    assert ours.shape == (shape[0], expected)
-    assert ours.dtype == np.float32
-    theirs = PCA(expected, svd_solver="full").fit_transform(X)
-    signs = np.sign((ours * theirs).sum(axis=0))
-    np.testing.assert_allclose(ours * signs, theirs, atol=2e-3 * np.abs(theirs).max())
-    np.testing.assert_allclose(reducer.components_ @ reducer.components_.T, np.eye(expected), atol=1e-4)
-    assert list(reducer.get_feature_names_out())[:2] == ["cappedpca0", "cappedpca1"]
-
-
-def test_capped_pca_leaves_out_what_has_no_variance():
-    two = np.random.default_rng(0).normal(size=(30, 2)) @ np.random.default_rng(1).normal(size=(2, 50))
-    assert CappedPCA(10).fit_transform(two).shape == (30, 2)
-    assert CappedPCA(10).fit_transform(np.ones((5, 7))).tolist() == [[0]] * 5
 
 
 def test_a_classifier_tagged_for_stacks_gets_the_images(data):
