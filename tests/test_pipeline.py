@@ -1,7 +1,10 @@
+import configparser
 import os
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -16,8 +19,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline
+from fracture_features._optional import EXTRAS, check_extra
 from fracture_features.cnn import PretrainedExtractor
-from fracture_features.pipeline import CLASSIFIERS, FEATURES
+from fracture_features.exceptions import MissingDependencyError
+from fracture_features.pipeline import CLASSIFIERS, FEATURES, check_installed
 
 CLASSICAL = ["svm", "logistic", "random_forest", "xgboost"]
 
@@ -61,6 +66,53 @@ def test_majority_needs_no_files(tmp_path):
 )
 def test_steps(features, classifier, steps):
     assert list(make_pipeline(features, classifier).named_steps) == steps
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "classifier"),
+    [
+        ("hog+lbp+xgboost", ["hog", "lbp"], "xgboost"),
+        ("hog+lbp", ["hog", "lbp"], "svm"),
+        ("hog", ["hog"], "svm"),
+        ("logistic", None, "logistic"),
+        ("cnn", None, "cnn"),
+        ("majority", None, "majority"),
+    ],
+)
+def test_a_name_stands_for_a_whole_model(name, features, classifier):
+    assert repr(make_pipeline(name, random_state=0)) == repr(make_pipeline(features, classifier, random_state=0))
+    if name == "hog+lbp":
+        assert repr(make_pipeline(name, "xgboost")) == repr(make_pipeline(features, "xgboost"))
+
+
+@pytest.mark.parametrize("name", ["cnn", "mobilenetv2+svm", "hog+vgg16", "hog+resnet50+xgboost"])
+def test_what_a_model_needs_is_known_before_it_is_fitted(name, monkeypatch):
+    check_installed(name)
+    monkeypatch.setitem(sys.modules, "keras", None)  # not to be found
+    message = f"the model '{name}' needs the package 'keras': pip install 'fracture_features[cnn]'"
+    with pytest.raises(MissingDependencyError, match=re.escape(message)):
+        check_installed(name)
+
+
+def test_other_models_need_no_extra(monkeypatch):
+    for package in EXTRAS.values():
+        monkeypatch.setitem(sys.modules, package, None)
+    for name in ("hog+lbp+edges+gabor+fisher", "fast", "accurate", *CLASSIFIERS.keys() - {"cnn"}):
+        check_installed(name)
+    with pytest.raises(ValueError, match="'knn' is unknown"):
+        check_installed("hog+knn")
+
+
+def test_extras_are_those_of_the_package(monkeypatch):
+    config = configparser.ConfigParser()
+    config.read(Path(__file__).parents[1] / "setup.cfg")
+    extras = config["options.extras_require"]
+    assert set(EXTRAS) == set(extras) - {"all", "dev"}
+    for extra, package in EXTRAS.items():
+        assert re.search(rf"\b{package}\b", extras[extra]), extra
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(MissingDependencyError, match=rf"x needs the package '{package}'.*\[{extra}\]"):
+            check_extra(extra, needed_for="x")
 
 
 def test_names_of_parameters_do_not_depend_on_how_many_extractors_there_are():
@@ -112,15 +164,32 @@ def test_instances_given_are_not_touched():
 @pytest.mark.parametrize(
     ("features", "classifier", "message"),
     [
-        ("sift", "svm", r"features='sift' is unknown; expected one of \['densenet121', 'edges', .*'hog', 'lbp'"),
-        (["hog", "sift"], "svm", "features='sift'"),
+        (
+            "sift",
+            "svm",
+            r"features='sift': 'sift' is unknown; expected some of \['densenet121', 'edges', .*'hog', 'lbp'",
+        ),
+        (["hog", "sift"], "svm", r"features='sift' is unknown; expected one of \['densenet121', 'edges', .*'hog'"),
         ([], "svm", "at least one"),
         (HOGExtractor, "svm", "or instances, got"),
         (3, "svm", "features must be among"),
         ("hog", "knn", "classifier='knn' is unknown"),
         ("hog", GaussianNB, "or an instance, got"),
-        ("hog", "cnn", "takes the images themselves; got features='hog'"),
+        ("hog", "cnn", "takes the images themselves; got features=\\['hog'\\]"),
         ("hog", "majority", "takes the paths themselves"),
+        (
+            "hog+knn",
+            None,
+            r"features='hog\+knn': 'knn' is unknown; .* then one of \['cnn', 'logistic', .*'accurate', 'fast'",
+        ),
+        ("hog++svm", None, r"features='hog\+\+svm': a part is empty; expected some of"),
+        ("", None, "features='': a part is empty"),
+        ("fast+svm", None, "'fast' is unknown; .* or, alone, one of"),
+        ("svm+hog", None, "expected the classifier, 'svm', at the end"),
+        ("hog+svm+xgboost", None, r"expected one classifier, got \['svm', 'xgboost'\]"),
+        ("hog+svm", "xgboost", r"expected one classifier, got \['svm', 'xgboost'\]"),
+        ("svm", GaussianNB(), r"expected one classifier, got \['svm', GaussianNB\(\)\]"),
+        ("hog+cnn", None, r"takes the images themselves; got features=\['hog'\]"),
     ],
 )
 def test_bad_arguments(features, classifier, message):
@@ -226,6 +295,8 @@ CODE = """
 import sys, fracture_features as ff
 heavy = {"keras", "tensorflow", "xgboost", "matplotlib", "pydicom", "skimage", "torch"} & set(sys.modules)
 assert not heavy, heavy
+ff.pipeline.check_installed("mobilenetv2+svm")
+assert "keras" not in sys.modules
 """
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from ..cache import cache_size, clear_cache
 from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
 from ..evaluation import operating_rule
 from ..exceptions import FractureFeaturesError, NoReadableImagesError, UngroupedDataWarning
+from ..pipeline import check_installed, make_pipeline
 from ._output import messages
-from ._run import make_model, run
+from ._run import run
 
 DONE, FAILED, USAGE, NO_DATA, INTERRUPTED = 0, 1, 2, 3, 130
 DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,accurate,cnn"
@@ -41,14 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(sys.argv[1:] if argv is None else argv)
     with warnings.catch_warnings():
         warnings.simplefilter("always", UngroupedDataWarning)
-        warnings.showwarning = lambda message, *_, **__: messages.print(f"[yellow]Warning:[/] {message}")
+        warnings.showwarning = lambda message, *_, **__: messages.print(f"[yellow]Warning:[/] {escape(str(message))}")
         try:
             return int(args.run(args))
         except NoReadableImagesError as error:
-            messages.print(f"[red]No readable data:[/] {error}", soft_wrap=True)
+            messages.print(f"[red]No readable data:[/] {escape(str(error))}", soft_wrap=True)
             return NO_DATA
         except (FractureFeaturesError, argparse.ArgumentTypeError) as error:
-            messages.print(f"[red]Error:[/] {error}", soft_wrap=True)
+            messages.print(f"[red]Error:[/] {escape(str(error))}", soft_wrap=True)
             return USAGE
         except KeyboardInterrupt:
             messages.print("[red]Interrupted.[/]")
@@ -152,7 +154,7 @@ def _model_names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         try:
-            make_model(name)
+            make_pipeline(name)
         except ValueError as error:
             raise argparse.ArgumentTypeError(f"{name!r}: {error}") from error
     if len(set(names)) < len(names):
@@ -160,7 +162,13 @@ def _model_names(text: str) -> list[str]:
     return names
 
 
+def _check_installed(models: Sequence[str]) -> None:
+    for name in models:
+        check_installed(name)
+
+
 def _demo(args: argparse.Namespace) -> int:
+    _check_installed(args.models)
     folder = args.out / "radiographs"
     if not folder.exists():
         messages.print(f"Drawing {args.n_samples} synthetic radiographs into {folder}")
@@ -172,6 +180,7 @@ def _demo(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     if args.rerun is not None:
         return _rerun(args)
+    _check_installed(args.models)
     external = None if args.external is None else _load(args, args.external, None)
     run(args, _load(args, args.folder, args.groups), external)
     return DONE

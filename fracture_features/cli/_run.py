@@ -25,25 +25,15 @@ from ..baselines import BASELINES
 from ..cache import close_cache
 from ..datasets import FractureDataset
 from ..evaluation import EvaluationResult, FoldResult, digest_files, evaluate, exclude_unreadable
-from ..exceptions import FractureFeaturesError, MissingDependencyError
+from ..exceptions import FractureFeaturesError
 from ..images import ImageReader
-from ..pipeline import RECIPES, make_pipeline
+from ..pipeline import make_pipeline
 from ..report import best_model, write_report
 from ._output import messages, write_csv, write_external, write_result
 
 
-def make_model(name: str, **parameters: Any) -> Any:
-    """The pipeline that a recipe's name stands for, or `hog+lbp+svm`: features, then the classifier."""
-    if name in RECIPES:
-        return make_pipeline(name, **parameters)
-    *features, classifier = name.split("+")
-    return make_pipeline(features or None, classifier, **parameters)
-
-
 def run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> None:
     """Evaluate, print the table and write the files; whatever stops it, what is finished is written."""
-    if "cnn" in args.models and importlib.util.find_spec("keras") is None:
-        raise MissingDependencyError("the model 'cnn' needs keras: pip install 'fracture_features[cnn]'")
     if args.out is not None:
         _make_folder(args.out)
     with_report = args.out is not None and all(importlib.util.find_spec(name) for name in ("jinja2", "matplotlib"))
@@ -52,7 +42,7 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
     messages.print(repr(data).strip("<>"), soft_wrap=True)
     with _cache_folder(args.cache) as cache:
         models = {
-            name: make_model(name, image_size=args.image_size, cache=cache, random_state=args.seed, n_jobs=args.jobs)
+            name: make_pipeline(name, image_size=args.image_size, cache=cache, random_state=args.seed, n_jobs=args.jobs)
             for name in args.models
         }
         with messages.status(f"Reading {len(data)} files"):
