@@ -214,9 +214,9 @@ def check_installed(name: str) -> None:
     """
     features, classifier = _parse_name(name, None)
     extractors = [] if features is None else _named_features(features)
-    for named in (*(made for _, made in extractors), _named_classifier(classifier or "svm")):
-        if named.requires is not None:
-            check_extra(named.requires, needed_for=f"the model {name!r}")
+    for extra in (*(made.requires for _, made in extractors), _named_classifier(classifier or "svm").requires):
+        if extra is not None:
+            check_extra(extra, needed_for=f"the model {name!r}")
 
 
 def _parse_name(name: str, classifier: Any) -> tuple[list[str | BaseEstimator] | None, Any]:

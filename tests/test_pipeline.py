@@ -304,32 +304,6 @@ def test_importing_imports_nothing_heavy():
     subprocess.run([sys.executable, "-W", "error", "-c", CODE], check=True)
 
 
-def test_the_public_names_are_these():
-    import fracture_features
-
-    assert fracture_features.__all__ == [
-        "CNNClassifier",
-        "EdgeExtractor",
-        "EvaluationResult",
-        "FisherVectorExtractor",
-        "FractureDataset",
-        "GaborExtractor",
-        "HOGExtractor",
-        "ImageReader",
-        "LBPExtractor",
-        "evaluate",
-        "load_csv",
-        "load_folder",
-        "load_fracatlas",
-        "load_mura",
-        "make_pipeline",
-        "make_radiographs",
-        "read_image",
-        "write_report",
-    ]
-    assert all(getattr(fracture_features, name).__doc__ for name in fracture_features.__all__)
-
-
 def test_kernels_compile_where_no_cache_can_be_written():
     """Numba has no place for its files: they are compiled each time, and nothing fails."""
     code = "import numpy as np, fracture_features as ff; ff.LBPExtractor().fit_transform(np.ones((1, 9, 9), np.uint8))"

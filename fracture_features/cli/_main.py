@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from .. import __version__
 from ..cache import cache_size, clear_cache
 from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
 from ..evaluation import operating_rule
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="fracture-features",
         description="Compare fracture classifiers on a set of radiographs. Not a medical device.",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     compare = commands.add_parser("compare", help="cross-validate models on a folder or csv of radiographs")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._versions import find_versions
 from ..datasets import FractureDataset
 from ._fold import FoldResult
-
-PACKAGES = (
-    *(
-        "fracture-features",
-        "numpy",
-        "scipy",
-        "scikit-learn",
-        "opencv-python-headless",
-        "simplejpeg",
-        "pillow",
-        "pydicom",
-    ),
-    *("numba", "xgboost-cpu", "xgboost", "keras", "tensorflow-cpu", "tensorflow", "torch", "jax", "onnxruntime"),
-)
 
 
 def make_manifest(
@@ -44,7 +30,7 @@ def make_manifest(
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "versions": find_versions(),
         "random_state": random_state,
         "data": {
             "images": len(data),
@@ -62,13 +48,6 @@ def digest_files(paths: NDArray[np.str_]) -> tuple[dict[str, str], str]:
     """SHA-256 of each file, by the order of the paths, and that of all of them."""
     files = {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in sorted(paths.tolist())}
     return files, hashlib.sha256("".join(files.values()).encode()).hexdigest()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _counts(data: FractureDataset, rows: NDArray[np.int64]) -> dict[str, Any]:
