@@ -39,9 +39,9 @@ from fracture_features.cnn._pretrained import _build
 from fracture_features.cnn._training import Stage, _compile
 from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import exclude_unreadable
-from fracture_features.results import EvaluationResult, FoldResult
 from fracture_features.evaluation._fit import Runner
 from fracture_features.evaluation._splits import make_splits
+from fracture_features.results import EvaluationResult, FoldResult
 
 SHARED = Path(__file__).parents[2] / "shared"
 WEIGHTS = SHARED / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"

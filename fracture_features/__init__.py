@@ -3,7 +3,8 @@
 Importing it imports neither keras, xgboost, matplotlib nor pydicom.
 """
 
-from .cnn import CNNClassifier
+from ._versions import show_versions
+from .cnn import CNNClassifier, PretrainedExtractor
 from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
 from .evaluation import evaluate
 from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
@@ -22,6 +23,7 @@ __all__ = [
     "HOGExtractor",
     "ImageReader",
     "LBPExtractor",
+    "PretrainedExtractor",
     "evaluate",
     "load_csv",
     "load_folder",
@@ -30,5 +32,8 @@ __all__ = [
     "make_pipeline",
     "make_radiographs",
     "read_image",
+    "show_versions",
     "write_report",
 ]
+
+__version__ = "0.1.0"

@@ -29,6 +29,17 @@ from sklearn.frozen import FrozenEstimator
 
 from .exceptions import CacheError, CacheWarning
 
+__all__ = [
+    "Cache",
+    "bypassed_caches",
+    "cache_size",
+    "clear_cache",
+    "close_cache",
+    "code_version",
+    "digest",
+    "open_cache",
+]
+
 # Address space, not disk: the file grows as it is written. Windows takes it from the disk at once.
 MAP_SIZE = (1 << 32) if os.name == "nt" else (1 << 40)
 FILES = ("data.mdb", "lock.mdb")

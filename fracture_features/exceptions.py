@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import os
 
+__all__ = [
+    "CacheError",
+    "CacheWarning",
+    "DatasetError",
+    "FractureFeaturesError",
+    "ImageReadError",
+    "MissingDependencyError",
+    "NoReadableImagesError",
+    "UngroupedDataWarning",
+]
+
 
 class FractureFeaturesError(Exception):
     """Base of every error that is about data or set-up rather than about a parameter's value."""

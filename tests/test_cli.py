@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from fracture_features import make_radiographs
-from fracture_features.evaluation import BASELINES
 from fracture_features.cli import DEFAULT_MODELS, main
 from fracture_features.cli._output import write_csv
+from fracture_features.evaluation import BASELINES
 
 QUICK = ["--models", "edges+svm", "--folds", "2", "--image-size", "48"]
 
@@ -130,11 +130,11 @@ def test_a_warning_without_groups(radiographs, capsys):
         (["compare", "x", "--operating-point", "f1"], "operating_point must be None, 'sensitivity', 'youden'"),
         (["compare", "x", "--repeats", "0"], "at least 1, got '0'"),
         (["compare", "x", "--seed", "-1"], "at least 0, got '-1'"),
-        (["compare", "x", "--models", "hog+knn"], "'hog+knn': classifier='knn' is unknown"),
-        (["compare", "x", "--models", "sift+svm"], "features='sift' is unknown"),
+        (["compare", "x", "--models", "hog+knn"], "'hog+knn': features='hog+knn': 'knn' is unknown"),
+        (["compare", "x", "--models", "sift+svm"], "'sift' is unknown"),
         (["compare", "x", "--models", "hog+cnn"], "takes the images themselves"),
         (["compare", "x", "--models", "hog+svm,hog+svm"], "named twice"),
-        (["compare", "x", "--models", ""], "is unknown"),
+        (["compare", "x", "--models", ""], "a part is empty"),
         (["compare", "x", "--folds", "1"], "at least 2"),
         (["compare", "x", "--folds", "many"], "invalid"),
         (["compare", "x", "--layout", "grazpedwri"], "invalid choice"),
@@ -148,6 +148,18 @@ def test_wrong_usage_exits_with_2(arguments, message, capsys):
         code = stop.code
     assert code == 2
     assert message in capsys.readouterr().err.replace("\n", "")
+
+
+@pytest.mark.parametrize("command", [["compare", "nowhere"], ["demo"]])
+def test_a_missing_extra_stops_before_anything_is_read(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)  # not to be found
+    out = tmp_path / "out"
+    assert main([*command, "--models", "edges+svm,mobilenetv2+svm", "--out", str(out)]) == 2
+    message = "the model 'mobilenetv2+svm' needs the package 'keras': pip install 'fracture_features[cnn]'"
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+    assert main(["compare", "nowhere", "--models", "edges+svm"]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
 
 
 def test_bad_data_exit_codes(tmp_path, capsys):

@@ -21,9 +21,9 @@ from fracture_features import (
     LBPExtractor,
     make_pipeline,
 )
+from fracture_features._pca import CappedPCA
 from fracture_features._xgboost import XGBClassifier
 from fracture_features.cnn import PretrainedExtractor
-from fracture_features.pipeline import CappedPCA
 
 EXTRACTORS = [HOGExtractor(), LBPExtractor(), EdgeExtractor(), GaborExtractor()]
 FISHER = FisherVectorExtractor(

@@ -11,11 +11,10 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, PredefinedSplit, S
 from sklearn.svm import SVC
 
 from fracture_features import evaluate, load_folder, make_pipeline
-from fracture_features.evaluation import BASELINES, MAJORITY
-from fracture_features.evaluation import exclude_unreadable
-from fracture_features.results import EvaluationResult, FoldResult
+from fracture_features.evaluation import BASELINES, MAJORITY, exclude_unreadable
 from fracture_features.exceptions import DatasetError, NoReadableImagesError, UngroupedDataWarning
 from fracture_features.metrics import MEASURES
+from fracture_features.results import EvaluationResult, FoldResult
 
 
 @pytest.fixture(scope="module")

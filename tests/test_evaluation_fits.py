@@ -67,7 +67,9 @@ def test_the_threshold_is_chosen_inside_the_training_part(data, operating_point,
     scores = pd.Series(np.random.default_rng(0).normal(size=len(data)) + data.y, index=data.paths)
     Scores.fits.clear()
     (train, test), *_ = make_splits(data, 2, 1, 0)
-    fold, _ = Runner(data, operating_rule(operating_point, 2), False, 0).run(Job("m", "model", Scores(scores), 1, train, test))
+    fold, _ = Runner(data, operating_rule(operating_point, 2), False, 0).run(
+        Job("m", "model", Scores(scores), 1, train, test)
+    )
     expected = rule(data.y[train], scores[data.paths[train]].to_numpy())
     assert fold.threshold == expected
     np.testing.assert_array_equal(fold.y_pred, scores[data.paths[test]] >= expected)
@@ -327,7 +329,9 @@ def test_inner_folds_that_groups_cannot_reach_are_refused(patients, pipe, make, 
     assert not Spy.seen
     ungrouped = replace(patients, groups=None)
     with config_context(enable_metadata_routing=True):
-        Runner(ungrouped, None, calibrate, 0).check(Job("m", "model", make(pipe), 1, *make_splits(ungrouped, 2, 1, 0)[0]))
+        Runner(ungrouped, None, calibrate, 0).check(
+            Job("m", "model", make(pipe), 1, *make_splits(ungrouped, 2, 1, 0)[0])
+        )
 
 
 @pytest.mark.parametrize("cv", [KFold(3), StratifiedKFold(3)])

@@ -10,11 +10,11 @@ from scipy import stats
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_score, roc_auc_score
 
-from fracture_features.evaluation import MAJORITY, METADATA
 from fracture_features.datasets import FractureDataset
-from fracture_features.results import EvaluationResult, FoldResult
+from fracture_features.evaluation import MAJORITY, METADATA
 from fracture_features.exceptions import DatasetError
 from fracture_features.metrics import MEASURES
+from fracture_features.results import EvaluationResult, FoldResult
 
 N = 400
 

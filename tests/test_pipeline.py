@@ -1,7 +1,10 @@
+import configparser
 import os
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -9,16 +12,17 @@ import pytest
 from PIL import Image
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.decomposition import PCA
 from sklearn.ensemble import StackingClassifier
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline, pipeline
+from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline
+from fracture_features._optional import EXTRAS, check_extra
 from fracture_features.cnn import PretrainedExtractor
-from fracture_features.pipeline import CLASSIFIERS, FEATURES, CappedPCA
+from fracture_features.exceptions import MissingDependencyError
+from fracture_features.pipeline import CLASSIFIERS, FEATURES, check_installed
 
 CLASSICAL = ["svm", "logistic", "random_forest", "xgboost"]
 
@@ -62,6 +66,53 @@ def test_majority_needs_no_files(tmp_path):
 )
 def test_steps(features, classifier, steps):
     assert list(make_pipeline(features, classifier).named_steps) == steps
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "classifier"),
+    [
+        ("hog+lbp+xgboost", ["hog", "lbp"], "xgboost"),
+        ("hog+lbp", ["hog", "lbp"], "svm"),
+        ("hog", ["hog"], "svm"),
+        ("logistic", None, "logistic"),
+        ("cnn", None, "cnn"),
+        ("majority", None, "majority"),
+    ],
+)
+def test_a_name_stands_for_a_whole_model(name, features, classifier):
+    assert repr(make_pipeline(name, random_state=0)) == repr(make_pipeline(features, classifier, random_state=0))
+    if name == "hog+lbp":
+        assert repr(make_pipeline(name, "xgboost")) == repr(make_pipeline(features, "xgboost"))
+
+
+@pytest.mark.parametrize("name", ["cnn", "mobilenetv2+svm", "hog+vgg16", "hog+resnet50+xgboost"])
+def test_what_a_model_needs_is_known_before_it_is_fitted(name, monkeypatch):
+    check_installed(name)
+    monkeypatch.setitem(sys.modules, "keras", None)  # not to be found
+    message = f"the model '{name}' needs the package 'keras': pip install 'fracture_features[cnn]'"
+    with pytest.raises(MissingDependencyError, match=re.escape(message)):
+        check_installed(name)
+
+
+def test_other_models_need_no_extra(monkeypatch):
+    for package in EXTRAS.values():
+        monkeypatch.setitem(sys.modules, package, None)
+    for name in ("hog+lbp+edges+gabor+fisher", "fast", "accurate", *CLASSIFIERS.keys() - {"cnn"}):
+        check_installed(name)
+    with pytest.raises(ValueError, match="'knn' is unknown"):
+        check_installed("hog+knn")
+
+
+def test_extras_are_those_of_the_package(monkeypatch):
+    config = configparser.ConfigParser()
+    config.read(Path(__file__).parents[1] / "setup.cfg")
+    extras = config["options.extras_require"]
+    assert set(EXTRAS) == set(extras) - {"all", "dev"}
+    for extra, package in EXTRAS.items():
+        assert re.search(rf"\b{package}\b", extras[extra]), extra
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(MissingDependencyError, match=rf"x needs the package '{package}'.*\[{extra}\]"):
+            check_extra(extra, needed_for="x")
 
 
 def test_names_of_parameters_do_not_depend_on_how_many_extractors_there_are():
@@ -113,15 +164,32 @@ def test_instances_given_are_not_touched():
 @pytest.mark.parametrize(
     ("features", "classifier", "message"),
     [
-        ("sift", "svm", r"features='sift' is unknown; expected one of \['densenet121', 'edges', .*'hog', 'lbp'"),
-        (["hog", "sift"], "svm", "features='sift'"),
+        (
+            "sift",
+            "svm",
+            r"features='sift': 'sift' is unknown; expected some of \['densenet121', 'edges', .*'hog', 'lbp'",
+        ),
+        (["hog", "sift"], "svm", r"features='sift' is unknown; expected one of \['densenet121', 'edges', .*'hog'"),
         ([], "svm", "at least one"),
         (HOGExtractor, "svm", "or instances, got"),
         (3, "svm", "features must be among"),
         ("hog", "knn", "classifier='knn' is unknown"),
         ("hog", GaussianNB, "or an instance, got"),
-        ("hog", "cnn", "takes the images themselves; got features='hog'"),
+        ("hog", "cnn", "takes the images themselves; got features=\\['hog'\\]"),
         ("hog", "majority", "takes the paths themselves"),
+        (
+            "hog+knn",
+            None,
+            r"features='hog\+knn': 'knn' is unknown; .* then one of \['cnn', 'logistic', .*'accurate', 'fast'",
+        ),
+        ("hog++svm", None, r"features='hog\+\+svm': a part is empty; expected some of"),
+        ("", None, "features='': a part is empty"),
+        ("fast+svm", None, "'fast' is unknown; .* or, alone, one of"),
+        ("svm+hog", None, "expected the classifier, 'svm', at the end"),
+        ("hog+svm+xgboost", None, r"expected one classifier, got \['svm', 'xgboost'\]"),
+        ("hog+svm", "xgboost", r"expected one classifier, got \['svm', 'xgboost'\]"),
+        ("svm", GaussianNB(), r"expected one classifier, got \['svm', GaussianNB\(\)\]"),
+        ("hog+cnn", None, r"takes the images themselves; got features=\['hog'\]"),
     ],
 )
 def test_bad_arguments(features, classifier, message):
@@ -205,30 +273,6 @@ def test_a_cached_grid_reads_and_extracts_each_image_once(data, tmp_path, monkey
         assert sorted(opened) == sorted(data.paths)
 
 
-@pytest.mark.parametrize(("shape", "expected"), [((5, 20), 4), ((30, 4), 4), ((30, 20), 10), ((20, 300), 10)])
-@pytest.mark.parametrize("exact", [True, False])
-def test_capped_pca_is_pca_with_as_many_components_as_there_are(shape, expected, exact, monkeypatch):
-    """scikit-learn's full decomposition is the reference, up to the sign of each component."""
-    if not exact:
-        monkeypatch.setattr(pipeline, "EXACT_UP_TO", 0)
-    X = (np.random.default_rng(0).normal(size=shape) * 0.8 ** np.arange(shape[1])).astype(np.float32)
-    reducer = CappedPCA(10, random_state=0).fit(X)
-    ours = reducer.transform(X)
-    assert ours.shape == (shape[0], expected)
-    assert ours.dtype == np.float32
-    theirs = PCA(expected, svd_solver="full").fit_transform(X)
-    signs = np.sign((ours * theirs).sum(axis=0))
-    np.testing.assert_allclose(ours * signs, theirs, atol=2e-3 * np.abs(theirs).max())
-    np.testing.assert_allclose(reducer.components_ @ reducer.components_.T, np.eye(expected), atol=1e-4)
-    assert list(reducer.get_feature_names_out())[:2] == ["cappedpca0", "cappedpca1"]
-
-
-def test_capped_pca_leaves_out_what_has_no_variance():
-    two = np.random.default_rng(0).normal(size=(30, 2)) @ np.random.default_rng(1).normal(size=(2, 50))
-    assert CappedPCA(10).fit_transform(two).shape == (30, 2)
-    assert CappedPCA(10).fit_transform(np.ones((5, 7))).tolist() == [[0]] * 5
-
-
 def test_a_classifier_tagged_for_stacks_gets_the_images(data):
     class Brightness(ClassifierMixin, BaseEstimator):
         def fit(self, X, y):
@@ -251,37 +295,13 @@ CODE = """
 import sys, fracture_features as ff
 heavy = {"keras", "tensorflow", "xgboost", "matplotlib", "pydicom", "skimage", "torch"} & set(sys.modules)
 assert not heavy, heavy
+ff.pipeline.check_installed("mobilenetv2+svm")
+assert "keras" not in sys.modules
 """
 
 
 def test_importing_imports_nothing_heavy():
     subprocess.run([sys.executable, "-W", "error", "-c", CODE], check=True)
-
-
-def test_the_public_names_are_these():
-    import fracture_features
-
-    assert fracture_features.__all__ == [
-        "CNNClassifier",
-        "EdgeExtractor",
-        "EvaluationResult",
-        "FisherVectorExtractor",
-        "FractureDataset",
-        "GaborExtractor",
-        "HOGExtractor",
-        "ImageReader",
-        "LBPExtractor",
-        "evaluate",
-        "load_csv",
-        "load_folder",
-        "load_fracatlas",
-        "load_mura",
-        "make_pipeline",
-        "make_radiographs",
-        "read_image",
-        "write_report",
-    ]
-    assert all(getattr(fracture_features, name).__doc__ for name in fracture_features.__all__)
 
 
 def test_kernels_compile_where_no_cache_can_be_written():

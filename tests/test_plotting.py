@@ -14,8 +14,8 @@ mpl.use("agg")
 from matplotlib import pyplot as plt
 
 from fracture_features import HOGExtractor, plotting, read_image
-from fracture_features.evaluation import BASELINES, MAJORITY, PROBE
 from fracture_features.cnn import augment_images
+from fracture_features.evaluation import BASELINES, MAJORITY, PROBE
 from fracture_features.exceptions import MissingDependencyError
 from fracture_features.metrics import bootstrap_interval, decision_curve
 from fracture_features.results import confident_mistakes, example_table, mean_curves, model_names

@@ -13,13 +13,15 @@ from typing import Any
 
 from rich.console import Console
 
+from .. import __version__
 from ..cache import cache_size, clear_cache
 from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
 from ..evaluation import operating_rule
 from ..exceptions import FractureFeaturesError, NoReadableImagesError, UngroupedDataWarning
+from ..pipeline import check_installed, make_pipeline
 from ._exit import ExitCode, Terminated, sigterm_raises
 from ._output import say
-from ._run import make_model, run
+from ._run import run
 
 DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,accurate,cnn"
 
@@ -68,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="fracture-features",
         description="Compare fracture classifiers on a set of radiographs. Not a medical device.",
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     compare = commands.add_parser("compare", help="cross-validate models on a folder or csv of radiographs")
@@ -154,7 +157,7 @@ def _model_names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         try:
-            make_model(name)
+            make_pipeline(name)
         except ValueError as error:
             raise argparse.ArgumentTypeError(f"{name!r}: {error}") from error
     if len(set(names)) < len(names):
@@ -162,7 +165,13 @@ def _model_names(text: str) -> list[str]:
     return names
 
 
+def _check_installed(models: Sequence[str]) -> None:
+    for name in models:
+        check_installed(name)
+
+
 def _demo(args: argparse.Namespace) -> int:
+    _check_installed(args.models)
     folder = args.out / "radiographs"
     if not folder.exists():
         say(f"Drawing {args.n_samples} synthetic radiographs into {folder}")
@@ -173,6 +182,7 @@ def _demo(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     if args.rerun is not None:
         return _rerun(args)
+    _check_installed(args.models)
     external = None if args.external is None else _load(args, args.external, None)
     return run(args, _load(args, args.folder, args.groups), external)
 

@@ -28,19 +28,11 @@ from ..datasets import FractureDataset
 from ..evaluation import BASELINES, Checkpoint, evaluate, exclude_unreadable, probe_reader
 from ..exceptions import FractureFeaturesError
 from ..images import ImageReader
-from ..pipeline import RECIPES, make_pipeline
+from ..pipeline import make_pipeline
 from ..report import best_model, write_report
 from ..results import EvaluationResult, FoldResult, digest_of
 from ._exit import ExitCode
 from ._output import messages, say, write_result
-
-
-def make_model(name: str, **parameters: Any) -> Any:
-    """The pipeline that a recipe's name stands for, or `hog+lbp+svm`: features, then the classifier."""
-    if name in RECIPES:
-        return make_pipeline(name, **parameters)
-    *features, classifier = name.split("+")
-    return make_pipeline(features or None, classifier, **parameters)
 
 
 def run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> int:

@@ -19,6 +19,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from ..datasets import FractureDataset
 from ..images import ImageReader
 
+__all__ = ["BASELINES", "TableLookup", "baseline_models", "describe_appearance", "metadata_table"]
+
 MAJORITY, METADATA, PROBE = "majority class", "metadata only", "shortcut probe"
 # What each goes by.
 BASELINES = {

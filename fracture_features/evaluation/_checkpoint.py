@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 
 from .._fingerprint import fingerprint
-from .._versions import package_versions
+from .._versions import find_versions
 from .._write import remove_parts, whole_file
 from ..datasets import FractureDataset
 from ..exceptions import CheckpointError, CheckpointWarning
@@ -105,4 +105,4 @@ def describe_data(data: FractureDataset) -> list[Any]:
 def code_fingerprint() -> bytes:
     """Digest of Python's version, the packages' and this library's own source."""
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
-    return fingerprint(platform.python_version(), package_versions(), [path.read_bytes() for path in sources])
+    return fingerprint(platform.python_version(), find_versions(), [path.read_bytes() for path in sources])

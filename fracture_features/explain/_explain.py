@@ -32,10 +32,10 @@ def explain(model: Any, images: ArrayLike, *, target: Any = 1) -> list[NDArray[n
     What is explained is the score of the class: the classifier's decision function, or, where it has none, the
     log-odds of its probability. How depends on the pipeline:
 
-    - Features with places (`feature_regions`) and a linear score (StandardScaler, CappedPCA or PCA, or none of
-      them, then a linear classifier): each feature's contribution to the score, spread evenly over the pixels it is
-      computed from. The map sums to the score less the classifier's intercept. With a scaler or a reducer
-      contributions are to the difference from the training images' mean, else from 0.
+    - Features with places (`feature_regions`) and a linear score (StandardScaler, PCA, or neither, then a linear
+      classifier): each feature's contribution to the score, spread evenly over the pixels it is computed from. The
+      map sums to the score less the classifier's intercept. With a scaler or a reducer contributions are to the
+      difference from the training images' mean, else from 0.
     - Fisher vectors and a linear score: the same sum, shared out among the patches that the vector is a mean of [1]_.
     - Features with places, any other classifier: occlusion [2]_ among the features. Those of one region after the
       other are replaced by their mean over the training images, which the scaler or the reducer knows, or by those

@@ -13,7 +13,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import gen_batches
 
 from ..features import FisherVectorExtractor
-from ..pipeline import CappedPCA
 from ._fisher import place_descriptors
 from ._frames import Frame, spread
 from ._scores import Line, target_scores
@@ -95,7 +94,7 @@ def absent_features(features: Any, steps: Pipeline, stack_shape: tuple[int, int]
     shows nothing.
     """
     first = next((step for _, step in steps.steps[:-1] if step is not None and step != "passthrough"), None)
-    if isinstance(first, StandardScaler | PCA | CappedPCA) and first.mean_ is not None:
+    if isinstance(first, StandardScaler | PCA) and first.mean_ is not None:
         return np.asarray(first.mean_, dtype=np.float64)
     black = np.asarray(features.transform(np.zeros((1, *stack_shape), dtype=np.uint8)))
     return black[0].astype(np.float64)

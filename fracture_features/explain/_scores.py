@@ -12,8 +12,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, NuSVC
 
-from ..pipeline import CappedPCA
-
 CERTAIN = 1e-6  # no probability counts as less: log-odds stay finite
 # A linear score's float32 rounding, in units of the score's own parts, stays far below this.
 ROUNDING = 1e-4
@@ -101,7 +99,7 @@ def find_line(steps: Pipeline, rows: NDArray[np.floating], column: int) -> Line 
     for _, step in reversed(steps.steps[:-1]):
         if step is None or step == "passthrough":
             continue
-        if not isinstance(step, StandardScaler | PCA | CappedPCA):
+        if not isinstance(step, StandardScaler | PCA):
             return None
         weights, reference = _before(step, weights, reference)
     parts = weights * (rows - reference)
@@ -119,6 +117,6 @@ def _before(
         mean = step.mean_ if step.with_mean else 0.0
         return weights / scale, reference * scale + mean
     # Axes of unit length, whitened if asked for.
-    scale = np.sqrt(step.explained_variance_) if getattr(step, "whiten", False) else 1.0
+    scale = np.sqrt(step.explained_variance_) if step.whiten else 1.0
     axes = step.components_.astype(np.float64)
     return (weights / scale) @ axes, (reference * scale) @ axes + step.mean_

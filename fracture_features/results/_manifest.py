@@ -5,29 +5,15 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._versions import find_versions
 from ..datasets import FractureDataset
 from ._fold import FoldResult
-
-PACKAGES = (
-    *(
-        "fracture-features",
-        "numpy",
-        "scipy",
-        "scikit-learn",
-        "opencv-python-headless",
-        "simplejpeg",
-        "pillow",
-        "pydicom",
-    ),
-    *("numba", "xgboost-cpu", "xgboost", "keras", "tensorflow-cpu", "tensorflow", "torch", "jax", "onnxruntime"),
-)
 
 
 def make_manifest(
@@ -43,7 +29,7 @@ def make_manifest(
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "versions": find_versions(),
         "random_state": random_state,
         "data": {
             "images": len(data),
@@ -65,13 +51,6 @@ def digest_of(data: FractureDataset) -> str:
 def _files(data: FractureDataset) -> dict[str, str]:
     """SHA-256 of each file, in the order of the paths."""
     return dict(sorted(zip(data.paths.tolist(), data.files["sha256"], strict=True)))
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _counts(data: FractureDataset, rows: NDArray[np.int64]) -> dict[str, Any]:
