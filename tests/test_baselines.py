@@ -5,7 +5,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
-from fracture_features import ImageReader, load_csv
+from fracture_features import load_csv
 from fracture_features.evaluation import BASELINES, baseline_models
 from fracture_features.evaluation._baselines import describe_appearance, metadata_table
 from fracture_features.exceptions import ImageReadError
@@ -38,16 +38,16 @@ def auc(model, data):
 
 
 def test_metadata_alone_finds_a_shortcut_in_the_metadata_and_no_other(hospital):
-    models = baseline_models(data := hospital(right=1, bright=0.5), ImageReader(image_size=32), random_state=0)
+    models = baseline_models(data := hospital(right=1, bright=0.5), random_state=0)
     assert list(models) == list(BASELINES)
     assert auc(models["metadata only"], data) == 1
     assert auc(models["majority class"], data) == 0.5
-    models = baseline_models(data := hospital(right=0.5, bright=1), ImageReader(image_size=32), random_state=0)
+    models = baseline_models(data := hospital(right=0.5, bright=1), random_state=0)
     assert auc(models["shortcut probe"], data) == 1
 
 
 def test_where_there_is_no_shortcut_none_is_found(hospital):
-    models = baseline_models(data := hospital(right=0.5, bright=0), ImageReader(image_size=32), random_state=0)
+    models = baseline_models(data := hospital(right=0.5, bright=0), random_state=0)
     for name in ("metadata only", "shortcut probe"):
         assert 0.2 < auc(models[name], data) < 0.8, name
 
@@ -67,7 +67,7 @@ def test_gaps_and_new_categories_are_categories(hospital):
     data.frame["side"] = data.frame["side"].astype(object)
     data.frame.loc[:9, "side"] = None
     data.frame.loc[50:, "side"] = "both"
-    model = baseline_models(data, ImageReader(image_size=32), random_state=0)["metadata only"]
+    model = baseline_models(data, random_state=0)["metadata only"]
     assert np.isfinite(model.fit(data.paths[:50], data.y[:50]).predict_proba(data.paths)).all()
 
 

@@ -31,7 +31,15 @@ def test_compare_prints_a_table_and_writes_the_files(radiographs, tmp_path, caps
     assert "Not a medical device" in captured.out
     assert "60 images" in captured.err
     assert sorted(path.name for path in out.iterdir()) == [
-        *("comparison.csv", "excluded.csv", "folds.csv", "manifest.json", "measures.csv", "predictions.csv"),
+        *(
+            "checkpoint",
+            "comparison.csv",
+            "excluded.csv",
+            "folds.csv",
+            "manifest.json",
+            "measures.csv",
+            "predictions.csv",
+        ),
         "report.html",
     ]
     measures = pd.read_csv(out / "measures.csv")
@@ -201,7 +209,7 @@ def test_cache_info_and_clear(radiographs, tmp_path, capsys):
     assert main(["compare", str(radiographs), "--groups", r"patient(\d+)", "--cache", cache, *QUICK]) == 0
     capsys.readouterr()
     assert main(["cache", "info", cache]) == 0
-    assert "180 values" in capsys.readouterr().out  # content, pixels and edges of 60 files
+    assert "300 values" in capsys.readouterr().out  # digest, description, pixels (twice) and edges of 60 files
     assert main(["cache", "clear", cache]) == 0
     assert "removed" in capsys.readouterr().out
     assert main(["cache", "info", cache]) == 2

@@ -27,6 +27,7 @@ from sklearn.pipeline import Pipeline
 from fracture_features import evaluate, make_pipeline
 from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation._fit import Job, Runner, operating_rule
+from fracture_features.evaluation._nested import warn_of_ignored_groups
 from fracture_features.evaluation._splits import inner_splits, make_splits
 from fracture_features.exceptions import DatasetError, UngroupedDataWarning
 from fracture_features.metrics import sensitivity_threshold, youden_threshold
@@ -259,11 +260,12 @@ def pipe(patients):
 
 def run_once(data, model, *, calibrate=False):
     """Checks and runs the model on the first of two folds."""
-    (train, test), _ = splits = make_splits(data, 2, 1, 0)
+    (train, test), _ = make_splits(data, 2, 1, 0)
     runner = Runner(data, None, calibrate, 0)
     with config_context(enable_metadata_routing=True):
-        runner.check({"m": model}, splits)
-        return runner.run(Job("m", "model", model, 1, train, test))[0]
+        job = Job("m", "model", model, 1, train, test)
+        runner.check(job)
+        return runner.run(job)[0]
 
 
 C = {"C": [0.1, 1]}
@@ -335,18 +337,19 @@ def test_inner_folds_that_groups_cannot_reach_are_refused(patients, pipe, make, 
 
 
 @pytest.mark.parametrize("cv", [KFold(3), StratifiedKFold(3)])
-def test_a_splitter_within_a_model_that_ignores_the_groups(patients, pipe, cv):
+def test_a_splitter_within_a_model_that_ignores_the_groups(pipe, cv):
     with pytest.warns(UngroupedDataWarning, match=r"models\['m'\]: classifier__cv=.*KFold.* ignores the groups"):
-        run_once(patients, pipe(GridSearchCV(Spy(), C, cv=cv)))
+        warn_of_ignored_groups({"m": pipe(GridSearchCV(Spy(), C, cv=cv))})
 
 
 def test_a_share_as_cv_ignores_the_groups_and_prefit_does_not(patients, pipe):
     with pytest.warns(UngroupedDataWarning, match=r"models\['m'\]: cv=0.5 ignores the groups"):
-        run_once(patients, TunedThresholdClassifierCV(pipe(Spy()), cv=0.5))
+        warn_of_ignored_groups({"m": TunedThresholdClassifierCV(pipe(Spy()), cv=0.5)})
     fitted = pipe(Spy()).fit(patients.paths, patients.y)
     stack = StackingClassifier([("a", fitted)], cv="prefit")
     assert Runner(patients, None, False, 0).prepare(stack, np.arange(len(patients)), "here").cv == "prefit"
     own = pipe(GridSearchCV(Spy(), C, cv=GroupKFold(3)))
+    warn_of_ignored_groups({"prefit": stack, "own": own})
     assert run_once(patients, own).params == {}
 
 

@@ -14,7 +14,7 @@ from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import MAJORITY, METADATA
 from fracture_features.exceptions import DatasetError
 from fracture_features.metrics import MEASURES
-from fracture_features.results import EvaluationResult, FoldResult
+from fracture_features.results import EvaluationResult, FoldResult, digest_of
 
 N = 400
 
@@ -41,7 +41,8 @@ def draw(strengths, n_folds=4, seed=0, **columns):
             s = score[test]
             p = 1 / (1 + np.exp(-s))
             both = np.column_stack([-s, s]), np.column_stack([1 - p, p])
-            folds.append(FoldResult(model, k + 1, train, test, (s > 0).astype(np.int64), *both))
+            role = "baseline" if model in (MAJORITY, METADATA) else "model"
+            folds.append(FoldResult(model, k + 1, train, test, (s > 0).astype(np.int64), *both, role=role))
     return EvaluationResult(data, folds, pd.DataFrame(columns=["path", "label", "reason"]), random_state=0)
 
 
@@ -218,4 +219,5 @@ def test_the_manifest_tells_of_files_and_folds(tmp_path):
     assert "scikit-learn" in manifest["versions"]
     before = manifest["data"]["digest"]
     paths[5].write_bytes(b"other")
-    assert result.manifest()["data"]["digest"] != before
+    assert result.manifest()["data"]["digest"] == before  # of the files as they were read
+    assert digest_of(replace(result.data)) != before

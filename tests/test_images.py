@@ -1,5 +1,4 @@
 import io
-import os
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from fracture_features import ImageReader, read_image
 from fracture_features._threads import map_threads
+from fracture_features.datasets import take_inventory
 from fracture_features.exceptions import ImageReadError
 from fracture_features.images import _decode, _errors, _reader, read_shape
 
@@ -256,17 +256,18 @@ def test_mutated_files_give_an_image_or_a_decode_error(name, seed, n):
 def test_real_cut_short_files_are_refused(shared_data):
     """The README of the data counts 40 of them, all non-fractured; no other file is refused."""
     paths = sorted((shared_data / "fracatlas" / "images").glob("*/*"))
-    errors = ImageReader(n_jobs=2).unreadable(paths)
+    reasons = take_inventory([str(path) for path in paths])["reason"]
+    bad = reasons.notna()
     assert len(paths) == 2499
-    assert len(errors) == 40
-    assert {os.path.basename(os.path.dirname(error.path)) for error in errors} == {"Non_fractured"}
-    assert all("cut short" in error.reason for error in errors)
+    assert bad.sum() == 40
+    assert {path.parent.name for path, is_bad in zip(paths, bad, strict=True) if is_bad} == {"Non_fractured"}
+    assert reasons[bad].str.contains("cut short").all()
 
 
 def test_every_real_file_of_mixed_formats_is_read(shared_data):
     paths = sorted(path for path in (shared_data / "multiregion").rglob("*") if path.is_file())
     assert len(paths) == 1179
-    assert ImageReader(n_jobs=2).unreadable(paths) == []
+    assert take_inventory([str(path) for path in paths])["reason"].isna().all()
 
 
 @pytest.fixture
@@ -333,21 +334,20 @@ def test_a_row_is_never_dropped(files, tmp_path):
     bad = write(tmp_path, "bad.jpg", files[0].read_bytes()[:3000])
     with pytest.raises(ImageReadError, match=r"bad\.jpg"):
         ImageReader().fit_transform([*files, bad])
-    (error,) = ImageReader(n_jobs=2).unreadable([*files, bad])
-    assert error.path == str(bad)
+    assert take_inventory([*map(str, files), str(bad)])["reason"].notna().tolist() == [False] * 3 + [True]
 
 
 def test_cache_opens_no_file_twice_and_notices_another(files, tmp_path, monkeypatch):
     reader = ImageReader(image_size=32, cache=tmp_path / "cache")
     first = reader.fit_transform(files)
     opened = []
-    real = _reader._read_bytes
-    monkeypatch.setattr(_reader, "_read_bytes", lambda path: opened.append(path) or real(path))
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or real(path))
     np.testing.assert_array_equal(reader.fit_transform(files), first)
     assert opened == []
     write(tmp_path, "b.png", encoded(255 - GREY, "PNG"))
     assert not np.array_equal(reader.fit_transform(files)[1], first[1])
-    assert opened == [str(files[1])]
+    assert opened == [files[1]]
 
 
 def test_large_stacks_are_memory_maps(files, monkeypatch):
@@ -405,9 +405,9 @@ def test_loops_of_threads_that_overlap_leave_opencv_as_it_was():
 
 def test_reading_uses_threads_and_leaves_opencv_as_it_was(files, monkeypatch):
     seen = set()
-    real = _reader._read_bytes
+    real = Path.read_bytes
     monkeypatch.setattr(
-        _reader, "_read_bytes", lambda path: seen.add((threading.get_ident(), cv2.getNumThreads())) or real(path)
+        Path, "read_bytes", lambda path: seen.add((threading.get_ident(), cv2.getNumThreads())) or real(path)
     )
     before = cv2.getNumThreads()
     ImageReader(n_jobs=2).fit_transform(files * 40)

@@ -19,6 +19,7 @@ from fracture_features import make_pipeline
 from fracture_features.evaluation import MAJORITY, PROBE
 from fracture_features.exceptions import MissingDependencyError
 from fracture_features.report import write_report
+from fracture_features.results import EvaluationResult
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 REQUIRED = "FRACTURE_FEATURES_REQUIRE_BROWSER"
@@ -179,7 +180,7 @@ def test_names_are_escaped(data, tmp_path):
 
 def test_baselines_alone_without_groups(data, tmp_path):
     result = make_result(data, [])
-    result.data = replace(data, groups=None)
+    result = EvaluationResult(replace(data, groups=None), result.fold_results, result.excluded, 0)
     shown = Page(write_report(result, tmp_path / "r.html").read_text(encoding="utf-8")).text
     assert f"{PROBE} has the highest ROC AUC" in shown
     assert "none besides the baselines" in shown
@@ -190,7 +191,8 @@ def test_baselines_alone_without_groups(data, tmp_path):
 
 def test_a_model_without_mistakes_thresholds_and_another_source(data, tmp_path):
     result = make_result(data, threshold=0.5, external=make_result(data))
-    result.fold_results = [replace(f, y_pred=data.y[f.test], params={"C": 10}) for f in result.fold_results]
+    right = [replace(f, y_pred=data.y[f.test], params={"C": 10}) for f in result.fold_results]
+    result = EvaluationResult(data, right, result.excluded, 0, result.external)
     shown = Page(write_report(result, tmp_path / "r.html").read_text(encoding="utf-8")).text
     assert "edges made no mistake" in shown
     assert "Another source, 60 images" in shown
@@ -203,7 +205,7 @@ def test_a_model_without_mistakes_thresholds_and_another_source(data, tmp_path):
 def test_files_and_groups_of_another_source(data, tmp_path):
     excluded = pd.DataFrame({"path": ["/y/torn.jpg"], "label": ["fractured"], "reason": ["torn"]})
     outside = make_result(data, excluded=excluded)
-    outside.data = replace(data, groups=None)
+    outside = EvaluationResult(replace(data, groups=None), outside.fold_results, outside.excluded, 0)
     shown = Page(write_report(make_result(data, external=outside), tmp_path / "r.html").read_text("utf-8")).text
     assert "torn.jpg" in shown
     assert "none was left out" not in shown

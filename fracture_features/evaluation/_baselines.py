@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from ..datasets import FractureDataset
+from ..exceptions import ImageReadError
 from ..images import ImageReader
 
 __all__ = ["BASELINES", "TableLookup", "baseline_models", "describe_appearance", "metadata_table"]
@@ -102,7 +103,14 @@ def metadata_table(data: FractureDataset) -> pd.DataFrame:
     table : DataFrame of n_samples rows
         Indexed by path: `data.metadata_columns`, `image_height` and `image_width` as displayed, and `file_size` in
         bytes.
+
+    Raises
+    ------
+    ImageReadError
+        If a file cannot be read.
     """
+    for row in np.flatnonzero(data.files["reason"].notna())[:1]:
+        raise ImageReadError(data.paths[row], data.files["reason"][row])
     files = data.files[["height", "width", "size"]].to_numpy(dtype=np.int64)
     table = data.frame[list(data.metadata_columns)].assign(
         image_height=files[:, 0], image_width=files[:, 1], file_size=files[:, 2]

@@ -24,7 +24,7 @@ from ._baselines import BASELINES, baseline_models, probe_reader
 from ._checkpoint import Checkpoint
 from ._fit import Job, OperatingPoint, Runner, operating_rule
 from ._jobs import Worker, run_jobs
-from ._nested import ignores_groups, inner_cvs
+from ._nested import warn_of_ignored_groups
 from ._splits import check_classes, make_splits, read_cv
 
 
@@ -164,7 +164,8 @@ def evaluate(
             ]
             runner = Runner(data, rule, calibrate, random_state)
             with config_context(enable_metadata_routing=True):
-                _warn_of_ignored_groups(models, data)
+                if data.groups is not None:
+                    warn_of_ignored_groups(models)
                 for job in jobs:
                     runner.check(job)
             worker = Worker(runner, external, keep_models, on_error == "record", checkpoint)
@@ -204,17 +205,6 @@ def _warn_without_groups(data: FractureDataset, external: FractureDataset | None
             UngroupedDataWarning,
             stacklevel=3,
         )
-
-
-def _warn_of_ignored_groups(models: Mapping[str, Any], data: FractureDataset) -> None:
-    for name, model in models.items():
-        for parameter, cv in inner_cvs(model).items():
-            if data.groups is not None and ignores_groups(cv):
-                warnings.warn(
-                    f"models[{name!r}]: {parameter}={cv!r} ignores the groups and may split a patient's images.",
-                    UngroupedDataWarning,
-                    stacklevel=3,
-                )
 
 
 def _check_models(models: Any, n_classes: int) -> None:

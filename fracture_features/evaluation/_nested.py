@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from numbers import Real
 from typing import Any
 
@@ -10,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
 from .._validation import is_whole
+from ..exceptions import UngroupedDataWarning
 
 
 def inner_cvs(model: Any) -> dict[str, Any]:
@@ -28,6 +31,15 @@ def ignores_groups(cv: Any) -> bool:
     if hasattr(cv, "split") and not isinstance(cv, str):
         return not get_routing_for_object(cv).consumes("split", ["groups"])
     return isinstance(cv, Real) and not is_whole(cv)
+
+
+def warn_of_ignored_groups(models: Mapping[str, Any]) -> None:
+    """Warn of every splitter within a model that divides images as if there were no groups."""
+    for name, model in models.items():
+        for parameter, cv in inner_cvs(model).items():
+            if ignores_groups(cv):
+                message = f"models[{name!r}]: {parameter}={cv!r} ignores the groups and may split a patient's images."
+                warnings.warn(message, UngroupedDataWarning, stacklevel=3)
 
 
 def check_routing(model: Any, name: str, where: str) -> None:

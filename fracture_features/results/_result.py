@@ -90,7 +90,7 @@ class EvaluationResult:
 
     def folds_of(self, model: str) -> list[FoldResult]:
         """Return the fold results of one model."""
-        return self.estimates.folds_of(model)
+        return [fold for fold in self.fold_results if fold.model == model]
 
     @property
     def tested(self) -> FractureDataset:
