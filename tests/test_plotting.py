@@ -17,7 +17,7 @@ from fracture_features import HOGExtractor, plotting, read_image
 from fracture_features.baselines import BASELINES, MAJORITY, PROBE
 from fracture_features.cnn import augment_images
 from fracture_features.exceptions import MissingDependencyError
-from fracture_features.metrics import bootstrap_interval, decision_curve
+from fracture_features.metrics import Measure, bootstrap_interval, decision_curve
 from fracture_features.plotting import mean_curves
 
 HISTORY = {"loss": [0.7, 0.5, 0.4], "accuracy": [0.5, 0.7, 0.8], "val_loss": [0.7, 0.6, 0.65]}
@@ -154,7 +154,7 @@ def test_bands_are_those_of_the_bootstrap_of_whole_groups(result):
     folds = folds_of(result, "hog")
     rows = np.concatenate([fold.test for fold in folds])
     interval = bootstrap_interval(
-        sensitivity_at_20,
+        Measure(sensitivity_at_20, "scores"),
         result.data.y[rows],
         np.concatenate([fold.scores[:, 1] for fold in folds]),
         groups=result.data.groups[rows],
