@@ -1,5 +1,6 @@
 """Any metric and any curve on the resamples of the group bootstrap."""
 
+import threading
 from dataclasses import replace
 from functools import partial
 
@@ -192,6 +193,21 @@ def test_a_callables_own_errors_are_passed_on():
         bootstrap_interval(broken, [0, 1], [1, 2])
     with pytest.raises(TypeError, match="positional argument"):
         bootstrap_interval(lambda y, s, w: 0.5, [0, 1], [1, 2])
+
+
+def test_a_callable_is_called_from_one_thread(monkeypatch):
+    """Python's warning filters, which scikit-learn's metrics may set for a moment, belong to all threads."""
+    monkeypatch.setattr(_resampling, "BLOCK", 180 * 2)
+    monkeypatch.setattr("fracture_features._threads.effective_n_jobs", lambda n_jobs: 2 if n_jobs == -1 else n_jobs)
+    y, probability, _ = patients()
+    seen = set()
+
+    def metric(y_true, y_score):
+        seen.add(threading.get_ident())
+        return 0.5
+
+    resample(y, [("roc_auc", probability), (metric, probability)], n_resamples=50)
+    assert seen == {threading.get_ident()}
 
 
 def test_a_callable_without_a_signature():

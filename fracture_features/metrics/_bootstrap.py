@@ -132,7 +132,7 @@ def resample(
             values[:, k] = _apply(kernel, labels[part], scores[part], weights)
         return values
 
-    # a callable may be unfit for threads, and holds the GIL
+    # a callable need not be safe in threads, and gains nothing where it holds the GIL
     n_jobs = -1 if all(isinstance(kernel, Measure) for kernel, _ in checked) else 1
     values, draws = draw(statistic, parts, index, n_resamples, random_state, n_jobs)
     shares = tuple(_share(kernel, labels, scores, index) for kernel, scores in checked)
