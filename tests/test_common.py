@@ -14,24 +14,27 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
 import fracture_features
-from fracture_features import (
-    CNNClassifier,
-    EdgeExtractor,
-    FisherVectorExtractor,
-    GaborExtractor,
-    HOGExtractor,
-    ImageReader,
-    LBPExtractor,
-    make_pipeline,
-)
+from fracture_features import CNNClassifier, FisherVectorExtractor, ImageReader, PretrainedExtractor, make_pipeline
 from fracture_features._pca import CappedPCA
 from fracture_features._xgboost import XGBClassifier
-from fracture_features.cnn import PretrainedExtractor
+from fracture_features.cli._main import _model_names
+from fracture_features.features._base import BaseExtractor
+from fracture_features.pipeline import FEATURES, Features, check_installed
 
-EXTRACTORS = [HOGExtractor(), LBPExtractor(), EdgeExtractor(), GaborExtractor()]
-FISHER = FisherVectorExtractor(
-    cell_sizes=(3, 4), min_contrast=0.5, n_components=10, n_gaussians=5, n_samples=2000, random_state=0
-)
+# Where the defaults are too much for images of 48 x 40 pixels.
+SMALL = {
+    FisherVectorExtractor: {"cell_sizes": (3, 4), "min_contrast": 0.5, "n_components": 10, "n_gaussians": 5}
+    | {"n_samples": 2000, "random_state": 0},
+    PretrainedExtractor: {"architecture": "MobileNet", "weights": None, "layer": "conv_pw_3"},
+}
+
+
+def extractors():
+    """One extractor of each class in the registry."""
+    made = {type(extractor): extractor for extractor in (named.make() for named in FEATURES.values())}
+    return [extractor.set_params(**SMALL.get(cls, {})) for cls, extractor in made.items()]
+
+
 PIPELINES = [
     make_pipeline("hog", "svm", image_size=64, random_state=0),
     make_pipeline(["lbp", "edges"], "logistic", image_size=64, random_state=0),
@@ -39,7 +42,6 @@ PIPELINES = [
     make_pipeline("edges", "xgboost", image_size=64, random_state=0),
 ]
 CNN = CNNClassifier(epochs=2, random_state=0)
-PRETRAINED = PretrainedExtractor(architecture="MobileNet", weights=None, layer="conv_pw_3")
 READER = ImageReader(image_size=(48, 40))
 FITTED = {}
 
@@ -232,14 +234,16 @@ ANY = [check_clone_and_set_params, check_pickle, check_fit_returns_self, check_n
 ANY += [check_refit_forgets, check_n_jobs, check_empty_refused]
 STACKS = [check_other_shape_refused, check_float_refused, check_wrong_dimension_refused, check_unfitted_refused]
 EXTRACTOR = [check_dtype_and_width, check_names_and_regions, check_set_output, check_cache]
+
+
+def extractor_checks(extractor):
+    """The common checks of an extractor; those of places where its features have some."""
+    has_places = hasattr(extractor, "feature_regions")
+    return [check for check in ANY + STACKS + EXTRACTOR if has_places or check is not check_names_and_regions]
+
+
 RUNS = (
-    [(estimator, check) for estimator in EXTRACTORS for check in ANY + STACKS + EXTRACTOR]
-    + [
-        (estimator, check)
-        for estimator in (FISHER, PRETRAINED)
-        for check in ANY + STACKS + EXTRACTOR
-        if check is not check_names_and_regions
-    ]
+    [(extractor, check) for extractor in extractors() for check in extractor_checks(extractor)]
     + [(CNN, check) for check in ANY + STACKS]
     + [(READER, check) for check in [*ANY, check_paths_refused, check_read_set_output, check_cache]]
     + [(pipeline, check) for pipeline in PIPELINES for check in ANY]
@@ -255,6 +259,10 @@ def _name(value):
 
 @pytest.mark.parametrize(("case", "check"), RUNS, indirect=["case"], ids=_name)
 def test_battery(case, check, tmp_path):
+    run(check, case, tmp_path)
+
+
+def run(check, case, tmp_path):
     if check is check_cache:
         check(case, tmp_path)
     else:
@@ -263,8 +271,41 @@ def test_battery(case, check, tmp_path):
 
 def test_the_battery_is_whole():
     """What a compliance suite must not do is run nothing."""
-    assert len(RUNS) == 4 * 16 + 2 * 15 + 12 + 11 + 4 * 8
+    assert len(RUNS) >= 4 * 16 + 2 * 15 + 12 + 11 + 4 * 8
+    assert {type(named.make()) for named in FEATURES.values()} < {type(estimator) for estimator, _ in RUNS}
     assert len({check for _, check in RUNS}) == 18
+
+
+class RowMeans(BaseExtractor):
+    """Mean of each row: the extractor of a newcomer, as CONTRIBUTING.md tells."""
+
+    def __init__(self, scale=1.0, *, cache=None, n_jobs=None):
+        self.scale, self.cache, self.n_jobs = scale, cache, n_jobs
+
+    def _extract(self, images):
+        return (images.mean(axis=2) * self.scale).astype(np.float32)
+
+    def _layout(self):
+        height, width = self.image_shape_
+        return [f"row{i}" for i in range(height)], np.array([(i, 0, i + 1, width) for i in range(height)])
+
+
+def test_an_extractor_takes_a_module_and_a_line_of_the_registry(monkeypatch, stack, files, tmp_path):
+    monkeypatch.setitem(FEATURES, "rows", Features(RowMeans, image_size=32))
+    y = np.arange(len(files)) % 2
+    model = make_pipeline("hog+rows+logistic").fit(files, y)
+    assert "features__rows__scale" in model.get_params()
+    assert model["images"].image_size == 256
+    alone = make_pipeline("rows")
+    assert list(alone.named_steps) == ["images", "features", "scaler", "classifier"]
+    assert alone["images"].image_size == 32
+    assert alone.fit(files, y).predict(files).shape == y.shape
+    assert list(make_pipeline(RowMeans(2.0)).named_steps) == list(alone.named_steps)
+    assert _model_names("rows+svm,hog+rows+xgboost") == ["rows+svm", "hog+rows+xgboost"]
+    check_installed("rows+svm")
+    extractor = next(found for found in extractors() if isinstance(found, RowMeans))
+    for check in extractor_checks(extractor):
+        run(check, Case(extractor, stack, y), tmp_path)
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES, ids=_name)

@@ -1,10 +1,7 @@
-import configparser
 import os
 import pickle
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -19,10 +16,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline
-from fracture_features._optional import EXTRAS, check_extra
 from fracture_features.cnn import PretrainedExtractor
-from fracture_features.exceptions import MissingDependencyError
-from fracture_features.pipeline import CLASSIFIERS, FEATURES, check_installed
+from fracture_features.pipeline import CLASSIFIERS, FEATURES
 
 CLASSICAL = ["svm", "logistic", "random_forest", "xgboost"]
 
@@ -83,36 +78,6 @@ def test_a_name_stands_for_a_whole_model(name, features, classifier):
     assert repr(make_pipeline(name, random_state=0)) == repr(make_pipeline(features, classifier, random_state=0))
     if name == "hog+lbp":
         assert repr(make_pipeline(name, "xgboost")) == repr(make_pipeline(features, "xgboost"))
-
-
-@pytest.mark.parametrize("name", ["cnn", "mobilenetv2+svm", "hog+vgg16", "hog+resnet50+xgboost"])
-def test_what_a_model_needs_is_known_before_it_is_fitted(name, monkeypatch):
-    check_installed(name)
-    monkeypatch.setitem(sys.modules, "keras", None)  # not to be found
-    message = f"the model '{name}' needs the package 'keras': pip install 'fracture_features[cnn]'"
-    with pytest.raises(MissingDependencyError, match=re.escape(message)):
-        check_installed(name)
-
-
-def test_other_models_need_no_extra(monkeypatch):
-    for package in EXTRAS.values():
-        monkeypatch.setitem(sys.modules, package, None)
-    for name in ("hog+lbp+edges+gabor+fisher", "fast", "accurate", *CLASSIFIERS.keys() - {"cnn"}):
-        check_installed(name)
-    with pytest.raises(ValueError, match="'knn' is unknown"):
-        check_installed("hog+knn")
-
-
-def test_extras_are_those_of_the_package(monkeypatch):
-    config = configparser.ConfigParser()
-    config.read(Path(__file__).parents[1] / "setup.cfg")
-    extras = config["options.extras_require"]
-    assert set(EXTRAS) == set(extras) - {"all", "dev"}
-    for extra, package in EXTRAS.items():
-        assert re.search(rf"\b{package}\b", extras[extra]), extra
-        monkeypatch.setitem(sys.modules, package, None)
-        with pytest.raises(MissingDependencyError, match=rf"x needs the package '{package}'.*\[{extra}\]"):
-            check_extra(extra, needed_for="x")
 
 
 def test_names_of_parameters_do_not_depend_on_how_many_extractors_there_are():
