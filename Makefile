@@ -3,13 +3,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-slow lint bench clean
 
 demo: $(STAMP)
 	$(BIN)/fracture-features demo
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+# What takes minutes: kills by the dozen, simulations.
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist worksteal --timeout 1800
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

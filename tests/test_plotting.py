@@ -1,6 +1,7 @@
 import sys
 from dataclasses import replace
 
+import cv2
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -431,8 +432,10 @@ def test_hog_strokes_run_along_the_edges(parameters):
 
 def test_large_images_are_shown_small(radiographs):
     path = next((radiographs / "fractured").iterdir())
-    full, small = read_image(path), plotting.read_small(path)
-    assert max(small.shape) == min(384, max(full.shape))
+    full, small = read_image(path), read_image(path, max_side=100)
+    assert max(small.shape) == 100 < max(full.shape)
+    assert np.abs(small.astype(int) - cv2.resize(full, small.shape[::-1], interpolation=cv2.INTER_AREA)).mean() < 1
+    np.testing.assert_array_equal(read_image(path, max_side=10_000), full)
 
 
 ERRORS = [

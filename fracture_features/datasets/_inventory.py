@@ -58,14 +58,14 @@ def take_inventory(
     frame = pd.DataFrame(found)
     frame = frame.reindex(columns=[*COLUMNS, *(name for name in frame if name not in COLUMNS)])
     numbers = dict.fromkeys(("size", "height", "width"), "Int64")
-    return frame.astype(numbers).assign(mtime=pd.to_datetime(frame["mtime"], unit="ns", utc=True))
+    return frame.astype(numbers).assign(mtime=pd.to_datetime(frame["mtime"], utc=True))
 
 
 def _row(file: ImageFile, readers: list[ImageReader], caches: dict[Any, Cache], keep: dict[Any, Any], salt: str) -> Any:
     row: dict[str, Any] = {"reason": None}
     folder = next(iter(caches), None)  # any will do
     try:
-        row |= {"size": file.status.st_size, "mtime": file.status.st_mtime_ns}
+        row |= {"size": file.status.st_size, "mtime": pd.Timestamp(file.status.st_mtime_ns, tz="UTC")}
         row["sha256"] = file.sha256(caches.get(folder), keep.get(folder)).hex()
         for reader in readers:
             reader.read(file, caches.get(reader.cache), keep.get(reader.cache, []))

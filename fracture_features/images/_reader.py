@@ -19,7 +19,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import StrOptions
 
 from .._threads import map_threads
-from .._validation import as_pair, check_paths
+from .._validation import as_pair, check_count, check_paths
 from ..cache import Cache, Cached, code_version, digest, open_cache
 from ..exceptions import ImageReadError
 from . import _decode, _dicom, _dicom_pixels, _jpeg
@@ -32,7 +32,7 @@ MAX_IN_MEMORY = 1 << 30
 DECODERS = ("pillow", "simplejpeg", "pydicom", "imagecodecs")
 
 
-def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+def read_image(path: str | os.PathLike[str], *, max_side: int | None = None) -> NDArray[np.uint8]:
     """Read one file as one grey image.
 
     JPEG, PNG, TIFF, BMP, GIF and DICOM are told apart by their content, not their name. Colour becomes luminance
@@ -43,6 +43,9 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     Parameters
     ----------
     path : str or path-like
+    max_side : int, default=None
+        Height and width in pixels to which a larger image is shrunk, its proportions kept. A JPEG is then decoded at a
+        lower resolution. None means the size of the file.
 
     Returns
     -------
@@ -50,6 +53,8 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
     Raises
     ------
+    ValueError
+        If `max_side` is no integer of at least 1.
     ImageReadError
         If the file is missing, damaged, cut short, holds several images or more than 80 million pixels, or is
         no image; the message names it and says which.
@@ -65,7 +70,11 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     >>> read_image(path).shape
     (4, 6)
     """
-    return _decode_file(path, ImageFile(path).data, None)
+    if max_side is not None:
+        max_side = check_count(max_side, name="max_side")
+    image = _decode_file(path, ImageFile(path).data, max_side)
+    scale = 1.0 if max_side is None else max_side / max(image.shape)
+    return image if scale >= 1 else _resize(image, *(max(1, round(side * scale)) for side in image.shape))
 
 
 def read_shape(path: str | os.PathLike[str]) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Figures from tables: each function takes `ax=None` and returns the axes; matplotlib is imported when one is drawn."""
 
 from ._curves import plot_calibration, plot_decision_curve, plot_precision_recall, plot_roc
-from ._examples import plot_mistakes, plot_predictions, plot_samples, read_small
+from ._examples import plot_mistakes, plot_predictions, plot_samples
 from ._pictures import overlay_heat_map, plot_augmentation, plot_heat_map, plot_hog
 from ._style import legend_height
 from ._tables import measure_label, plot_class_balance, plot_confusion_matrix, plot_forest, plot_subgroups
@@ -27,5 +27,4 @@ __all__ = [
     "plot_roc",
     "plot_samples",
     "plot_subgroups",
-    "read_small",
 ]

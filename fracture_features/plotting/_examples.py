@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .._validation import check_count
 from ..datasets import FractureDataset
@@ -20,17 +18,6 @@ if TYPE_CHECKING:
 
 SHOWN_SIZE = 384  # pixels along the longer side
 N_COLUMNS = 4
-
-
-def read_small(path: str) -> NDArray[np.uint8]:
-    """The image, no larger than it is shown."""
-    image = read_image(path)
-    scale = SHOWN_SIZE / max(image.shape)
-    if scale >= 1:
-        return image
-    height, width = (max(1, round(side * scale)) for side in image.shape)
-    small: NDArray[Any] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    return small
 
 
 def plot_samples(
@@ -72,7 +59,9 @@ def plot_samples(
         row = panels[k * n_per_class : (k + 1) * n_per_class]
         for j, panel in enumerate(row):
             if j < len(chosen):
-                show_image(panel, read_small(data.paths[chosen[j]]), plain(name, 40) if j == 0 else "")
+                show_image(
+                    panel, read_image(data.paths[chosen[j]], max_side=SHOWN_SIZE), plain(name, 40) if j == 0 else ""
+                )
             else:
                 panel.set_axis_off()
     return ax
@@ -147,7 +136,7 @@ def _draw(table: pd.DataFrame, ax: Axes | None) -> Axes:
     for panel, row in zip(panels, table.itertuples(), strict=False):
         wrong = row.label != row.predicted
         title = f"{'✗' if wrong else '✓'} is {plain(row.label, 20)}\ncalled {plain(row.predicted, 20)}\n{sureness(row)}"
-        show_image(panel, read_small(row.path), title, FOR if wrong else "black")
+        show_image(panel, read_image(row.path, max_side=SHOWN_SIZE), title, FOR if wrong else "black")
     for panel in panels[len(table) :]:
         panel.set_axis_off()
     return ax

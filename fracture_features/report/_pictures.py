@@ -41,14 +41,21 @@ def make_pictures(result: EvaluationResult, best: str, names: dict[str, str], mo
         "examples": some_predictions(result, best, N_SHOWN, result.random_state),
         "mistakes": confident_mistakes(result, best, N_SHOWN),
     }
-    return {key: _pictures(result, table, names, model) for key, table in tables.items()}
+    images = {path: read_image(path, max_side=SIZE) for path in pd.concat(tables.values())["path"].unique()}
+    return {key: _pictures(result, table, images, names, model) for key, table in tables.items()}
 
 
-def _pictures(result: EvaluationResult, table: pd.DataFrame, names: dict[str, str], model: Any) -> list[Picture]:
+def _pictures(
+    result: EvaluationResult,
+    table: pd.DataFrame,
+    images: dict[str, NDArray[np.uint8]],
+    names: dict[str, str],
+    model: Any,
+) -> list[Picture]:
     pictures = []
     row: Any
     for row in table.itertuples():
-        image = _shrink(read_image(row.path))
+        image = images[row.path]
         heat_map = None
         if model is not None:
             target = _target(result, row.predicted)
@@ -66,13 +73,6 @@ def _target(result: EvaluationResult, predicted: str) -> int:
     """The fracture, or of more than two classes the one that was predicted."""
     targets = result.data.target_names
     return 1 if len(targets) == 2 else targets.index(predicted)
-
-
-def _shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey, as small as it is shown."""
-    scale = min(1.0, SIZE / max(image.shape))
-    height, width = (max(1, round(side * scale)) for side in image.shape)
-    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _jpeg(image: NDArray[np.uint8]) -> str:
