@@ -261,7 +261,7 @@ def test_tags():
 
 
 def test_clone_keeps_parameters(fitted):
-    params = {"epochs": 3, "dropout": 0.1, "class_weight": {0: 1.0, 1: 2.0}, "augment": False, "patience": 2}
+    params = {"epochs": 3, "dropout": 0.1, "class_weight": {0: 1.0, 1: 2.0}, "augment": False, "on_interrupt": "keep_best"}
     cnn = CNNClassifier(**params)
     assert clone(cnn).get_params() == cnn.get_params()
     assert params.items() <= clone(cnn).get_params().items()
@@ -407,6 +407,7 @@ def test_refuses_labels(labels, kw, message, untrained):
         ({"class_weight": {1: "much"}}, "class_weight must hold finite numbers of at least 0, got 'much' for 1"),
         ({"class_weight": "even"}, "'class_weight' parameter"),
         ({"epochs": 0}, "'epochs' parameter"),
+        ({"on_interrupt": "stop"}, "'on_interrupt' parameter"),
         ({"dropout": 1.0}, "'dropout' parameter"),
         ({"validation_fraction": 1.5}, "'validation_fraction' parameter"),
         ({"augment": "yes"}, "'augment' parameter"),

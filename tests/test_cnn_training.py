@@ -1,5 +1,6 @@
 """What is shown of a training, what ends it early, and what it leaves behind."""
 
+import itertools
 import os
 import re
 import signal
@@ -12,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lines import bright_lines
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -38,19 +40,20 @@ def hears_ctrl_c():
 
 @pytest.fixture
 def ctrl_c(monkeypatch):
-    """Have Ctrl-C pressed as each of the steps that are given, counted from 1, begins."""
+    """Have Ctrl-C pressed in each of the steps that are given, counted from 1; gives the number of the next step."""
 
     def press(*steps):
-        count = iter(range(1, 1000))
+        count = itertools.count(1)
         real = _training._Watch.batch_end
 
         def batch_end(self, batch, logs):
-            if next(count) in steps:
+            for _ in range(steps.count(next(count))):
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(0.01)
             real(self, batch, logs)
 
         monkeypatch.setattr(_training._Watch, "batch_end", batch_end)
+        return count
 
     return press
 
@@ -110,9 +113,8 @@ def test_bar_is_full_where_training_stops_early():
 
 def test_ctrl_c_keeps_the_best_weights_so_far(ctrl_c):
     """Of 5 steps an epoch the 13th is in the third epoch."""
-    model = Pipeline(
-        [("images", FunctionTransformer()), ("cnn", CNNClassifier(epochs=9, batch_size=8, random_state=0))]
-    )
+    cnn = CNNClassifier(epochs=9, batch_size=8, on_interrupt="keep_best", random_state=0)
+    model = Pipeline([("images", FunctionTransformer()), ("cnn", cnn)])
     ctrl_c(13)
     with pytest.warns(ConvergenceWarning, match="Ctrl-C ended the training after 2 of 9 epochs") as caught:
         cnn = model.fit(X, y)[-1]
@@ -127,67 +129,130 @@ def test_ctrl_c_keeps_the_best_weights_so_far(ctrl_c):
 
 
 def test_ctrl_c_without_a_validation_part_keeps_the_last_epoch(ctrl_c):
-    common = {"batch_size": 8, "random_state": 0, "validation_fraction": None, "augment": False}
+    cnn = CNNClassifier(epochs=3, batch_size=8, validation_fraction=None, on_interrupt="keep_best", random_state=0)
     ctrl_c(7)
     with pytest.warns(ConvergenceWarning, match="after 1 of 3 epochs; the weights of epoch 1 are kept"):
-        cnn = CNNClassifier(epochs=3, **common).fit(X, y)
+        cnn.fit(X, y)
     assert len(cnn.history_["loss"]) == 1
     assert np.isfinite(cnn.predict_proba(X)).all()
 
 
-def test_ctrl_c_in_the_first_epoch_goes_through(ctrl_c):
+CALLERS = {
+    "fit": lambda cnn: cnn.fit(X, y),
+    "pipeline": lambda cnn: Pipeline([("images", FunctionTransformer()), ("cnn", cnn)]).fit(X, y),
+    "cross validation": lambda cnn: cross_val_score(cnn, X, y, cv=2),
+    "search": lambda cnn: GridSearchCV(cnn, {"dropout": [0.1, 0.2]}, cv=2).fit(X, y),
+    "ensemble": lambda cnn: VotingClassifier([("cnn", cnn)]).fit(X, y),
+}
+
+
+@pytest.mark.parametrize("caller", CALLERS.values(), ids=CALLERS)
+def test_ctrl_c_raises_whoever_called_fit(caller, ctrl_c):
+    """In the third epoch, where there are weights that could be kept; neither fits nor scores go on."""
+    steps = ctrl_c(13)
+    with pytest.raises(KeyboardInterrupt):
+        caller(CNNClassifier(epochs=9, batch_size=8, random_state=0))
+    assert next(steps) == 14
+
+
+def test_an_optimiser_that_goes_on_after_ctrl_c_gets_no_half_trained_network(ctrl_c):
+    """One that counts what its objective returns, and takes whatever is raised for a trial that failed."""
+    complete, failed = [], []
+    ctrl_c(8, 13, 18)
+    for _ in range(4):
+        cnn = CNNClassifier(epochs=3, batch_size=10, random_state=0)
+        try:
+            complete.append(cnn.fit(X, y))
+        except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001
+            failed.append((cnn, error))
+    assert [cnn.n_iter_ for cnn in complete] == [3]
+    for cnn, error in failed:
+        assert isinstance(error, KeyboardInterrupt)
+        with pytest.raises(NotFittedError):
+            cnn.predict(X)
+    assert len(failed) == 3
+
+
+def test_a_fit_that_raises_leaves_the_one_before(ctrl_c):
+    cnn = CNNClassifier(epochs=2, batch_size=8, random_state=0).fit(X, y)
+    before, history = cnn.predict_proba(X), cnn.history_
+    ctrl_c(8)
+    with pytest.raises(KeyboardInterrupt):
+        cnn.fit(np.pad(X, ((0, 0), (0, 0), (0, 4))), np.where(y, "broken", "whole"))
+    np.testing.assert_array_equal(cnn.predict_proba(X), before)
+    assert (cnn.history_, cnn.image_shape_, cnn.classes_.tolist()) == (history, (32, 32), [0, 1])
+
+
+@pytest.mark.parametrize("on_interrupt", ["raise", "keep_best"])
+def test_ctrl_c_in_the_first_epoch_raises(on_interrupt, ctrl_c):
     ctrl_c(2)
+    cnn = CNNClassifier(epochs=3, batch_size=8, on_interrupt=on_interrupt)
     with pytest.raises(KeyboardInterrupt):
-        CNNClassifier(epochs=3, batch_size=8).fit(X, y)
+        cnn.fit(X, y)
+    assert not hasattr(cnn, "classes_")
 
 
-def test_second_ctrl_c_goes_through_at_once(ctrl_c, monkeypatch):
-    seen = []
-    real = _training._Watch.epoch_end
-    monkeypatch.setattr(_training._Watch, "epoch_end", lambda self, *args: seen.append(1) or real(self, *args))
-    monkeypatch.setattr(type(CNNClassifier()), "_draw_seed", lambda self: 0)
-    ctrl_c(6)
-    monkeypatch.setattr(
-        _training, "_validate", lambda *_: os.kill(os.getpid(), signal.SIGINT) or time.sleep(0.1) or {"val_loss": 1.0}
-    )
+@pytest.mark.parametrize("on_interrupt", ["raise", "keep_best"])
+def test_second_ctrl_c_raises_at_once(on_interrupt, ctrl_c):
+    """The second one in the same step as the first, before that is over."""
+    steps = ctrl_c(7, 7)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        CNNClassifier(epochs=5, batch_size=8, on_interrupt=on_interrupt).fit(X, y)
+    assert caught.traceback[-1].name == "note"
+    assert next(steps) == 8
+
+
+@pytest.mark.parametrize("on_interrupt", ["raise", "keep_best"])
+def test_an_error_after_ctrl_c_is_ctrl_c(on_interrupt, ctrl_c, monkeypatch):
+    """A search scores a fit that failed as NaN and goes on."""
+
+    def fail(self, epoch, logs):
+        raise RuntimeError("CancelledError")
+
+    monkeypatch.setattr(_training._Watch, "epoch_end", fail)
+    ctrl_c(5)
+    cnn = CNNClassifier(epochs=5, batch_size=4, on_interrupt=on_interrupt)
     with pytest.raises(KeyboardInterrupt):
-        CNNClassifier(epochs=5, batch_size=8).fit(X, y)
-
-
-def test_ctrl_c_in_a_search_stops_the_search(ctrl_c):
-    ctrl_c(7)
-    with pytest.raises(KeyboardInterrupt):
-        cross_val_score(CNNClassifier(epochs=9, batch_size=4, random_state=0), X, y, cv=2)
+        cross_val_score(cnn, X, y, cv=2, error_score=np.nan)
 
 
 def test_ctrl_c_for_real():
     """Pressed from outside while a script trains, somewhere in TensorFlow's steps."""
     code = (
-        "import sys, numpy as np\n"
+        "import numpy as np\n"
         "from fracture_features.cnn import CNNClassifier\n"
         "X = np.random.default_rng(0).integers(0, 255, (64, 64, 64), dtype=np.uint8)\n"
-        "cnn = CNNClassifier(epochs=100_000, batch_size=8, verbose=2, patience=100_000).fit(X, np.arange(64) % 2)\n"
+        "cnn = CNNClassifier(epochs=100_000, batch_size=8, verbose=2, patience=100_000)\n"
+        "try:\n"
+        "    cnn.fit(X, np.arange(64) % 2)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('raised', hasattr(cnn, 'classes_'), flush=True)\n"
+        "cnn.set_params(on_interrupt='keep_best').fit(X, np.arange(64) % 2)\n"
         "print('kept', cnn.n_iter_ == len(cnn.history_['loss']), cnn.predict(X).shape, flush=True)\n"
     )
     script = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        assert script.stdout.readline().startswith("Epoch 1/100000: loss")
-        time.sleep(0.3)
-        script.send_signal(signal.SIGINT)
-        out, err = script.communicate(timeout=60)
+        for last in ("raised False\n", "kept True (64,)\n"):
+            assert script.stdout.readline().startswith("Epoch 1/100000: loss")
+            time.sleep(0.3)
+            script.send_signal(signal.SIGINT)
+            assert next(line for line in script.stdout if not line.startswith("Epoch")) == last
+        err = script.communicate(timeout=60)[1]
     finally:
         script.kill()
-    assert out.splitlines()[-1] == "kept True (64,)"
-    assert "ConvergenceWarning: Ctrl-C ended the training after" in err
+    assert err.count("ConvergenceWarning: Ctrl-C ended the training after") == 1
     assert script.returncode == 0
 
 
-def test_other_threads_leave_signals_alone():
-    done = []
-    thread = threading.Thread(target=lambda: done.append(CNNClassifier(epochs=1, batch_size=20).fit(X, y)))
-    thread.start()
-    thread.join()
-    assert done[0].n_iter_ == 1
+def test_a_fit_in_another_thread_runs_on_to_its_end(ctrl_c):
+    """Ctrl-C is the main thread's, which waits."""
+    ctrl_c(3)
+    cnn, ended = CNNClassifier(epochs=2, batch_size=20), threading.Event()
+    threading.Thread(target=lambda: cnn.fit(X, y) and ended.set()).start()
+    with pytest.raises(KeyboardInterrupt):
+        ended.wait(60)
+    assert ended.wait(60)
+    assert cnn.n_iter_ == 2
 
 
 # --- the loss
@@ -223,6 +288,18 @@ def test_a_class_that_weighs_nothing_is_left_out():
 
 
 # --- what is left behind
+
+
+def test_a_keras_without_the_method_that_is_replaced_is_named(monkeypatch):
+    """It would train, and leave 10 MB of every network behind."""
+    keras = sys.modules["keras"]
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("replaced on TensorFlow alone")
+    for each in keras.optimizers.Adam.__mro__:
+        if "_backend_update_step" in vars(each):
+            monkeypatch.delattr(each, "_backend_update_step")
+    with pytest.raises(RuntimeError, match=rf"_backend_update_step .* keras {re.escape(keras.__version__)} has not"):
+        CNNClassifier(epochs=1).fit(X, y)
 
 
 def test_memory_grows_little():

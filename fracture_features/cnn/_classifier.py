@@ -17,13 +17,13 @@ from .._validation import check_groups, check_image_shape, check_image_stack
 from ._applications import application_names, restore_weights
 from ._architectures import ARCHITECTURES, build_network
 from ._data import Batches
+from ._progress import History
 from ._split import validation_split
 from ._targets import encode_labels, loss_weights
-from ._training import Stage, predict_blocks, train_network
+from ._training import plan_stages, predict_blocks, train_network
 
 PREDICTION_BLOCK = 16  # images: of 64, MobileNetV2 at 448 pixels holds 4 GB of maps, and is no faster
 WORTH_COMPILING = 64  # images
-FINER = 10  # times smaller is the learning rate of layers that have learned before
 
 
 class CNNClassifier(ClassifierMixin, BaseEstimator):
@@ -72,6 +72,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     patience : int or None, default=None
         Epochs without a smaller validation loss after which training stops. None runs them all: a training that
         stops early misses the small learning rates of the end.
+    on_interrupt : {"raise", "keep_best"}, default="raise"
+        What Ctrl-C does after the step that training is in: "raise" raises KeyboardInterrupt, so that no caller takes
+        half a training for a whole one; "keep_best" ends the training with the best weights so far, and warns.
     class_weight : "balanced", dict or None, default="balanced"
         Weight of each class in the loss, by label; labels left out weigh 1. "balanced" gives every class the
         same weight in sum, and so probabilities as if classes were equally frequent.
@@ -103,11 +106,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     it is called with them; otherwise the validation part is stratified by class alone, images of one patient
     may stand on both sides of it, and training stops later than it should.
 
-    Ctrl-C ends the training after the step it is in: the best weights so far are kept, and a warning names
-    their epoch. Before the first epoch is over, and wherever a search, an ensemble or `evaluate` called `fit`,
-    it raises KeyboardInterrupt, for half a training is no result to compare; a second Ctrl-C always does.
-
-    Every `fit` trains a fresh network; there is no `warm_start`.
+    Ctrl-C before the first epoch is over raises KeyboardInterrupt whatever `on_interrupt` is, and a second one raises
+    at once. Python tells the main thread alone of it: a `fit` in another thread runs on to its end. A `fit` that raises
+    leaves the estimator as it was; every other one trains a fresh network, without `warm_start`.
 
     A pickle holds the weights and the parameters, not the state of training; it needs no weights file. `fit` uses
     neither Python's nor NumPy's nor keras' global random state, and clears no keras session: other models of the
@@ -136,6 +137,12 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     # Read by scikit-learn's metadata routing.
     __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
 
+    classes_: NDArray[Any]
+    image_shape_: tuple[int, int]
+    history_: History
+    n_iter_: int
+    _built: tuple[str, tuple[int, int], int]
+    _weights: list[NDArray[np.float32]]
     _model: Any = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -149,6 +156,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         "augment": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "on_interrupt": [StrOptions({"raise", "keep_best"})],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "random_state": ["random_state"],
         "verbose": [Interval(Integral, 0, 2, closed="both"), "boolean"],
@@ -167,6 +175,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         augment: bool = True,
         validation_fraction: float | None = 0.1,
         patience: int | None = None,
+        on_interrupt: str = "raise",
         class_weight: str | dict[Any, float] | None = "balanced",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -181,6 +190,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.augment = augment
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.on_interrupt = on_interrupt
         self.class_weight = class_weight
         self.random_state = random_state
         self.verbose = verbose
@@ -219,13 +229,15 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             diverges.
         FileNotFoundError, ConnectionError
             If there is no file `weights`, or "imagenet" cannot be fetched.
-        MissingDependencyError
-            If keras is not installed.
+        MissingDependencyError, RuntimeError
+            If keras is not installed, or lacks what is replaced of it.
+        KeyboardInterrupt
+            On Ctrl-C, unless `on_interrupt="keep_best"` and an epoch is over.
 
         Warns
         -----
         ConvergenceWarning
-            If Ctrl-C ended the training.
+            If Ctrl-C ended the training and the best weights are kept.
         """
         stack = check_image_stack(X, estimator=self)
         classes, codes = encode_labels(y, len(stack))
@@ -234,7 +246,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if not len(weighted):
             raise ValueError("sample_weight leaves no image with a weight above 0 to train on.")
         group_codes = None if groups is None else check_groups(groups, len(stack))[0][weighted]
-        stages = self._stages()
+        stages = plan_stages(self.epochs, self.learning_rate, self.trainable_layers, from_scratch=self.weights is None)
         seed = self._draw_seed()
         parts: tuple[NDArray[np.intp], ...] = (weighted,)
         if self.validation_fraction is not None:
@@ -248,36 +260,26 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         network = build_network(
             self.architecture, shape, len(classes), weights=self.weights, dropout=self.dropout, seed=seed
         )
-        self.history_ = train_network(
-            network, batches, held_out, stages=stages, patience=self.patience, verbose=int(self.verbose)
+        history = train_network(
+            network,
+            batches,
+            held_out,
+            stages=stages,
+            patience=self.patience,
+            on_interrupt=self.on_interrupt,
+            verbose=int(self.verbose),
         )
-        self.n_iter_ = len(self.history_["loss"])
-        self.classes_ = classes
-        self.image_shape_ = shape
-        self._built = (self.architecture, shape, len(classes))
-        self._weights: list[NDArray[np.float32]] = network.get_weights()
-        self._model = None
+        # All at once: Ctrl-C between two of them would leave a mixture of two fits.
+        self.__dict__.update(
+            history_=history,
+            n_iter_=len(history["loss"]),
+            classes_=classes,
+            image_shape_=shape,
+            _built=(self.architecture, shape, len(classes)),
+            _weights=network.get_weights(),
+            _model=None,
+        )
         return self
-
-    def _stages(self) -> list[Stage]:
-        """Without layers to fine-tune one stage; with them the head takes the first half of the epochs."""
-        if not self.trainable_layers:
-            return [Stage(self.epochs, self.learning_rate)]
-        if self.weights is None:
-            raise ValueError(
-                f"trainable_layers={self.trainable_layers} fine-tunes a network that has weights; with weights=None "
-                "every layer is trained, and trainable_layers must be 0."
-            )
-        if self.epochs < 2:
-            raise ValueError(
-                f"trainable_layers={self.trainable_layers} needs epochs for the head and epochs for these layers: "
-                f"at least 2, got epochs={self.epochs}."
-            )
-        head = self.epochs // 2
-        return [
-            Stage(head, self.learning_rate),
-            Stage(self.epochs - head, self.learning_rate / FINER, self.trainable_layers),
-        ]
 
     def _draw_seed(self) -> int:
         if self.random_state is None:  # NumPy's global state is not ours to advance
@@ -316,8 +318,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         stack = check_image_stack(X, estimator=self)
         check_image_shape(stack, self.image_shape_, estimator=self)
         blocks = (np.asarray(stack[rows]) for rows in gen_batches(len(stack), PREDICTION_BLOCK))
-        predicted = predict_blocks(self.model_, blocks, compiled=len(stack) > WORTH_COMPILING)
-        probabilities = predicted.astype(np.float64)
+        probabilities = predict_blocks(self.model_, blocks, compiled=len(stack) > WORTH_COMPILING).astype(np.float64)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
@@ -333,8 +334,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
         """
         best = self.predict_proba(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[best]
-        return labels
+        return self.classes_[best]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the network out: its weights say it all."""

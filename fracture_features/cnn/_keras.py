@@ -121,3 +121,31 @@ def compile_prediction(model: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.f
         model.predict_on_batch(np.zeros((1, *model.input.shape[1:]), dtype=np.uint8))
     run: Callable[[NDArray[np.uint8]], NDArray[np.float32]] = model.predict_on_batch
     return run
+
+
+def make_adam(schedule: Any) -> Any:
+    """Adam, which on TensorFlow does not leave 10 MB of each network behind.
+
+    keras sums gradients over devices there, by a function whose gradient TensorFlow registers for the life of the
+    process, and with it all that was traced. The method that calls it is private: no other is replaced in this package.
+
+    Raises
+    ------
+    RuntimeError
+        If the installed keras has no such method.
+    """
+    keras = load_keras(needed_for="CNNClassifier")
+    if keras.backend.backend() != "tensorflow":
+        return keras.optimizers.Adam(schedule)
+    if not hasattr(keras.optimizers.Adam, "_backend_update_step"):
+        raise RuntimeError(
+            f"CNNClassifier replaces the method _backend_update_step of keras' optimizers, which keras "
+            f"{keras.__version__} has not: install keras 3.15, or train on another backend of keras."
+        )
+
+    class Adam(keras.optimizers.Adam):  # type: ignore[name-defined]
+        def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
+            for gradient, variable in zip(grads, trainable_variables, strict=True):
+                self.update_step(gradient, variable, learning_rate)
+
+    return Adam(schedule)

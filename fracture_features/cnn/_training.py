@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import signal
 import threading
-import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,13 +19,11 @@ from sklearn.utils import gen_batches
 from ._architectures import thaw
 from ._data import Batches, as_keras
 from ._frozen import make_runner, split_frozen
-from ._keras import load_keras, without_retracing_warnings
+from ._keras import load_keras, make_adam, without_retracing_warnings
 from ._progress import History, TrainingProgress, describe
 
 UNCOMPILED = 4  # images at a time
-# Modules whose functions, having called `fit`, would go on with half a training as if it were a whole one.
-LARGER_RUNS = ("sklearn.", "joblib", "fracture_features.")
-NOT_THOSE = ("sklearn.base", "sklearn.pipeline", "sklearn.utils.", "fracture_features.cnn.")
+FINER = 10  # times smaller is the learning rate of layers that have learned before
 
 
 class Stage(NamedTuple):
@@ -37,8 +34,32 @@ class Stage(NamedTuple):
     thawed: int = 0
 
 
+def plan_stages(epochs: int, learning_rate: float, trainable_layers: int, *, from_scratch: bool) -> list[Stage]:
+    """Without layers to fine-tune one stage; with them the head takes the first half of the epochs."""
+    if not trainable_layers:
+        return [Stage(epochs, learning_rate)]
+    if from_scratch:
+        raise ValueError(
+            f"trainable_layers={trainable_layers} fine-tunes a network that has weights; with weights=None every layer "
+            "is trained, and trainable_layers must be 0."
+        )
+    if epochs < 2:
+        raise ValueError(
+            f"trainable_layers={trainable_layers} needs epochs for the head and epochs for these layers: at least 2, "
+            f"got epochs={epochs}."
+        )
+    return [Stage(epochs // 2, learning_rate), Stage(epochs - epochs // 2, learning_rate / FINER, trainable_layers)]
+
+
 def train_network(
-    network: Any, batches: Batches, held_out: Batches | None, *, stages: list[Stage], patience: int | None, verbose: int
+    network: Any,
+    batches: Batches,
+    held_out: Batches | None,
+    *,
+    stages: list[Stage],
+    patience: int | None,
+    on_interrupt: str,
+    verbose: int,
 ) -> History:
     """Train `network` in place and leave it with the weights of the epoch with the smallest validation loss.
 
@@ -51,7 +72,7 @@ def train_network(
         To validate on; None trains for all epochs and keeps the last weights.
     stages : list of Stage
         One after the other, each from the best weights so far.
-    patience, verbose
+    patience, on_interrupt, verbose
         As in `CNNClassifier`.
 
     Returns
@@ -64,7 +85,7 @@ def train_network(
     ValueError
         If the loss is no longer a number.
     KeyboardInterrupt
-        On Ctrl-C before the first epoch is over, where a search or an evaluation called `fit`, and on a second Ctrl-C.
+        On Ctrl-C, unless `on_interrupt` is "keep_best" and an epoch is over; on a second one whatever it is.
 
     Warns
     -----
@@ -90,7 +111,7 @@ def train_network(
             if interrupts:
                 break
     if interrupts:
-        if not watch.history:
+        if on_interrupt == "raise" or not watch.history:
             raise KeyboardInterrupt
         _warn_of_interrupt(watch, n_epochs)
     return watch.history
@@ -167,8 +188,10 @@ class _Watch:
         self.progress.epoch_end(self.history)
         losses = self.history.get("val_loss")
         last = len(self.history["loss"]) - 1
+        # Kept here and not by keras, whose callbacks know one stage alone.
         if losses is None or losses[last] < min(losses[:last], default=math.inf):
             self.best_epoch, self.best_weights = last, self.network.get_weights()
+        # keras' EarlyStopping, the best loss its baseline, goes on after an epoch that is the best of its stage alone.
         elif self.patience is not None and last - max(self.best_epoch, self.start - 1) >= self.patience:
             self.head.stop_training = True
 
@@ -182,7 +205,7 @@ def _compile(network: Any, stage: Stage, n_batches: int) -> None:
         warmup_steps=n_batches,
     )
     network.compile(
-        _adam(schedule),
+        make_adam(schedule),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         # XLA makes TensorFlow slower on a CPU; jax has nothing else, and torch does not know it.
@@ -191,24 +214,6 @@ def _compile(network: Any, stage: Stage, n_batches: int) -> None:
     # What has its variables before it is traced is traced once, in half the time.
     network.optimizer.build(network.trainable_variables)
     network.compute_metrics(None, np.zeros(1), np.zeros((1, network.output_shape[1])))
-
-
-def _adam(schedule: Any) -> Any:
-    """Adam, which on TensorFlow does not leave 10 MB of each network behind.
-
-    keras sums gradients over devices there, by a function whose gradient TensorFlow registers for the life of the
-    process, and with it all that was traced.
-    """
-    keras = load_keras(needed_for="CNNClassifier")
-    if keras.backend.backend() != "tensorflow":
-        return keras.optimizers.Adam(schedule)
-
-    class Adam(keras.optimizers.Adam):  # type: ignore[name-defined]
-        def _backend_update_step(self, grads: Any, trainable_variables: Any, learning_rate: Any) -> None:
-            for gradient, variable in zip(grads, trainable_variables, strict=True):
-                self.update_step(gradient, variable, learning_rate)
-
-    return Adam(schedule)
 
 
 def _validate(head: Any, held_out: Batches) -> dict[str, float]:
@@ -234,14 +239,14 @@ def _roc_auc(codes: NDArray[np.intp], probabilities: NDArray[np.float32]) -> flo
 
 @contextmanager
 def _first_interrupt_noted() -> Iterator[list[int]]:
-    """Note the first Ctrl-C instead of raising it, where only the user's own code and pipelines called `fit`.
+    """Note the first Ctrl-C instead of raising it; the second one is raised. Only the main thread hears of any.
 
-    In the middle of a step TensorFlow may turn it into another error, or drop it. The second one is raised.
+    In the middle of a step TensorFlow may drop it, or turn it into another error, which a search would take for a
+    fit that failed.
     """
     interrupts: list[int] = []
     before = signal.getsignal(signal.SIGINT)
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or not callable(before) or _in_larger_run():
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield interrupts
         return
 
@@ -253,13 +258,12 @@ def _first_interrupt_noted() -> Iterator[list[int]]:
     signal.signal(signal.SIGINT, note)
     try:
         yield interrupts
+    except Exception as error:
+        if interrupts:
+            raise KeyboardInterrupt from error
+        raise
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _in_larger_run() -> bool:
-    names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(None)]
-    return any(name.startswith(LARGER_RUNS) and not name.startswith(NOT_THOSE) for name in names)
 
 
 def _warn_of_interrupt(watch: _Watch, n_epochs: int) -> None:
