@@ -87,8 +87,8 @@ def metadata_table(data: FractureDataset) -> pd.DataFrame:
     Returns
     -------
     table : DataFrame of n_samples rows
-        Indexed by path: `data.metadata_columns`, `image_height` and `image_width` as in the file's header, and
-        `file_size` in bytes.
+        Indexed by path: `data.metadata_columns`, `image_height` and `image_width` as displayed, and `file_size`
+        in bytes.
     """
     shapes = np.array([read_shape(path) for path in data.paths]).reshape(-1, 2)
     sizes = [os.path.getsize(path) for path in data.paths]

@@ -261,7 +261,13 @@ def test_tags():
 
 
 def test_clone_keeps_parameters(fitted):
-    params = {"epochs": 3, "dropout": 0.1, "class_weight": {0: 1.0, 1: 2.0}, "augment": False, "on_interrupt": "keep_best"}
+    params = {
+        "epochs": 3,
+        "dropout": 0.1,
+        "class_weight": {0: 1.0, 1: 2.0},
+        "augment": False,
+        "on_interrupt": "keep_best",
+    }
     cnn = CNNClassifier(**params)
     assert clone(cnn).get_params() == cnn.get_params()
     assert params.items() <= clone(cnn).get_params().items()

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from fracture_features import ImageReader, read_image
 from fracture_features.exceptions import ImageReadError, MissingDependencyError
 from fracture_features.images import _decode, _dicom, _errors
-from fracture_features.images._dicom import decode_dicom, read_header
+from fracture_features.images._dicom import read_header
 
 pydicom = pytest.importorskip("pydicom", reason="the dicom extra is not installed")
 from pydicom import uid  # noqa: E402
@@ -21,6 +22,13 @@ from pydicom.dataset import Dataset, FileMetaDataset  # noqa: E402
 from pydicom.encaps import encapsulate, get_frame  # noqa: E402
 
 WEIGHTS = [0.299, 0.587, 0.114]
+
+
+def decode_dicom(data):
+    """The image, whose shape is that of the header."""
+    image = _dicom.decode_dicom(data)
+    assert _dicom.dicom_shape(io.BytesIO(data)) == image.shape
+    return image
 
 
 def ramp(bits, height=24, width=30, signed=False):
@@ -398,6 +406,13 @@ def test_refused_with_the_name_and_the_reason(case, tmp_path):
         read_image(path)
 
 
+@pytest.mark.parametrize("case", ["no pixels", "deflated", "mpeg", "preamble", "dicm"])
+def test_what_the_header_tells_is_refused_by_it(case):
+    make, reason = REFUSED[case]
+    with pytest.raises(_errors.DecodeError, match=reason):
+        _dicom.dicom_shape(io.BytesIO(make()))
+
+
 def test_huge_images_are_refused_before_decoding(monkeypatch):
     monkeypatch.setattr(_dicom, "read_samples", pytest.fail)
     with pytest.raises(_errors.DecodeError, match="header announces"):
@@ -460,12 +475,14 @@ def test_mutated_files_give_an_image_or_a_decode_error(name, seed, n, cut):
         data[position] = rng.integers(256)
     if cut:
         del data[rng.integers(132, len(data)) :]
+    with suppress(_errors.DecodeError):
+        _decode.decode_shape(io.BytesIO(data))
     try:
         image = _decode.decode(bytes(data))
     except _errors.DecodeError:
         return
     assert image.dtype == np.uint8
-    assert image.ndim == 2
+    assert image.shape == _decode.decode_shape(io.BytesIO(data))
 
 
 def test_content_not_name_decides_and_kinds_mix(tmp_path):

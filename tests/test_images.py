@@ -1,6 +1,8 @@
 import io
 import os
 import threading
+from contextlib import suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from fracture_features import ImageReader, read_image
 from fracture_features._threads import map_threads
 from fracture_features.exceptions import ImageReadError
-from fracture_features.images import _decode, _errors, _reader
+from fracture_features.images import _decode, _errors, _reader, read_shape
 
 
 def gradient(height=60, width=90):
@@ -25,6 +28,13 @@ def encoded(image, kind, **options):
     buffer = io.BytesIO()
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def read(path):
+    """The image, whose shape is the one that the header gives."""
+    image = read_image(path)
+    assert read_shape(path) == image.shape
+    return image
 
 
 def write(folder, name, data):
@@ -56,14 +66,14 @@ JPEGS = {
 
 @pytest.mark.parametrize("data", LOSSLESS.values(), ids=LOSSLESS)
 def test_lossless_formats_give_the_pixels(data, tmp_path):
-    image = read_image(write(tmp_path, "ä name with spaces.png", data))
+    image = read(write(tmp_path, "ä name with spaces.png", data))
     assert image.dtype == np.uint8
     np.testing.assert_array_equal(image, GREY)
 
 
 @pytest.mark.parametrize("data", JPEGS.values(), ids=JPEGS)
 def test_jpeg_is_near_the_pixels(data, tmp_path):
-    image = read_image(write(tmp_path, "x.jpg", data)).astype(int)
+    image = read(write(tmp_path, "x.jpg", data)).astype(int)
     assert image.shape == GREY.shape
     assert np.abs(image - GREY).mean() < 1
 
@@ -71,7 +81,7 @@ def test_jpeg_is_near_the_pixels(data, tmp_path):
 def test_colour_becomes_itu_601_luminance(tmp_path):
     colour = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
     path = write(tmp_path, "x.png", encoded(colour, "PNG"))
-    np.testing.assert_allclose(read_image(path), colour @ [0.299, 0.587, 0.114], atol=1)
+    np.testing.assert_allclose(read(path), colour @ [0.299, 0.587, 0.114], atol=1)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
@@ -91,14 +101,58 @@ def test_exif_orientation_is_applied(kind, orientation, tmp_path):
         7: GREY[::-1, ::-1].T,
         8: GREY[:, ::-1].T,
     }
-    np.testing.assert_allclose(read_image(path), turned[orientation].astype(int), atol=6)
+    np.testing.assert_allclose(read(path), turned[orientation].astype(int), atol=6)
+
+
+def behind_the_pixels(data):
+    """A PNG whose chunks other than the first stand where its last stood."""
+    chunks, position = [], 8
+    while position < len(data):
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        chunks.append(data[position:end])
+        position = end
+    return data[:8] + b"".join(
+        sorted(chunks, key=lambda chunk: (chunk[4:8] == b"IEND", chunk[4:8] not in b"IHDR IDAT"))
+    )
+
+
+@pytest.mark.parametrize("place", ["exif", "behind the pixels", "xmp", "xmp behind the pixels"])
+def test_a_png_is_turned_wherever_it_says_so(place, tmp_path):
+    options = {"exif": Image.Exif()}
+    options["exif"][0x0112] = 6
+    if "xmp" in place:
+        options = {"pnginfo": PngInfo()}
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+    data = encoded(GREY, "PNG", **options)
+    path = write(tmp_path, "x.png", behind_the_pixels(data) if "behind" in place else data)
+    np.testing.assert_array_equal(read(path), GREY[::-1].T)
+
+
+def bytes_read():
+    """By this process so far."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "BMP", "GIF", "DICOM"])
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="bytes are counted as Linux does")
+def test_a_shape_takes_the_header_alone(kind, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 2000), dtype=np.uint8)
+    if kind == "DICOM":
+        pytest.importorskip("pydicom", reason="the dicom extra is not installed")
+        from test_dicom import encoded as encoded_dicom
+    data = encoded_dicom(noise) if kind == "DICOM" else encoded(noise, kind)
+    path = write(tmp_path, "x", data)
+    read(path)  # which imports what it needs
+    before = bytes_read()
+    assert read_shape(path) == noise.shape
+    assert bytes_read() - before < 70_000 < len(data) / 10
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 @pytest.mark.parametrize(("largest", "bits"), [(200, 8), (1000, 10), (4095, 12), (9000, 14), (65535, 16)])
 def test_deep_images_are_scaled_from_the_smallest_usual_depth(kind, largest, bits, tmp_path):
     levels = np.linspace(0, largest, 600).astype(np.uint16).reshape(20, 30)
-    image = read_image(write(tmp_path, "x", encoded(Image.fromarray(levels), kind)))
+    image = read(write(tmp_path, "x", encoded(Image.fromarray(levels), kind)))
     np.testing.assert_allclose(image, levels * (255 / (2**bits - 1)), atol=0.51)
 
 
@@ -106,7 +160,7 @@ def test_transparent_pixels_are_black(tmp_path):
     alpha = np.zeros_like(GREY)
     alpha[:30] = 255
     for kind, image in [("LA", np.dstack([GREY, alpha])), ("RGBA", np.dstack([RGB, alpha]))]:
-        seen = read_image(write(tmp_path, f"{kind}.png", encoded(Image.fromarray(image, kind), "PNG")))
+        seen = read(write(tmp_path, f"{kind}.png", encoded(Image.fromarray(image, kind), "PNG")))
         np.testing.assert_array_equal(seen[:30], GREY[:30])
         assert not seen[30:].any()
 
@@ -147,10 +201,17 @@ def test_bomb_is_refused_from_its_header(tmp_path):
 
 
 def test_missing_file_and_folder(tmp_path):
-    with pytest.raises(ImageReadError, match=r"nowhere.png.*no such file"):
-        read_image(tmp_path / "nowhere.png")
-    with pytest.raises(ImageReadError, match="is a folder"):
-        read_image(tmp_path)
+    for function in (read_image, read_shape):
+        with pytest.raises(ImageReadError, match=r"nowhere.png.*no such file"):
+            function(tmp_path / "nowhere.png")
+        with pytest.raises(ImageReadError, match="is a folder"):
+            function(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"", b"not an image at all", LOSSLESS["png 8 bit"][:20], JPEGS["grey"][:100]])
+def test_a_header_that_cannot_be_read_is_named(data, tmp_path):
+    with pytest.raises(ImageReadError, match=r"case\.jpg.*not an image of a known format"):
+        read_shape(write(tmp_path, "case.jpg", data))
 
 
 @pytest.mark.parametrize("name", ["grey", "progressive", "colour", "cmyk"])
@@ -182,12 +243,14 @@ def test_mutated_files_give_an_image_or_a_decode_error(name, seed, n):
     rng = np.random.default_rng(seed)
     for position in rng.integers(0, len(data), n):
         data[position] = rng.integers(256)
+    with suppress(_errors.DecodeError):
+        _decode.decode_shape(io.BytesIO(data))
     try:
         image = _decode.decode(bytes(data))
     except _errors.DecodeError:
         return
     assert image.dtype == np.uint8
-    assert image.ndim == 2
+    assert image.shape == _decode.decode_shape(io.BytesIO(data))
 
 
 def test_real_cut_short_files_are_refused(shared_data):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from typing import Any
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ._dicom import decode_dicom, dicom_shape, is_dicom
 from ._errors import DecodeError, check_size
@@ -18,6 +19,9 @@ from ._jpeg import decode_jpeg
 
 FORMATS = ("PNG", "TIFF", "BMP", "GIF", "JPEG")
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+PNG_HEADER = (b"IHDR", b"eXIf", b"iTXt", b"tEXt", b"zTXt")  # the size, and where an orientation may stand
+MAX_CHUNK = 1 << 24  # bytes of any of these
+TURNED = (5, 6, 7, 8)  # orientations of EXIF whose width is displayed as height
 # Scanners store 10, 12 or 14 bits in 16.
 BIT_DEPTHS = (8, 10, 12, 14, 16)
 # What Pillow raises on damaged files, beside its own errors.
@@ -48,7 +52,7 @@ def decode(data: bytes, wanted: int | None = None) -> NDArray[np.uint8]:
         raise DecodeError("the file is empty (0 bytes)")
     if is_dicom(data):
         return decode_dicom(data)
-    header = _open(data)
+    header = _open(io.BytesIO(data))
     check_size(header.width, header.height)
     try:
         if header.format == "JPEG" and header.mode != "CMYK":
@@ -59,18 +63,40 @@ def decode(data: bytes, wanted: int | None = None) -> NDArray[np.uint8]:
         raise DecodeError(f"damaged or cut short ({error})") from error
 
 
-def decode_shape(data: bytes) -> tuple[int, int]:
-    """Height and width in the header of a file's bytes, before any EXIF rotation; raises DecodeError."""
-    if is_dicom(data):
-        return dicom_shape(data)
-    header = _open(data)
-    return header.height, header.width
+def decode_shape(file: BinaryIO) -> tuple[int, int]:
+    """Height and width of what `decode` gives, from an open file's header alone; raises DecodeError."""
+    start = file.read(132)
+    file.seek(0)
+    if is_dicom(start):
+        return dicom_shape(file)
+    header = _open(_without_pixels(file) if start.startswith(PNG_START) else file)
+    width, height = header.size
+    if isinstance(header, TiffImageFile):  # whose size some versions of Pillow have turned already
+        width, height = header.tag_v2[256], header.tag_v2[257]
+    try:
+        # Not a PNG's own `getexif`, which decodes the pixels to look behind them.
+        orientation = Image.Image.getexif(header).get(0x0112, 1)
+    except DAMAGE as error:
+        raise DecodeError(f"damaged or cut short ({error})") from error
+    return (width, height) if orientation in TURNED else (height, width)
 
 
-def _open(data: bytes) -> Image.Image:
+def _without_pixels(file: BinaryIO) -> BinaryIO:
+    """A PNG's size and what may turn it, before its pixels or behind them, as a file of its own."""
+    parts = [file.read(len(PNG_START))]
+    while len(start := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", start)
+        if kind in PNG_HEADER and length < MAX_CHUNK:
+            parts += [start, file.read(length + 4)]
+        else:
+            file.seek(length + 4, io.SEEK_CUR)
+    return io.BytesIO(b"".join([*parts, bytes(4), PNG_END]))
+
+
+def _open(file: BinaryIO) -> Image.Image:
     """Parse the header alone."""
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DecodeError(f"its header announces more pixels than are read ({error})") from error
     except DAMAGE as error:

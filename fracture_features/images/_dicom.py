@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._optional import require
-from ..exceptions import ImageReadError, MissingDependencyError
-from ._dicom_pixels import DEFLATED, GREY, INTEGERS, PixelHeader, number, read_pixel_header, read_samples
-from ._errors import DecodeError
+from ..exceptions import MissingDependencyError
+from ._dicom_pixels import DEFLATED, GREY, INTEGERS, NO_PIXELS, PixelHeader, number, read_pixel_header, read_samples
+from ._errors import DecodeError, named_errors
 
 PALETTE = [f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green", "Blue")]
 TAGS = [
@@ -31,6 +31,7 @@ TAGS = [
 ]
 # First tags of files without the preamble: (0002,0000) to (0002,0002), (0008,0005), (0008,0008).
 BARE_STARTS = (b"\2\0\0\0", b"\2\0\1\0", b"\2\0\2\0", b"\x08\0\5\0", b"\x08\0\x08\0")
+PIXEL_DATA = (b"\xe0\x7f\x10\0", b"\x7f\xe0\0\x10")  # the tag (7FE0,0010) in either byte order
 IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
 ATTRIBUTES = ("ViewPosition", "BodyPartExamined", "Laterality")
 
@@ -79,7 +80,7 @@ def decode_dicom(data: bytes) -> NDArray[np.uint8]:
     DICOM PS3.3, C.7.6.3 (pixels), C.11.1 (modality LUT) and C.11.2 (VOI LUT and windows).
     """
     with _refusals(), np.errstate(all="ignore"):
-        dataset = _parse(io.BytesIO(data), data[:65536], TAGS)
+        dataset = _parse(io.BytesIO(data), TAGS)
         header = read_pixel_header(dataset)
         samples, photometric = read_samples(dataset, header)
         if samples.shape[:2] != (header.rows, header.columns):
@@ -95,10 +96,13 @@ def decode_dicom(data: bytes) -> NDArray[np.uint8]:
         return _scale(luminance, header.stored)
 
 
-def dicom_shape(data: bytes) -> tuple[int, int]:
-    """Height and width in the header; raises DecodeError."""
+def dicom_shape(file: BinaryIO) -> tuple[int, int]:
+    """Height and width in the header of an open file, its pixels not read; raises DecodeError."""
     with _refusals():
-        header = read_pixel_header(_parse(io.BytesIO(data), data[:65536], TAGS))
+        dataset = _parse(file, [*INTEGERS, "NumberOfFrames", "PhotometricInterpretation"], stop_before_pixels=True)
+        header = read_pixel_header(dataset)
+        if file.read(4) not in PIXEL_DATA:
+            raise DecodeError(NO_PIXELS)
     return header.rows, header.columns
 
 
@@ -125,25 +129,20 @@ def read_header(path: str | os.PathLike[str], *, salt: str = "") -> dict[str, st
     MissingDependencyError
         If the `dicom` extra is not installed.
     """
-    try:
-        with Path(path).open("rb") as file, _refusals():
-            head = file.read(65536)
-            file.seek(0)
-            dataset = _parse(file, head, [*IDENTIFIERS, *ATTRIBUTES, "ImageLaterality"], stop_before_pixels=True)
-            values = {name: str(dataset.get(name) or "").strip() for name in (*IDENTIFIERS, *ATTRIBUTES)}
-            values["Laterality"] = values["Laterality"] or str(dataset.get("ImageLaterality") or "").strip()
-    except FileNotFoundError as error:
-        raise ImageReadError(path, "there is no such file") from error
-    except (OSError, DecodeError) as error:
-        raise ImageReadError(path, str(error)) from error
+    with named_errors(path), Path(path).open("rb") as file, _refusals():
+        dataset = _parse(file, [*IDENTIFIERS, *ATTRIBUTES, "ImageLaterality"], stop_before_pixels=True)
+        values = {name: str(dataset.get(name) or "").strip() for name in (*IDENTIFIERS, *ATTRIBUTES)}
+        values["Laterality"] = values["Laterality"] or str(dataset.get("ImageLaterality") or "").strip()
     key = blake2b(salt.encode()).digest()
     for name in IDENTIFIERS:
         values[name] = values[name] and blake2b(values[name].encode(), digest_size=8, key=key).hexdigest()
     return {name: value or None for name, value in values.items()}
 
 
-def _parse(file: BinaryIO, head: bytes, tags: list[str], *, stop_before_pixels: bool = False) -> Any:
-    """The named elements of a file that starts with `head`."""
+def _parse(file: BinaryIO, tags: list[str], *, stop_before_pixels: bool = False) -> Any:
+    """The named elements of a file."""
+    head = file.read(65536)
+    file.seek(0)
     if head[128:132] != b"DICM":
         raise DecodeError("it has no 'DICM' at byte 128: no DICOM file, or one without its preamble, which is not read")
     if DEFLATED.encode() in head:

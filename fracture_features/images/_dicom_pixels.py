@@ -31,6 +31,7 @@ NO_TRANSFORM = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
 FRAME_MARKERS = (0xC0, 0xC1, 0xC2, 0xC3, 0xF7)
 GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+NO_PIXELS = "it holds no pixel data, or is cut short before their end"
 INTEGERS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored", "PixelRepresentation")
 
 
@@ -67,8 +68,6 @@ def read_pixel_header(dataset: Any) -> PixelHeader:
         raise DecodeError(f"its {header.samples} samples a pixel mean {header.photometric}, which is not read")
     if header.allocated not in (8, 16) or not 1 <= header.stored <= header.allocated or header.signed not in (0, 1):
         raise DecodeError(f"its pixels take {header.stored} of {header.allocated} bits; expected 8 or 16 bit integers")
-    if not dataset.get("PixelData"):
-        raise DecodeError("it holds no pixel data, or is cut short before their end")
     return header
 
 
@@ -90,6 +89,8 @@ def number(source: Any, name: str, default: float | None = None) -> float:
 
 def read_samples(dataset: Any, header: PixelHeader) -> tuple[NDArray[Any], str]:
     """Stored values of shape (rows, columns) or (rows, columns, 3), and what they mean once decoded."""
+    if not dataset.get("PixelData"):
+        raise DecodeError(NO_PIXELS)
     if header.syntax not in CODECS:
         return _read_plain(dataset, header)
     encaps = require("pydicom.encaps", extra="dicom", needed_for="reading DICOM files")

@@ -24,7 +24,7 @@ from .._validation import as_pair, check_paths
 from ..cache import Cache, code_version, digest, open_cache
 from ..exceptions import ImageReadError
 from . import _decode, _dicom, _dicom_pixels, _jpeg
-from ._errors import DecodeError
+from ._errors import named_errors
 
 BLOCK = 16
 # Above this many bytes a stack is a memory map over a temporary file.
@@ -69,35 +69,28 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
 
 def read_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Read an image's height and width from the file's header, no pixel decoded, no EXIF rotation applied.
+    """Read the height and width that `read_image` would give, from the header alone.
 
     Raises
     ------
     ImageReadError
-        If the file is missing or its header cannot be read.
+        If the file is missing or its header cannot be read; not if what follows is damaged or cut short.
+    MissingDependencyError
+        If it is DICOM and the `dicom` extra is not installed.
     """
-    try:
-        return _decode.decode_shape(_read_bytes(path))
-    except DecodeError as error:
-        raise ImageReadError(path, str(error)) from error
+    # A buffer would read on behind every part of the header.
+    with named_errors(path), Path(path).open("rb", buffering=0) as file:
+        return _decode.decode_shape(file)
 
 
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
-    try:
+    with named_errors(path):
         return Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise ImageReadError(path, "there is no such file") from error
-    except IsADirectoryError as error:
-        raise ImageReadError(path, "it is a folder; expected an image file") from error
-    except (OSError, ValueError) as error:
-        raise ImageReadError(path, str(error)) from error
 
 
 def _decode_file(path: str | os.PathLike[str], data: bytes, wanted: int | None) -> NDArray[np.uint8]:
-    try:
+    with named_errors(path):
         return _decode.decode(data, wanted)
-    except DecodeError as error:
-        raise ImageReadError(path, str(error)) from error
 
 
 def _stretch_percentiles(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
