@@ -1,4 +1,4 @@
-"""Score the maps of `explain` on FracAtlas' boxes: whether models look where the fractures are.
+"""Score the maps of `explain_images` on FracAtlas' boxes: whether models look where the fractures are.
 
     nice python benchmarks/bench_explain.py FOLDER [--models NAME ...] [--slow] [--overlays DIR]
 
@@ -42,7 +42,7 @@ from sklearn.svm import SVC
 
 from fracture_features import EdgeExtractor, FractureDataset, load_fracatlas, make_pipeline, read_image
 from fracture_features.evaluation import exclude_unreadable
-from fracture_features.explain import explain
+from fracture_features.explain import explain_images
 
 BLOCK = 8  # images: maps have the size of the files
 N_OTHERS = 10
@@ -157,7 +157,7 @@ def measure(
         for start in range(0, len(fractured), BLOCK):
             indices = fractured[start : start + BLOCK]
             before = time.perf_counter()
-            maps = explain(model, data.paths[indices])
+            maps = explain_images(model, data.paths[indices])
             seconds += time.perf_counter() - before
             for i, each in zip(indices.tolist(), maps, strict=True):
                 strangers = [k for k in boxes if data.groups[k] != data.groups[i]]

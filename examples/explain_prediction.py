@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fracture_features import load_folder, make_pipeline, make_radiographs, read_image
-from fracture_features.explain import explain
+from fracture_features.explain import explain_images
 from fracture_features.plotting import plot_heat_map
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -42,7 +42,7 @@ with tempfile.TemporaryDirectory() as drawn:
     names, probability = data.target_names, model.predict_proba([path])[0]
     predicted = int(probability.argmax())
     print(f"the radiograph is {names[data.y[found[0]]]}, called {names[predicted]}: {probability[predicted]:.2f}")
-    (heat_map,) = explain(model, [path], target=1)
+    (heat_map,) = explain_images(model, [path], target=1)
     print(f"for {names[1]}: {heat_map[heat_map > 0].sum():+.2f}, against it: {heat_map[heat_map < 0].sum():+.2f}")
     print(f"their sum and the intercept: {heat_map.sum() + model['classifier'].intercept_[0]:+.2f}, the score")
     figure, (left, right) = plt.subplots(1, 2, figsize=(7, 4.8), layout="constrained")

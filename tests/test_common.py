@@ -1,7 +1,9 @@
 """One battery for whatever takes images or paths; scikit-learn's own checks for what takes feature matrices."""
 
 import pickle
+from importlib import import_module
 from itertools import pairwise
+from pkgutil import walk_packages
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.utils.estimator_checks import check_estimator
 
+import fracture_features
 from fracture_features import (
     CNNClassifier,
     EdgeExtractor,
@@ -302,3 +305,16 @@ def test_scikit_learn_checks(estimator, failures, n_passed):
 def test_no_two_cases_share_a_name():
     names = sorted(f"{_name(e)}-{_name(c)}" for e, c in RUNS)
     assert all(a != b for a, b in pairwise(names))
+
+
+def test_no_public_name_is_a_module_and_something_else():
+    """One that is both means the one or the other by what was imported before."""
+    modules = [fracture_features, *map(import_module, public_modules())]
+    names = {name for module in modules for name in getattr(module, "__all__", ())}
+    assert len(names) > 50
+    assert names & {module.__name__.rpartition(".")[2] for module in modules} == set()
+
+
+def public_modules():
+    found = walk_packages(fracture_features.__path__, "fracture_features.")
+    return [module.name for module in found if "._" not in module.name]

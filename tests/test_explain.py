@@ -35,7 +35,7 @@ from fracture_features import (
 )
 from fracture_features.cache import cache_size
 from fracture_features.exceptions import ImageReadError
-from fracture_features.explain import explain
+from fracture_features.explain import _explain, explain_images
 from fracture_features.explain._features import absent_features
 from fracture_features.explain._fisher import place_descriptors
 from fracture_features.explain._frames import Frame, enlarge, find_frame, spread
@@ -120,8 +120,8 @@ LINEAR = {
 def test_tables_between_the_steps_change_nothing(classifier, few):
     train, y, paths = few
     model = make_pipeline("edges", classifier, image_size=96, random_state=0).fit(train, y)
-    expected = explain(model, paths[:2])
-    found = explain(FrozenEstimator(model.set_output(transform="pandas").fit(train, y)), paths[:2])
+    expected = explain_images(model, paths[:2])
+    found = explain_images(FrozenEstimator(model.set_output(transform="pandas").fit(train, y)), paths[:2])
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-9)
 
@@ -131,7 +131,7 @@ def test_occlusion_takes_the_memory_of_a_batch(few):
     train, y, paths = few
     model = make_pipeline(HOGExtractor(pixels_per_cell=8), "svm", image_size=256).fit(train, y)
     tracemalloc.start()
-    explain(model, paths[:1])
+    explain_images(model, paths[:1])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 60e6
@@ -141,7 +141,7 @@ def test_occlusion_takes_the_memory_of_a_batch(few):
 def test_sums_to_decision_less_intercept(name, few):
     train, y, paths = few
     model = LINEAR[name].fit(train, y)
-    maps = explain(model, paths)
+    maps = explain_images(model, paths)
     # In float64: NumPy would take float32's difference.
     expected = model.decision_function(paths).astype(np.float64) - float(model[-1].intercept_.item())
     np.testing.assert_allclose(sums(maps), expected, rtol=0, atol=1e-6)
@@ -150,7 +150,7 @@ def test_sums_to_decision_less_intercept(name, few):
     for path, each in zip(paths, maps, strict=True):
         assert each.shape == read_image(path).shape
         assert each.dtype == np.float64
-    for each, opposite in zip(maps, explain(model, paths, target=0), strict=True):
+    for each, opposite in zip(maps, explain_images(model, paths, target=0), strict=True):
         np.testing.assert_allclose(each, -opposite, rtol=0, atol=1e-9)
 
 
@@ -160,7 +160,7 @@ def test_sums_to_the_column_of_more_than_two_classes(few):
     model = make_pipeline("edges", "logistic", image_size=96).fit(train, names)
     for column, name in enumerate(model.classes_):
         expected = model.decision_function(paths)[:, column] - model[-1].intercept_[column]
-        np.testing.assert_allclose(sums(explain(model, paths, target=name)), expected, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(sums(explain_images(model, paths, target=name)), expected, rtol=0, atol=1e-6)
 
 
 def test_each_contribution_lies_on_its_region(tmp_path):
@@ -176,7 +176,7 @@ def test_each_contribution_lies_on_its_region(tmp_path):
     mean = model.named_steps["scaler"].mean_
     for (top, left, bottom, right), value in zip(extractor.feature_regions(), weights * (row - mean), strict=True):
         slow[top:bottom, left:right] += value / ((bottom - top) * (right - left))
-    np.testing.assert_allclose(explain(model, paths[:1])[0], slow, atol=1e-6 * np.abs(slow).max() + 1e-9)
+    np.testing.assert_allclose(explain_images(model, paths[:1])[0], slow, atol=1e-6 * np.abs(slow).max() + 1e-9)
 
 
 def test_fisher_shares_are_those_of_single_patches(data):
@@ -205,9 +205,9 @@ def test_fisher_of_an_image_without_patches(tmp_path, data, mirror):
     paths = [*data.paths[:8], write(tmp_path / "grey.png", np.full((70, 70), 90, dtype=np.uint8))]
     extractor = FisherVectorExtractor(n_components=8, n_gaussians=4, n_samples=2000, mirror=mirror, random_state=0)
     model = make_pipeline(extractor, linear_svm(), image_size=96).fit(paths, [0, 1] * 4 + [0])
-    assert not explain(model, paths[-1:])[0].any()
+    assert not explain_images(model, paths[-1:])[0].any()
     expected = model.decision_function(paths[:3]) - model[-1].intercept_
-    np.testing.assert_allclose(sums(explain(model, paths[:3])), expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(sums(explain_images(model, paths[:3])), expected, rtol=0, atol=1e-6)
 
 
 # --- occlusion among the features
@@ -220,7 +220,7 @@ def test_occlusion_agrees_with_the_linear_map(features, few):
     # The same machine; without coefficients it is not known to be linear.
     opaque = make_pipeline(features, SVC(kernel=linear_kernel, class_weight="balanced"), image_size=128).fit(train, y)
     assert find_line(opaque[2:], opaque[:2].transform(paths), 1) is None
-    for one, other in zip(explain(exact, paths), explain(opaque, paths), strict=True):
+    for one, other in zip(explain_images(exact, paths), explain_images(opaque, paths), strict=True):
         assert spearmanr(one.ravel(), other.ravel())[0] >= 0.9
         np.testing.assert_allclose(one, other, atol=1e-3 * np.abs(one).max())
 
@@ -230,7 +230,7 @@ def test_pairs_of_classes_are_no_line(few):
     model = make_pipeline("edges", linear_svm(), image_size=96).fit(train, np.arange(len(train)) % 3)
     assert model[-1].coef_.shape[0] == 3  # as many pairs as classes
     assert find_line(model[2:], model[:2].transform(paths), 1) is None
-    assert all(each.any() for each in explain(model, paths, target=2))
+    assert all(each.any() for each in explain_images(model, paths, target=2))
 
 
 @pytest.mark.parametrize(
@@ -245,8 +245,8 @@ def test_pairs_of_classes_are_no_line(few):
 def test_probabilities_are_explained_by_their_log_odds(model, few):
     train, y, paths = few
     model.fit(train, y)
-    maps = explain(model, paths)
-    for each, opposite in zip(maps, explain(model, paths, target=0), strict=True):
+    maps = explain_images(model, paths)
+    for each, opposite in zip(maps, explain_images(model, paths, target=0), strict=True):
         np.testing.assert_allclose(each, -opposite, atol=1e-3 * np.abs(each).max())
     # One region by hand.
     features, row = model[1], model[:2].transform(paths[:1])[0]
@@ -255,7 +255,7 @@ def test_probabilities_are_explained_by_their_log_odds(model, few):
     both = np.vstack([row, np.where(hidden, absent_features(features, model[2:], (96, 96)), row)]).astype(np.float32)
     p = model[2:].predict_proba(both).clip(1e-6)
     loss = -np.diff(np.log(p[:, 1] / p[:, 0]))[0]
-    frame = find_frame(paths[0], model[0], (96, 96))
+    frame = find_frame(read_image(paths[0]).shape, model[0], (96, 96))
     expected = spread(region[-1:], np.array([loss]), loss, frame)
     last = np.s_[-frame.shape[0] // 8 :, -frame.shape[1] // 8 :]
     if not np.allclose(frame.box, (0, 0, 96, 96)):  # whose corner has what lies in the padding as well
@@ -316,7 +316,7 @@ FINDERS = {
 def test_a_fracture_lies_under_the_map_of_a_model_that_finds_it(name, moved):
     paths, y, boxes, test = moved
     rows = np.flatnonzero(test & (y == 1))
-    maps = explain(FINDERS[name].fit(paths[~test], y[~test]), paths[rows])
+    maps = explain_images(FINDERS[name].fit(paths[~test], y[~test]), paths[rows])
     found = points_at(maps, boxes[rows])
     assert (found > 1.25 * by_chance(maps, boxes[rows])).all()
     assert (found > 1.25 * points_at([-each for each in maps], boxes[rows])).all()
@@ -330,7 +330,7 @@ def test_a_model_of_shuffled_labels_has_maps_that_say_nothing(name, moved):
     pros, cons = [], []
     for seed in range(5):
         shuffled = np.random.default_rng(seed).permutation(y[~test])
-        maps = explain(FINDERS[name].fit(paths[~test], shuffled), paths[rows])
+        maps = explain_images(FINDERS[name].fit(paths[~test], shuffled), paths[rows])
         pros.append(points_at(maps, boxes[rows]))
         cons.append(points_at([-each for each in maps], boxes[rows]))
     ratio = np.mean(pros, axis=0) / np.mean(cons, axis=0)
@@ -367,7 +367,7 @@ def spots(folder, n=12):
 def test_pixel_occlusion_finds_what_counts(tmp_path):
     paths, y = spots(tmp_path)
     model = make_pipeline(CornerBrightness(), "logistic", image_size=64).fit(paths, y)
-    for label, each in zip(y, explain(model, paths), strict=True):
+    for label, each in zip(y, explain_images(model, paths), strict=True):
         assert each.shape == (120, 80)
         best = np.unravel_index(each.argmax() if label else each.argmin(), each.shape)
         assert np.hypot(*np.subtract(best, (30, 20) if label else (90, 60))) < 8
@@ -386,7 +386,7 @@ def test_pixel_occlusion_on_images_themselves(tmp_path):
             return self.transform(X) @ [1.0, -1.0]
 
     model = Pipeline([("images", ImageReader(image_size=64)), ("classifier", Difference())]).fit(paths, y)
-    best = [np.unravel_index(each.argmax(), each.shape) for each in explain(model, paths[1:4:2])]
+    best = [np.unravel_index(each.argmax(), each.shape) for each in explain_images(model, paths[1:4:2])]
     assert np.hypot(*(np.array(best) - (30, 20)).T).max() < 8
 
 
@@ -396,7 +396,7 @@ def test_pixel_occlusion_leaves_the_cache_alone(tmp_path, few):
     model = make_pipeline([extractor, "lbp"], "svm", image_size=64, cache=tmp_path / "cache").fit(train, y)
     model.predict(paths[:2])
     before = cache_size(tmp_path / "cache")
-    maps = explain(model, paths[:2])
+    maps = explain_images(model, paths[:2])
     assert cache_size(tmp_path / "cache") == before
     assert model[1].transformer_list[0][1].cache == model[1].transformer_list[1][1].cache == tmp_path / "cache"
     assert all(each.any() for each in maps)
@@ -431,7 +431,7 @@ def test_frame_is_where_the_reader_puts_the_image(tmp_path_factory, height, widt
     path = write(tmp_path_factory.mktemp("white") / "white.png", np.full((height, width), 255, dtype=np.uint8))
     for resize in ("pad", "stretch"):
         reader = ImageReader(image_size=(rows, columns), resize=resize)
-        frame = find_frame(path, reader, (rows, columns))
+        frame = find_frame((height, width), reader, (rows, columns))
         expected = np.zeros((rows, columns), dtype=np.uint8)
         expected[frame.inner] = 255
         np.testing.assert_array_equal(reader.transform([path])[0], expected)
@@ -481,8 +481,30 @@ def test_turned_files(tmp_path, few):
     Image.fromarray(np.ascontiguousarray(np.rot90(pixels))).save(tmp_path / "turned.png", exif=exif)
     Image.fromarray(pixels).save(tmp_path / "plain.png")
     model = make_pipeline("hog", "logistic", image_size=96).fit(train, y)
-    turned, plain = explain(model, [tmp_path / "turned.png", tmp_path / "plain.png"])
+    turned, plain = explain_images(model, [tmp_path / "turned.png", tmp_path / "plain.png"])
     np.testing.assert_array_equal(turned, plain)
+
+
+def test_maps_of_other_shapes(few, tmp_path, monkeypatch):
+    """Half as high and as wide, each pixel has the sum of four; no file is opened for its shape."""
+    train, y, paths = few
+    path = write(tmp_path / "x.png", cv2.resize(read_image(paths[0]), (120, 160)))
+    model = make_pipeline("hog", "logistic", image_size=96).fit(train, y)
+    full = explain_images(model, [path])[0]
+    monkeypatch.setattr(_explain, "read_shape", pytest.fail)
+    small, wide = explain_images(model, [path, paths[1]], shapes=np.array([(80, 60), (30, 70)]))
+    np.testing.assert_allclose(small, full.reshape(80, 2, 60, 2).sum(axis=(1, 3)), atol=1e-12)
+    assert wide.shape == (30, 70)
+    by_pixels = make_pipeline(CornerBrightness(), "logistic", image_size=32).fit(train, y)
+    assert explain_images(by_pixels, [path], shapes=[(8, 6)])[0].shape == (8, 6)
+
+
+@pytest.mark.parametrize("shapes", [[(8, 6)], [(8, 6), (8,)], [(8, 6), (0, 6)], [(8, 6), (8, 6.0)], 8])
+def test_shapes_that_are_none(shapes, few):
+    train, y, paths = few
+    model = make_pipeline("edges", "svm", image_size=96).fit(train, y)
+    with pytest.raises(ValueError, match=r"shapes must be a height and a width.*for each of 2 images"):
+        explain_images(model, paths[:2], shapes=shapes)
 
 
 # --- models and errors
@@ -492,11 +514,11 @@ def test_searches_pickles_and_parts_of_a_list(few):
     train, y, paths = few
     search = GridSearchCV(make_pipeline("edges", "svm", image_size=96), {"classifier__C": [1, 10]}, cv=3)
     search.fit(train, y)
-    maps = explain(search, paths)
+    maps = explain_images(search, paths)
     for model in (search.best_estimator_, pickle.loads(pickle.dumps(search))):
-        np.testing.assert_equal(explain(model, list(paths)), maps)
-    np.testing.assert_allclose(explain(search, paths[-1:])[0], maps[-1], atol=1e-9)
-    many = explain(search, np.tile(paths[:2], 10))
+        np.testing.assert_equal(explain_images(model, list(paths)), maps)
+    np.testing.assert_allclose(explain_images(search, paths[-1:])[0], maps[-1], atol=1e-9)
+    many = explain_images(search, np.tile(paths[:2], 10))
     assert len(many) == 20
     np.testing.assert_allclose(many[-1], maps[1], atol=1e-9)
 
@@ -504,7 +526,7 @@ def test_searches_pickles_and_parts_of_a_list(few):
 def test_unfitted_models():
     for model in (make_pipeline(), GridSearchCV(make_pipeline(), {})):
         with pytest.raises(NotFittedError, match="not fitted"):
-            explain(model, ["x.png"])
+            explain_images(model, ["x.png"])
 
 
 def test_what_is_no_pipeline_of_paths(few):
@@ -518,24 +540,24 @@ def test_what_is_no_pipeline_of_paths(few):
     }
     for name, model in refused.items():
         with pytest.raises(ValueError, match=f"begins with an ImageReader.*{name}"):
-            explain(model, paths)
+            explain_images(model, paths)
     for wrong in ("hog", None, SVC):
         with pytest.raises(ValueError, match="model must be a fitted pipeline"):
-            explain(wrong, paths)
+            explain_images(wrong, paths)
 
 
 def test_classifiers_without_a_score(few):
     train, y, paths = few
     model = make_pipeline("edges", DummyClassifier(), image_size=96).fit(train, y)
-    assert not any(each.any() for each in explain(model, paths))  # it has one, that no image changes
+    assert not any(each.any() for each in explain_images(model, paths))  # it has one, that no image changes
     model = make_pipeline("edges", SVC(decision_function_shape="ovo"), image_size=96)
     model.fit(train, np.arange(len(train)) % 3)
     with pytest.raises(ValueError, match=r"'ovo' of SVC gives a score to pairs.*expected 'ovr'"):
-        explain(model, paths)
+        explain_images(model, paths)
     model = make_pipeline("edges", LogisticRegression(), image_size=96).fit(train, y)
     model.steps[-1] = ("classifier", Voiceless().fit(train, y))
     with pytest.raises(ValueError, match="Voiceless has neither decision_function nor predict_proba"):
-        explain(model, paths)
+        explain_images(model, paths)
 
 
 class Voiceless(BaseEstimator):
@@ -548,12 +570,12 @@ def test_target_and_images(few, tmp_path):
     train, y, paths = few
     model = make_pipeline("edges", "svm", image_size=96).fit(train, np.where(y, "broken", "whole"))
     with pytest.raises(ValueError, match=r"target=1 is none of the classes \['broken', 'whole'\]"):
-        explain(model, paths)
-    assert len(explain(model, paths[:1], target="broken")) == 1
+        explain_images(model, paths)
+    assert len(explain_images(model, paths[:1], target="broken")) == 1
     with pytest.raises(ValueError, match="got the single path"):
-        explain(model, paths[0], target="broken")
+        explain_images(model, paths[0], target="broken")
     with pytest.raises(ImageReadError, match=r"missing\.png"):
-        explain(model, [str(tmp_path / "missing.png")], target="broken")
+        explain_images(model, [str(tmp_path / "missing.png")], target="broken")
 
 
 def test_union_of_what_has_places_and_what_has_none(few):
@@ -566,4 +588,4 @@ def test_union_of_what_has_places_and_what_has_none(few):
             ("classifier", LogisticRegression()),
         ]
     ).fit(train, y)
-    assert all(each.any() for each in explain(model, paths[:2]))
+    assert all(each.any() for each in explain_images(model, paths[:2]))

@@ -8,7 +8,7 @@ from lines import bright_lines
 from fracture_features import make_pipeline
 from fracture_features.cnn import CNNClassifier, _classifier
 from fracture_features.cnn._gradcam import BLOCK, grad_cam
-from fracture_features.explain import explain
+from fracture_features.explain import explain_images
 
 keras = pytest.importorskip("keras")
 
@@ -107,13 +107,13 @@ def test_explains_pipelines(tmp_path):
     network = CNNClassifier(epochs=6, batch_size=12, validation_fraction=None)
     model = make_pipeline(classifier=network, image_size=64, random_state=0).fit(paths, y)
     rows = np.flatnonzero(y == 1)[:10]
-    maps = explain(model, np.array(paths)[rows])
+    maps = explain_images(model, np.array(paths)[rows])
     assert {each.shape for each in maps} == {(80, 60)}
     assert all(each.dtype == np.float64 for each in maps)
     # A bar 3 pixels wide, enlarged by 1.25.
     bars = [X[row].astype(float).mean(axis=1).argmax() * 1.25 for row in rows]
     assert np.median(np.abs([each.mean(axis=1).argmax() for each in maps] - np.array(bars))) < 10
-    again = explain(pickle.loads(pickle.dumps(model)), np.array(paths)[rows])
+    again = explain_images(pickle.loads(pickle.dumps(model)), np.array(paths)[rows])
     np.testing.assert_equal(again, maps)
-    for each, opposite in zip(maps, explain(model, np.array(paths)[rows], target=0), strict=True):
+    for each, opposite in zip(maps, explain_images(model, np.array(paths)[rows], target=0), strict=True):
         np.testing.assert_allclose(each, -opposite, atol=1e-9)

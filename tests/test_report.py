@@ -18,7 +18,7 @@ from results import make_result, with_few_groups, with_three_classes
 from fracture_features import make_pipeline
 from fracture_features.baselines import MAJORITY, PROBE
 from fracture_features.exceptions import MissingDependencyError
-from fracture_features.report import write_report
+from fracture_features.report import _pictures, write_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 REQUIRED = "FRACTURE_FEATURES_REQUIRE_BROWSER"
@@ -265,6 +265,21 @@ def test_heat_maps_of_a_fitted_model(data, tmp_path):
     assert text.count('alt="Heat map over') == text.count('alt="Radiograph') > 8
     assert "It is not the fold's model" in Page(text).text
     assert re.search(r"speaks for fractured \(orange\)", Page(text).text)
+
+
+def test_maps_are_as_small_as_they_are_shown(data, tmp_path, monkeypatch):
+    """Of 20 megapixels a map takes 160 MB."""
+
+    def explain_images(model, paths, *, target, shapes):
+        seen.extend(shapes)
+        return [np.ones(shapes[0])]
+
+    seen = []
+    monkeypatch.setattr(_pictures, "explain_images", explain_images)
+    monkeypatch.setattr(_pictures, "SIZE", 50)
+    write_report(make_result(data), tmp_path / "r.html", model=object())
+    assert len(seen) > 8
+    assert {max(shape) for shape in seen} == {50}
 
 
 def test_a_model_without_maps(data, tmp_path):

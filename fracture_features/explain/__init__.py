@@ -1,5 +1,5 @@
 """Where a model looked: signed maps of images for every kind of pipeline."""
 
-from ._explain import explain
+from ._explain import explain_images
 
-__all__ = ["explain"]
+__all__ = ["explain_images"]

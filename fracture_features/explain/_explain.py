@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,11 +13,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from .._validation import check_paths
+from .._validation import check_paths, is_whole
 from ..cache import bypassed_caches
 from ..cnn import CNNClassifier
 from ..cnn._gradcam import grad_cam
-from ..images import ImageReader
+from ..images import ImageReader, read_shape
 from . import _features as placed
 from ._frames import Frame, enlarge, find_frame
 from ._pixels import occlude_pixels
@@ -26,7 +27,9 @@ BLOCK = 16  # images
 Explain = Callable[[NDArray[np.uint8], list[Frame]], list[NDArray[np.float64]]]
 
 
-def explain(model: Any, images: ArrayLike, *, target: Any = 1) -> list[NDArray[np.float64]]:
+def explain_images(
+    model: Any, images: ArrayLike, *, target: Any = 1, shapes: ArrayLike | None = None
+) -> list[NDArray[np.float64]]:
     """Map where each image speaks for a class, and where against it.
 
     What is explained is the score of the class: the classifier's decision function, or, where it has none, the
@@ -53,18 +56,21 @@ def explain(model: Any, images: ArrayLike, *, target: Any = 1) -> list[NDArray[n
         Paths, as the pipeline takes them.
     target : label, default=1
         The class, one of the model's `classes_`.
+    shapes : sequence of (int, int), default=None
+        Height and width of each map; None means those of the files. A smaller map of the file's proportions takes
+        less time and memory, and no file is opened for its shape.
 
     Returns
     -------
     maps : list of ndarray of shape (height, width), dtype float64
-        Of the shape that `read_image` gives the file, 8 bytes a pixel: positive where the image speaks for the
-        target. Nothing is normalised: the units are those of the score.
+        Of the shape that `read_image` gives the file, or that of `shapes`, 8 bytes a pixel: positive where the image
+        speaks for the target. Nothing is normalised: the units are those of the score.
 
     Raises
     ------
     ValueError
-        If `model` is no such pipeline or has no score for a class, `target` is none of its classes, or `images` is
-        no list of paths.
+        If `model` is no such pipeline or has no score for a class, `target` is none of its classes, `images` is no
+        list of paths, or `shapes` has another length or anything but pairs of integers of at least 1.
     sklearn.exceptions.NotFittedError
         If the model is not fitted.
     ImageReadError
@@ -92,11 +98,11 @@ def explain(model: Any, images: ArrayLike, *, target: Any = 1) -> list[NDArray[n
     --------
     >>> from tempfile import TemporaryDirectory
     >>> from fracture_features import load_folder, make_pipeline, make_radiographs, read_image
-    >>> from fracture_features.explain import explain
+    >>> from fracture_features.explain import explain_images
     >>> with TemporaryDirectory() as parent:
     ...     data = load_folder(make_radiographs(12, folder=parent + "/radiographs", random_state=0))
     ...     model = make_pipeline("hog", "logistic", image_size=64).fit(data.paths, data.y)
-    ...     maps = explain(model, data.paths[:2])
+    ...     maps = explain_images(model, data.paths[:2])
     ...     [m.shape == read_image(path).shape for m, path in zip(maps, data.paths)]
     ...     score = model.decision_function(data.paths[:2]) - model[-1].intercept_
     ...     bool(abs(maps[0].sum() - score[0]) < 1e-6)
@@ -106,12 +112,23 @@ def explain(model: Any, images: ArrayLike, *, target: Any = 1) -> list[NDArray[n
     pipeline = _pipeline_of(model)
     reader = pipeline[0]
     paths = check_paths(images, estimator=reader)
+    sizes = [read_shape(path) for path in paths] if shapes is None else _check_shapes(shapes, len(paths))
     maps: list[NDArray[np.float64]] = []
     method = _choose(pipeline, find_class(pipeline[-1], target))
     for rows in gen_batches(len(paths), BLOCK):
         stack = reader.transform(paths[rows])
-        maps += method(stack, [find_frame(path, reader, stack.shape[1:]) for path in paths[rows]])
+        maps += method(stack, [find_frame(size, reader, stack.shape[1:]) for size in sizes[rows]])
     return maps
+
+
+def _check_shapes(shapes: ArrayLike, n: int) -> list[tuple[int, int]]:
+    pairs = np.array(shapes, dtype=object)
+    if pairs.shape != (n, 2) or not all(is_whole(side) and side >= 1 for side in pairs.ravel()):
+        raise ValueError(
+            f"shapes must be a height and a width, integers of at least 1, for each of {n} images, got "
+            f"{reprlib.repr(shapes)}."
+        )
+    return [(int(height), int(width)) for height, width in pairs]
 
 
 def _pipeline_of(model: Any) -> Pipeline:

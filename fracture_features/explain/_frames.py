@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images import ImageReader, read_image
+from ..images import ImageReader
 
 
 class Frame(NamedTuple):
@@ -19,7 +19,7 @@ class Frame(NamedTuple):
     box : tuple of (int, int, int, int)
         Top, left, bottom and right of the image, bottom and right excluded; the rest is padding.
     shape : tuple of (int, int)
-        Height and width of the file's image.
+        Height and width of the file's image, or of what its map is shown on.
     """
 
     box: tuple[int, int, int, int]
@@ -32,10 +32,8 @@ class Frame(NamedTuple):
         return slice(top, bottom), slice(left, right)
 
 
-def find_frame(path: str, reader: ImageReader, stack_shape: tuple[int, int]) -> Frame:
-    """Where `reader`, whose images have `stack_shape` (height, width), puts the image of the file `path`."""
-    # The whole file, for the header's shape may be turned by EXIF.
-    shape = read_image(path).shape
+def find_frame(shape: tuple[int, int], reader: ImageReader, stack_shape: tuple[int, int]) -> Frame:
+    """Where `reader`, whose images have `stack_shape` (height, width), puts an image of `shape`."""
     height, width = stack_shape
     if reader.resize == "stretch":
         return Frame((0, 0, height, width), shape)

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..evaluation import EvaluationResult
-from ..explain import explain
+from ..explain import explain_images
 from ..images import read_image
 from ..plotting import confident_mistakes, overlay_heat_map, some_predictions
 from ._summary import number
@@ -48,11 +48,11 @@ def _pictures(result: EvaluationResult, table: pd.DataFrame, names: dict[str, st
     pictures = []
     row: Any
     for row in table.itertuples():
-        image = read_image(row.path)
+        image = _shrink(read_image(row.path))
         heat_map = None
         if model is not None:
-            # One at a time: a map is eight times as large as its image.
-            (values,) = explain(model, [row.path], target=_target(result, row.predicted))
+            target = _target(result, row.predicted)
+            (values,) = explain_images(model, [row.path], target=target, shapes=[image.shape])
             heat_map = _jpeg(overlay_heat_map(image, values)[..., ::-1])
         probability = not np.isnan(row.probability)
         sureness = (
@@ -68,10 +68,14 @@ def _target(result: EvaluationResult, predicted: str) -> int:
     return 1 if len(targets) == 2 else targets.index(predicted)
 
 
+def _shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Grey, as small as it is shown."""
+    scale = min(1.0, SIZE / max(image.shape))
+    height, width = (max(1, round(side * scale)) for side in image.shape)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
 def _jpeg(image: NDArray[np.uint8]) -> str:
-    """A data URI of a grey or BGR image, made small."""
-    scale = min(1.0, SIZE / max(image.shape[:2]))
-    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
+    """A data URI of a grey or BGR image."""
+    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
     return "data:image/jpeg;base64," + base64.b64encode(encoded).decode()

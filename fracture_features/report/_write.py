@@ -46,7 +46,7 @@ def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, mode
     ImageReadError
         If an image that is to be shown cannot be read any more.
     ValueError
-        If the result has no fold; if `model` has no maps, as `explain` does.
+        If the result has no fold; if `model` has no maps, as `explain_images` does.
     OSError
         If the page cannot be written, or an image is gone.
 
