@@ -89,11 +89,13 @@ def _code(function: FunctionType) -> list[CodeType]:
 
 
 def _members(cls: type) -> dict[str, Any]:
-    """Functions and plain attributes that a class defines."""
-    plain = (FunctionType, property, staticmethod, classmethod, bool, int, float, str, tuple, list, dict)
-    members = {name: value for name, value in vars(cls).items() if isinstance(value, plain)}
-    hidden = ("__module__", "__doc__", "__qualname__", "__firstlineno__", "__static_attributes__")
-    return {name: _unwrapped(value) for name, value in members.items() if name not in hidden}
+    """Functions and plain attributes that a class defines; not what Python notes on it, such as __slotnames__."""
+    code, plain = (FunctionType, property, staticmethod, classmethod), (bool, int, float, str, tuple, list, dict)
+    return {
+        name: _unwrapped(value)
+        for name, value in vars(cls).items()
+        if isinstance(value, code) or (isinstance(value, plain) and not name.startswith("__"))
+    }
 
 
 def _unwrapped(member: Any) -> Any:

@@ -91,9 +91,7 @@ def test_files_are_those_of_the_rows(radiographs, opened):
     assert len(data.files) == 60
     assert opened != []
     opened.clear()
-    pd.testing.assert_frame_equal(
-        data.subset([3, 1]).files, data.files.iloc[[3, 1]].reset_index(drop=True)
-    )
+    pd.testing.assert_frame_equal(data.subset([3, 1]).files, data.files.iloc[[3, 1]].reset_index(drop=True))
     assert opened == []
     pd.testing.assert_frame_equal(part.files, data.files.iloc[[3, 1]].reset_index(drop=True))
 

@@ -56,7 +56,8 @@ class Checkpoint:
         if not path.exists() or (keep_model and not model.exists()):
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here: NumPy leaves a damaged file open.
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 parts = [_read(file, prefix) for prefix in ("", "external_") if f"{prefix}scores" in file]
             parts[0]["kept"] = model if keep_model else None
         except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:

@@ -59,9 +59,8 @@ def plot_samples(
         row = panels[k * n_per_class : (k + 1) * n_per_class]
         for j, panel in enumerate(row):
             if j < len(chosen):
-                show_image(
-                    panel, read_image(data.paths[chosen[j]], max_side=SHOWN_SIZE), plain(name, 40) if j == 0 else ""
-                )
+                image = read_image(data.paths[chosen[j]], max_side=SHOWN_SIZE)
+                show_image(panel, image, plain(name, 40) if j == 0 else "")
             else:
                 panel.set_axis_off()
     return ax

@@ -1,0 +1,322 @@
+"""Jobs: in any order, on any backend, found again, one failure at a time."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+
+from fracture_features import cache, evaluate, make_pipeline
+from fracture_features.evaluation import BASELINES, MAJORITY, METADATA, PROBE, Checkpoint
+from fracture_features.exceptions import CheckpointError, CheckpointWarning
+
+TIMES = ["fit_seconds", "predict_ms"]
+
+
+def models():
+    return {
+        "edges": make_pipeline("edges", LogisticRegression(), image_size=48, random_state=0),
+        "lbp": make_pipeline("lbp", "xgboost", image_size=32, random_state=0),
+    }
+
+
+class Failing(ClassifierMixin, BaseEstimator):
+    """Fails on the second of two folds: the one whose training part lacks the first image."""
+
+    def __init__(self, first=None):
+        self.first = first
+
+    def fit(self, X, y):
+        if self.first not in X:
+            raise RuntimeError("out of luck\n[red]twice[/red]")
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), 0.5)
+
+    def predict(self, X):
+        return np.zeros(len(X), dtype=int)
+
+
+class Counting(LogisticRegression):
+    """Leaves a file for each fit."""
+
+    def __init__(self, folder=None, C=1.0):
+        super().__init__(C=C)
+        self.folder = folder
+
+    def fit(self, X, y, sample_weight=None):
+        (self.folder / f"{time.time_ns()}").touch()
+        return super().fit(X, y, sample_weight)
+
+
+def tables(result):
+    """Every table, without times."""
+    frame = result.frame()
+    return [
+        frame[~frame["measure"].isin(["fit_minutes", "predict_ms"])].reset_index(drop=True),
+        result.folds().drop(columns=TIMES),
+        result.predictions(),
+        result.comparison(),
+    ]
+
+
+def assert_equal(a, b):
+    for one, other in zip(tables(a), tables(b), strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+@pytest.fixture(scope="module")
+def serial(data):
+    return evaluate(models(), data, cv=2, random_state=0)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_any_number_of_jobs_on_any_backend_gives_equal_tables(data, serial, backend):
+    with joblib.parallel_config(backend=backend):
+        assert_equal(evaluate(models(), data, cv=2, random_state=0, n_jobs=2), serial)
+
+
+def test_the_order_of_the_models_changes_nothing(data):
+    """Readers of other sizes among them: none of them reads for the probe."""
+    small, large = (make_pipeline("edges", "svm", image_size=size) for size in (32, 64))
+    one = evaluate({"a": small, "b": large}, data, cv=2, random_state=0)
+    other = evaluate({"b": large, "a": small}, data, cv=2, random_state=0)
+    for a, b in zip(tables(one), tables(other), strict=True):
+        keys = [name for name in ("model", "fold", "path", "measure") if name in a]
+        a, b = (frame.sort_values(keys, ignore_index=True) for frame in (a, b))
+        pd.testing.assert_frame_equal(a, b, check_exact=True)
+    assert one.comparison()["reference"][0] == other.comparison()["reference"][0]
+
+
+def test_every_fold_result_knows_its_role(serial):
+    assert {fold.model for fold in serial.fold_results if fold.role == "baseline"} == set(BASELINES)
+    assert serial.baselines == [MAJORITY, METADATA, PROBE]
+
+
+def test_a_model_may_have_the_name_of_a_role_but_not_of_a_baseline(data):
+    with pytest.raises(ValueError, match="is the name of a baseline"):
+        evaluate({PROBE: models()["edges"]}, data)
+
+
+def test_training_scores_are_those_of_the_images_that_were_fitted(data, serial):
+    fold = serial.folds_of("edges")[0]
+    fitted = models()["edges"].fit(data.paths[fold.train], data.y[fold.train])
+    np.testing.assert_allclose(fold.train_scores[:, 1], fitted.decision_function(data.paths[fold.train]), rtol=1e-6)
+    assert serial.folds_of(MAJORITY)[0].train_scores.shape == (len(fold.train), 2)
+
+
+def test_a_search_leaves_its_grid(data):
+    search = GridSearchCV(models()["edges"], {"classifier__C": [0.1, np.float64(1)]}, cv=2)
+    fold = evaluate({"m": search}, data, cv=2, random_state=0).folds_of("m")[0]
+    assert fold.grid["params"] == [{"classifier__C": 0.1}, {"classifier__C": 1.0}]
+    best = fold.grid["params"][int(np.argmax(fold.grid["mean_test_score"]))]
+    assert fold.params == best
+    assert json.loads(json.dumps(fold.grid)) == fold.grid
+
+
+def test_timed_predictions_find_nothing_in_a_cache(data, tmp_path, monkeypatch):
+    """All of it is there, and yet every timed file is opened and described again."""
+    found = {True: 0, False: 0}
+    real = cache.Cache.get
+
+    def get(self, keys):
+        values = real(self, keys)
+        found[cache._bypassed.get()] += sum(value is not None for value in values)
+        return values
+
+    monkeypatch.setattr(cache.Cache, "get", get)
+    model = {"m": make_pipeline("edges", "svm", image_size=48, cache=tmp_path / "cache", n_jobs=2)}
+    for _ in range(2):
+        evaluate(model, data, cv=2, random_state=0)
+    assert found[False] > 0
+    assert found[True] == 0
+
+
+def test_one_failing_job_does_not_take_the_others_with_it(data, tmp_path):
+    broken = models() | {"broken": Failing(data.paths[0])}
+    result = evaluate(broken, data, cv=2, random_state=0, on_error="record", checkpoint=tmp_path)
+    assert result.models == [*BASELINES, "edges", "lbp"]
+    (row,) = result.failures.itertuples(index=False)
+    assert row.model == "broken"
+    assert row.reason == "RuntimeError: out of luck [red]twice[/red]"
+    assert set(result.frame()["model"]) == set(result.models)
+    with pytest.raises(RuntimeError, match="out of luck"):
+        evaluate(broken, data, cv=2, random_state=0)
+    pd.testing.assert_frame_equal(result.subset(np.ones(len(data), dtype=bool)).failures, result.failures)
+
+
+def test_kept_models_give_the_predictions_again_and_no_cache(data, tmp_path):
+    for options in ({}, {"checkpoint": tmp_path / "c"}, {"calibrate": True, "n_jobs": 2}):
+        result = evaluate(models(), data, cv=2, random_state=0, keep_models=True, **options)
+        for fold in result.fold_results:
+            kept = fold.estimator
+            np.testing.assert_array_equal(kept.predict(data.paths[fold.test]), fold.y_pred)
+            assert all(part.cache is None for part in cache.cached_parts(kept))
+    first = evaluate(models(), data, cv=2, random_state=0, keep_models="first")
+    assert [fold.estimator is not None for fold in first.folds_of("edges")] == [True, False]
+    assert evaluate(models(), data, cv=2, random_state=0).fold_results[0].estimator is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"on_error": "ignore"}, "on_error must be 'raise' or 'record', got 'ignore'"),
+        ({"keep_models": "all"}, "keep_models must be True, False or 'first', got 'all'"),
+        ({"n_jobs": 0}, "n_jobs must be None or an integer other than 0, got 0"),
+        ({"n_jobs": 1.5}, "n_jobs must be"),
+    ],
+)
+def test_bad_options(data, options, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(models(), data, **options)
+
+
+class TestCheckpoint:
+    @pytest.fixture
+    def fits(self, tmp_path):
+        folder = tmp_path / "fits"
+        folder.mkdir()
+        return folder
+
+    def run(self, data, fits, checkpoint, C=1.0, **options):
+        """How many fits there were, and the result."""
+        before = len(list(fits.iterdir()))
+        model = make_pipeline("edges", Counting(fits, C), image_size=48)
+        options = {"cv": 2, "random_state": 0} | options
+        result = evaluate({"m": model}, data, checkpoint=checkpoint, **options)
+        return len(list(fits.iterdir())) - before, result
+
+    def test_what_is_finished_is_found(self, data, fits, tmp_path):
+        n, first = self.run(data, fits, tmp_path / "c")
+        again, second = self.run(data, fits, tmp_path / "c", n_jobs=2)
+        assert (n, again) == (2, 0)
+        assert_equal(first, second)
+        assert first.folds()["fit_seconds"].tolist() == second.folds()["fit_seconds"].tolist()
+        for a, b in zip(first.fold_results, second.fold_results, strict=True):
+            np.testing.assert_array_equal(a.train_scores, b.train_scores)
+
+    def test_external_images_are_found_too(self, data, fits, tmp_path):
+        is_inside = data.groups % 2 == 0
+        inside, outside = data.subset(is_inside), data.subset(~is_inside)
+        n, first = self.run(inside, fits, tmp_path / "c", external=outside)
+        again, second = self.run(inside, fits, tmp_path / "c", external=outside)
+        assert (n, again) == (2, 0)
+        assert_equal(first.external, second.external)
+        assert self.run(inside, fits, tmp_path / "c")[0] == 2
+
+    def test_nothing_of_other_data_models_or_settings_is_mixed_in(self, data, fits, tmp_path, monkeypatch):
+        self.run(data, fits, tmp_path / "c")
+        y = data.y.copy()
+        y[[0, -1]] = 1 - y[[0, -1]]
+        others = [
+            {"data": replace(data, y=y)},
+            {"data": replace(data, frame=data.frame.assign(side=1), metadata_columns=("side",))},
+            {"C": 0.5},
+            {"random_state": 1},
+            {"calibrate": True},
+            {"operating_point": "youden"},
+            {"operating_point": ("threshold", 0.1)},
+            {"operating_point": ("threshold", 0.2)},
+        ]
+        for other in others:
+            n, _ = self.run(**{"data": data, "fits": fits, "checkpoint": tmp_path / "c"} | other)
+            assert n >= 2, other
+        monkeypatch.setattr("fracture_features.evaluation._checkpoint.find_versions", lambda: {"numpy": "0"})
+        monkeypatch.setattr("fracture_features.evaluation._jobs.code_fingerprint", lambda: b"other")
+        assert self.run(data, fits, tmp_path / "c")[0] == 2
+
+    def test_a_model_that_is_wanted_and_not_there_is_fitted(self, data, fits, tmp_path):
+        self.run(data, fits, tmp_path / "c")
+        n, result = self.run(data, fits, tmp_path / "c", keep_models="first")
+        assert n == 1
+        assert result.folds_of("m")[0].estimator.predict(data.paths[:1]) in (0, 1)
+        assert self.run(data, fits, tmp_path / "c", keep_models="first")[0] == 0
+
+    def test_a_damaged_file_is_run_again(self, data, fits, tmp_path):
+        _, first = self.run(data, fits, tmp_path / "c")
+        rng = np.random.default_rng(0)
+        for path in (tmp_path / "c").glob("*.npz"):
+            content = bytearray(path.read_bytes())
+            content[rng.integers(len(content) // 2)] ^= 0xFF
+            path.write_bytes(content if rng.random() < 0.5 else content[: len(content) // 2])
+        with pytest.warns(CheckpointWarning, match="is damaged"):
+            _, second = self.run(data, fits, tmp_path / "c")
+        assert_equal(first, second)
+
+    def test_prune_removes_what_was_not_asked_for(self, data, fits, tmp_path):
+        self.run(data, fits, tmp_path / "c")
+        checkpoint = Checkpoint(tmp_path / "c")
+        self.run(data, fits, checkpoint, C=0.5)
+        checkpoint.prune()
+        assert self.run(data, fits, tmp_path / "c", C=0.5)[0] == 0
+        assert self.run(data, fits, tmp_path / "c")[0] == 2
+
+    def test_a_folder_that_cannot_be_made(self, data, fits, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(CheckpointError, match=r"checkpoint=.*file.* cannot be made"):
+            self.run(data, fits, tmp_path / "file")
+
+
+COMPARE = ("--groups", r"patient(\d+)", "--folds", "2", "--image-size", "48", "--models")
+
+
+def start(folder, out, models):
+    command = [sys.executable, "-m", "fracture_features", "compare", str(folder), "--out", str(out), *COMPARE, models]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def read_tables(out):
+    frames = {path.name: pd.read_csv(path) for path in sorted(out.glob("*.csv"))}
+    measures = frames["measures.csv"]
+    frames["measures.csv"] = measures[~measures["measure"].isin(["fit_minutes", "predict_ms"])]
+    frames["folds.csv"] = frames["folds.csv"].drop(columns=TIMES)
+    return frames
+
+
+def assert_resumes(folder, tmp_path, models, kills, sig=signal.SIGKILL):
+    """Killed again and again at random moments, then let through: whole files each time, equal tables at the end."""
+    began = time.monotonic()
+    start(folder, tmp_path / "whole", models).communicate()
+    lasts = time.monotonic() - began
+    expected = read_tables(tmp_path / "whole")
+    rng = np.random.default_rng(0)
+    for k in range(kills):
+        out = tmp_path / f"out{k}"
+        process = start(folder, out, models)
+        time.sleep(lasts * rng.uniform(0.1, 1.05))
+        process.send_signal(sig)
+        process.communicate()
+        finished = sorted(path.name for path in (out / "checkpoint").glob("*.npz")) if out.exists() else []
+        for path in [*out.glob("*.csv"), *out.glob("*.json")]:  # whole, whatever the moment
+            pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text())
+        times = {name: os.stat(out / "checkpoint" / name).st_mtime_ns for name in finished}
+        process = start(folder, out, models)
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+        for name, frame in read_tables(out).items():
+            pd.testing.assert_frame_equal(frame, expected[name])
+        assert times == {name: os.stat(out / "checkpoint" / name).st_mtime_ns for name in finished}
+        assert (out / "report.html").read_text().rstrip().endswith("</html>")
+        assert not [path for path in out.rglob("*") if path.name.endswith(".part")]
+
+
+def test_a_killed_comparison_goes_on_where_it_was(radiographs, tmp_path):
+    assert_resumes(radiographs, tmp_path, "edges+svm,hog+svm", kills=2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_killed_at_twenty_moments(radiographs, tmp_path):
+    assert_resumes(radiographs, tmp_path, "edges+svm,hog+xgboost,lbp+logistic", kills=20)
