@@ -192,7 +192,7 @@ def make_pipeline(
         if reduce or (named.scale and any(made.scale for _, made in extractors)):
             steps.append(("scaler", StandardScaler()))
         if reduce:
-            # The variance of HOG falls slowly: with PCA's own 10 oversamples ROC AUC differs by 0.003 between seeds.
+            # The variance of HOG falls slowly: with PCA's own 10 oversamples ROC AUC would depend on the seed.
             steps.append(("reducer", CappedPCA(100, n_oversamples=100, random_state=random_state)))
     return Pipeline([*steps, last])
 
