@@ -36,11 +36,11 @@ def _feed(state: Any, value: Any, around: tuple[int, ...]) -> None:
         return
     kind = type(value)
     state.update(f"<{kind.__module__}.{kind.__qualname__}>".encode())
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
-        state.update(repr(value).encode(errors="surrogatepass"))
-    elif isinstance(value, np.ndarray | np.generic) and value.dtype.kind != "O":
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind != "O":  # np.float64 is a float, too
         array = np.ascontiguousarray(value)
         state.update(f"{array.dtype.str}{np.shape(value)}".encode() + array.tobytes())
+    elif value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        state.update(repr(value).encode(errors="surrogatepass"))
     else:
         for part in _parts(value):
             _feed(state, part, (*around, id(value)))

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import pty
 import re
@@ -249,3 +250,38 @@ def test_interrupt_leaves_what_was_finished(tmp_path):
     assert process.returncode == 130
     assert "edges+svm" in stdout
     assert set(pd.read_csv(out / "measures.csv")["model"]) == {*BASELINES, "edges+svm"}
+
+
+OPENINGS = """
+import collections, json, sys
+from fracture_features import cache
+from fracture_features.cli import main
+
+folder, argv = sys.argv[1], sys.argv[2:]
+opened = collections.Counter()
+
+def hook(event, args):
+    # Beside what the timing of predictions opens, which finds nothing in a cache.
+    if event == "open" and str(args[0]).startswith(folder) and not cache._bypassed.get():
+        opened[args[0]] += 1
+
+sys.addaudithook(hook)
+code = main(argv)
+print(json.dumps({"code": code, "opened": opened}))
+"""
+
+
+@pytest.mark.parametrize("size", ["48", "300"])
+def test_no_file_is_opened_more_than_twice(radiographs, tmp_path, size):
+    """Once for all that is asked of it, and once more where the report shows it."""
+    argv = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(tmp_path / "out"), *QUICK[:-1], size]
+    run = subprocess.run(
+        [sys.executable, "-c", OPENINGS, f"{radiographs}{os.sep}", *argv], check=True, capture_output=True, text=True
+    )
+    found = json.loads(run.stdout.splitlines()[-1])
+    opened = {path: n for path, n in found["opened"].items() if path.endswith(".jpg")}
+    assert found["code"] == 0
+    assert len(opened) == 60
+    assert max(opened.values()) == 2
+    assert 1 <= sum(n == 2 for n in opened.values()) <= 16
+    assert 'alt="Heat map over' in (tmp_path / "out" / "report.html").read_text()

@@ -20,7 +20,7 @@ def scale(x, factor=2):
 
 def make_class(body):
     """A class as a notebook's cell would define it."""
-    namespace = {"BaseEstimator": BaseEstimator, "np": np}
+    namespace = {"BaseEstimator": BaseEstimator, "np": np, "__name__": "notebook"}
     exec(f"class Mine(BaseEstimator):\n    def fit(self, X, y=None):\n        {body}\n", namespace)
     return namespace["Mine"]
 
@@ -79,7 +79,9 @@ def test_a_fingerprint_is_the_same_in_every_process():
         "print(fingerprint(GridSearchCV(make_pipeline('accurate', random_state=0), {'a': [1]}), {'x', 'y'}).hex())"
     )
     found = {
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env={"PYTHONHASHSEED": seed}).stdout
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, env={"PYTHONHASHSEED": seed}
+        ).stdout
         for seed in ("1", "2")
     }
     assert len(found) == 1

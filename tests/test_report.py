@@ -265,7 +265,7 @@ def test_heat_maps_of_a_fitted_model(data, tmp_path):
     path = write_report(make_result(data), tmp_path / "r.html", model=model)
     text = path.read_text(encoding="utf-8")
     assert text.count('alt="Heat map over') == text.count('alt="Radiograph') > 8
-    assert "It is not the fold's model" in Page(text).text
+    assert "It is the same model for all pictures" in Page(text).text
     assert re.search(r"speaks for fractured \(orange\)", Page(text).text)
 
 

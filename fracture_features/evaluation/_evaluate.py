@@ -19,7 +19,8 @@ from ..cache import cached_parts, close_cache
 from ..datasets import FractureDataset, take_inventory
 from ..exceptions import DatasetError, NoReadableImagesError, UngroupedDataWarning
 from ..images import ImageReader
-from ..results import FAILURE_COLUMNS, EvaluationResult, FoldResult, Role
+from ..results import FAILURE_COLUMNS, EvaluationResult, FoldResult
+from ..results._fold import Role
 from ._baselines import BASELINES, baseline_models, probe_reader
 from ._checkpoint import Checkpoint
 from ._fit import Job, OperatingPoint, Runner, operating_rule

@@ -21,7 +21,8 @@ from .._validation import is_whole
 from ..cache import bypassed_caches
 from ..datasets import FractureDataset
 from ..metrics import sensitivity_threshold, youden_threshold
-from ..results import FoldResult, Role
+from ..results import FoldResult
+from ..results._fold import Role
 from ._nested import check_routing, inner_cvs, is_fitted_on_all_rows
 from ._splits import Split, inner_splits, make_splitter
 

@@ -32,8 +32,9 @@ def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, mode
     path : str or path-like
         Of the page; an existing file is overwritten.
     model : Pipeline, default=None
-        Fitted, its classes those of `result.data.y`: its heat maps are shown beside the pictures. The models of the
-        folds are not kept, so it is another one, which may have been fitted on these images; the page says so.
+        Fitted, its classes those of `result.data.y`: its heat maps are shown beside the pictures. One that was kept,
+        such as `result.folds_of(name)[0].estimator`, or another; the page says that it may have been fitted on some of
+        these images.
 
     Returns
     -------

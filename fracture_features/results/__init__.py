@@ -2,7 +2,7 @@
 
 from ._curves import mean_curves, mean_decision_curve
 from ._examples import confident_mistakes, example_table, some_predictions
-from ._fold import FoldResult, Role
+from ._fold import FoldResult
 from ._manifest import digest_of, make_manifest
 from ._models import model_names
 from ._result import FAILURE_COLUMNS, EvaluationResult
@@ -11,7 +11,6 @@ __all__ = [
     "FAILURE_COLUMNS",
     "EvaluationResult",
     "FoldResult",
-    "Role",
     "confident_mistakes",
     "digest_of",
     "example_table",
