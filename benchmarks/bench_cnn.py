@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,24 +23,17 @@ import numpy as np
 import pandas as pd
 from _about import RESULTS, circumstances, write_results
 from bench_reader_defaults import choice_half
-from joblib import Parallel, delayed
-from sklearn import config_context
 from sklearn.pipeline import Pipeline
 from sklearn.utils import gen_batches
 
-from fracture_features import CNNClassifier, load_fracatlas, make_pipeline
-from fracture_features.cnn import PretrainedExtractor
+from fracture_features import CNNClassifier, PretrainedExtractor, evaluate, load_fracatlas, make_pipeline
 from fracture_features.cnn._applications import restore_weights
 from fracture_features.cnn._architectures import build_network
 from fracture_features.cnn._augmentation import vary
 from fracture_features.cnn._keras import load_keras
 from fracture_features.cnn._pretrained import _build
 from fracture_features.cnn._training import Stage, _compile
-from fracture_features.datasets import FractureDataset
-from fracture_features.evaluation import exclude_unreadable
-from fracture_features.evaluation._fit import Runner
-from fracture_features.evaluation._splits import make_splits
-from fracture_features.results import EvaluationResult, FoldResult
+from fracture_features.results import EvaluationResult
 
 SHARED = Path(__file__).parents[2] / "shared"
 WEIGHTS = SHARED / "weights" / "mobilenet_v2_1.0_224_no_top.weights.h5"
@@ -82,35 +74,24 @@ def accuracy(options: argparse.Namespace) -> None:
     if options.half != "both":
         data = data.subset(choice_half(data) == (options.half == "choice"))
     runs = [(name, seed) for name in options.models for seed in ([0] if name == FEATURES else options.seeds)]
-    done: dict[tuple[str, int], list[FoldResult]] = {run: [] for run in runs}
-    with tempfile.TemporaryDirectory() as folder:
-        options.cache = options.cache or folder
-        data, excluded = exclude_unreadable(data, [make_model(name, 0, options) for name in options.models])
-        splits = make_splits(data, options.folds, n_repeats=1, random_state=0)
-        tasks = [delayed(run_fold)(*run, k, *split, data, options) for run in runs for k, split in enumerate(splits, 1)]
-        for name, seed, fold in Parallel(options.jobs, return_as="generator_unordered")(tasks):
-            print(f"{name}, seed {seed}, fold {fold.fold}: {fold.fit_seconds:.0f} s", flush=True)
-            folds = done[name, seed]
-            folds.append(fold)
-            if len(folds) == len(splits):
-                folds.sort(key=lambda fold: fold.fold)
-                save(runs=[row(name, seed, EvaluationResult(data, folds, excluded, random_state=0), options)])
+    models = {f"{name}, seed {seed}": make_model(name, seed, options) for name, seed in runs}
+    result = evaluate(
+        models,
+        data,
+        cv=options.folds,
+        random_state=0,
+        n_jobs=options.jobs,
+        checkpoint=options.checkpoint,
+        on_fold=lambda fold: print(f"{fold.model}, fold {fold.fold}: {fold.fit_seconds:.0f} s", flush=True),
+    )
+    save(runs=[row(name, seed, result, options) for name, seed in runs])
     print(pd.DataFrame(load()["summary"]).to_string(index=False))
-
-
-def run_fold(
-    name: str, seed: int, fold: int, train: Any, test: Any, data: FractureDataset, options: argparse.Namespace
-) -> tuple[str, int, FoldResult]:
-    """One model with one seed on one fold, as `evaluate` does it."""
-    with config_context(enable_metadata_routing=True):
-        runner = Runner(data, rule=None, calibrate=False, random_state=0)
-        return name, seed, runner.run(name, make_model(name, seed, options), fold, train, test)[0]
 
 
 def row(name: str, seed: int, result: EvaluationResult, options: argparse.Namespace) -> dict[str, Any]:
     """What is kept of one model with one seed."""
     model = make_model(name, seed, options)
-    table = result.frame().set_index("measure")
+    table = result.frame().set_index(["model", "measure"]).loc[f"{name}, seed {seed}"]
     run = {"model": name, "seed": seed, "image_size": model["images"].image_size, "half": options.half}
     run |= {"epochs": getattr(model[-1], "epochs", 0), "device": options.device, "jobs": options.jobs}
     run |= {measure: round(table["value"][measure], 4) for measure in ("roc_auc", "average_precision", "fit_minutes")}
@@ -274,6 +255,7 @@ def main() -> None:
     part.add_argument("--jobs", type=int, default=1, help="folds at a time (%(default)s)")
     part.add_argument("--device", default=circumstances()["cpu"], help="what the rows call it (%(default)s)")
     part.add_argument("--cache", help="folder of decoded images and features, kept between runs")
+    part.add_argument("--checkpoint", help="folder of finished folds: a run that was stopped goes on from there")
     for part in parts.choices.values():
         part.add_argument("--weights", type=Path, default=WEIGHTS, help="of MobileNetV2, without its classifier")
     options = parser.parse_args()

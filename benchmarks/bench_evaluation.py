@@ -24,7 +24,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from fracture_features import EvaluationResult, FractureDataset, metrics
-from fracture_features.evaluation import FoldResult
+from fracture_features.results import FoldResult
 
 N_RESAMPLES = 2000
 
