@@ -285,3 +285,82 @@ def test_no_file_is_opened_more_than_twice(radiographs, tmp_path, size):
     assert max(opened.values()) == 2
     assert 1 <= sum(n == 2 for n in opened.values()) <= 16
     assert 'alt="Heat map over' in (tmp_path / "out" / "report.html").read_text()
+
+
+FAILING = """
+import sys
+from fracture_features import pipeline
+from fracture_features.cli import main
+from sklearn.svm import SVC
+
+class Failing(SVC):
+    def fit(self, X, y):
+        raise RuntimeError("no [bold]luck[/bold]")
+
+pipeline.CLASSIFIERS["failing"] = pipeline.Classifier(Failing)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_model_that_fails_is_named_and_the_others_are_written(radiographs, tmp_path):
+    out = tmp_path / "out"
+    argv = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(out), *QUICK]
+    argv[argv.index("edges+svm")] = "edges+svm,edges+failing"
+    run = subprocess.run([sys.executable, "-c", FAILING, *argv], capture_output=True, text=True, check=False)
+    assert run.returncode == 1, run.stderr
+    for fold in (1, 2):
+        assert f"Failed: edges+failing, fold {fold}: RuntimeError: no [bold]luck[/bold]" in run.stderr
+    failures = pd.read_csv(out / "failures.csv")
+    assert failures["model"].tolist() == ["edges+failing"] * 2
+    assert set(pd.read_csv(out / "measures.csv")["model"]) == {*BASELINES, "edges+svm"}
+    assert (out / "report.html").exists()
+    # The next run leaves nothing of this one: no failures, and no job of a model that is gone.
+    n_jobs = len(list((out / "checkpoint").glob("*.npz")))
+    assert (
+        main(
+            [
+                "compare",
+                str(radiographs),
+                "--groups",
+                r"patient(\d+)",
+                "--out",
+                str(out),
+                *QUICK[:1],
+                "lbp+svm",
+                *QUICK[2:],
+            ]
+        )
+        == 0
+    )
+    assert not (out / "failures.csv").exists()
+    assert len(list((out / "checkpoint").glob("*.npz"))) == n_jobs
+
+
+def test_a_run_without_external_images_leaves_none_of_theirs(radiographs, tmp_path):
+    outside = make_radiographs(20, folder=tmp_path / "outside", random_state=1)
+    out = tmp_path / "out"
+    argv = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(out), *QUICK]
+    assert main([*argv, "--external", str(outside)]) == 0
+    assert (out / "external_measures.csv").exists()
+    assert main(argv) == 0
+    assert not (out / "external_measures.csv").exists()
+
+
+@pytest.mark.parametrize(("sig", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_what_is_finished_and_no_temporary_folder(radiographs, tmp_path, sig, code):
+    out, temporary = tmp_path / "out", tmp_path / "tmp"
+    temporary.mkdir()
+    command = [sys.executable, "-m", "fracture_features", "compare", str(radiographs), "--groups", r"patient(\d+)"]
+    command += ["--out", str(out), "--models", "edges+svm,cnn", "--image-size", "96", "--folds", "2"]
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True, preexec_fn=listen)
+    deadline = time.monotonic() + 90
+    while len(list(out.glob("checkpoint/*.npz"))) < 8 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(sig)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert ("Terminated." if sig == signal.SIGTERM else "Interrupted.") in said
+    assert set(pd.read_csv(out / "measures.csv")["model"]) == {*BASELINES, "edges+svm"}
+    assert not [path for path in temporary.iterdir() if path.name.startswith("fracture_features_")]

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,12 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from sklearn.pipeline import Pipeline
 
 from .._write import remove_parts
-from ..cache import close_cache, set_caches
+from ..cache import set_caches
 from ..datasets import FractureDataset
-from ..evaluation import BASELINES, Checkpoint, evaluate, exclude_unreadable, probe_reader
+from ..evaluation import BASELINES, Checkpoint, evaluate, exclude_unreadable, probe_reader, temporary_cache
 from ..exceptions import FractureFeaturesError
 from ..images import ImageReader
 from ..pipeline import make_pipeline
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
     if args.out is not None and not with_report:
         say("There will be no report.html: pip install 'fracture_features[report]'")
     say(repr(data).strip("<>"))
-    with _cache_folder(args.cache) as cache:
+    with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
         models = {
             name: make_pipeline(name, image_size=args.image_size, cache=cache, random_state=args.seed, n_jobs=args.jobs)
             for name in args.models
@@ -52,30 +52,8 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
         _report_excluded(excluded, args.out)
         if args.digest is not None and args.digest != digest_of(data):
             raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
-        folds: list[FoldResult] = []
-        n_folds = args.folds * args.repeats
-        result = None
-        try:
-            with _progress(models, n_folds, folds) as on_fold:
-                result = evaluate(
-                    models,
-                    data,
-                    cv=args.folds,
-                    n_repeats=args.repeats,
-                    operating_point=args.operating_point,
-                    calibrate=args.calibrate,
-                    external=external,
-                    random_state=args.seed,
-                    keep_models="first" if with_report else False,
-                    on_error="record",
-                    checkpoint=checkpoint,
-                    on_fold=on_fold,
-                )
-                result.excluded = excluded
-        finally:
-            done = result or _finished(data, folds, n_folds, excluded, args.seed)
-            if done is not None:
-                write_result(done, args.out, {"argv": args.argv, "folder": os.getcwd(), "folds": n_folds})
+        options = {"external": external, "checkpoint": checkpoint, "keep_models": "first" if with_report else False}
+        result = _evaluate(args, models, data, excluded, options)
         if with_report and result.fold_results:
             with messages.status("Writing report.html"):
                 write_report(result, args.out / "report.html", model=_model_for_maps(result, cache))
@@ -83,6 +61,39 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
     if checkpoint is not None:
         checkpoint.prune()
     return ExitCode.FAILURES if len(result.failures) else ExitCode.DONE
+
+
+def _evaluate(
+    args: argparse.Namespace,
+    models: dict[str, Any],
+    data: FractureDataset,
+    excluded: pd.DataFrame,
+    options: dict[str, Any],
+) -> EvaluationResult:
+    """Fit, and print and write the tables, also of what is finished when it is stopped."""
+    folds: list[FoldResult] = []
+    n_folds = args.folds * args.repeats
+    result = None
+    try:
+        with _progress(models, n_folds, folds) as on_fold:
+            result = evaluate(
+                models,
+                data,
+                cv=args.folds,
+                n_repeats=args.repeats,
+                operating_point=args.operating_point,
+                calibrate=args.calibrate,
+                random_state=args.seed,
+                on_error="record",
+                on_fold=on_fold,
+                **options,
+            )
+            result.excluded = excluded
+            return result
+    finally:
+        done = result or _finished(data, folds, n_folds, excluded, args.seed)
+        if done is not None:
+            write_result(done, args.out, {"argv": args.argv, "folder": os.getcwd(), "folds": n_folds})
 
 
 def _finished(
@@ -97,7 +108,7 @@ def _finished(
 def _model_for_maps(result: EvaluationResult, cache: str) -> Any:
     """The best model as fitted on the first fold's training part; None where it sees no image."""
     model = set_caches(result.folds_of(best_model(result))[0].estimator, cache)
-    return model if isinstance(model[0], ImageReader) else None
+    return model if isinstance(model, Pipeline) and isinstance(model[0], ImageReader) else None
 
 
 def _make_folder(folder: Path) -> Checkpoint:
@@ -108,19 +119,6 @@ def _make_folder(folder: Path) -> Checkpoint:
         return Checkpoint(folder / "checkpoint")
     except OSError as error:
         raise FractureFeaturesError(f"--out {str(folder)!r} cannot be made: {error.strerror}") from error
-
-
-@contextmanager
-def _cache_folder(folder: Path | None) -> Iterator[str]:
-    """The folder given, or one for this run alone."""
-    if folder is not None:
-        yield str(folder)
-        return
-    with tempfile.TemporaryDirectory(prefix="fracture_features_") as temporary:
-        try:
-            yield temporary
-        finally:
-            close_cache(temporary)
 
 
 @contextmanager

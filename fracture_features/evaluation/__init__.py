@@ -2,7 +2,8 @@
 
 from ._baselines import BASELINES, MAJORITY, METADATA, PROBE, baseline_models, probe_reader
 from ._checkpoint import Checkpoint
-from ._evaluate import evaluate, exclude_unreadable
+from ._evaluate import evaluate
+from ._files import exclude_unreadable, temporary_cache
 from ._fit import operating_rule
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "exclude_unreadable",
     "operating_rule",
     "probe_reader",
+    "temporary_cache",
 ]

@@ -81,7 +81,7 @@ class Checkpoint:
         return model if estimator is not None else None
 
     def prune(self) -> None:
-        """Remove what nobody has asked for through this object: other models, settings, versions; unfinished files."""
+        """Remove unfinished files, and the results that `find` was not asked for since this object was made."""
         remove_parts(self.folder)
         for path in self.folder.iterdir():
             if path.suffix in (".npz", ".joblib") and path.stem not in self._asked:

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn import config_context
-from sklearn.base import clone, is_classifier
 
-from .._validation import is_whole
-from ..cache import cached_parts, close_cache
-from ..datasets import FractureDataset, take_inventory
-from ..exceptions import DatasetError, NoReadableImagesError, UngroupedDataWarning
-from ..images import ImageReader
+from ..datasets import FractureDataset
 from ..results import FAILURE_COLUMNS, EvaluationResult, FoldResult
 from ..results._fold import Role
-from ._baselines import BASELINES, baseline_models, probe_reader
+from ._baselines import baseline_models, probe_reader
 from ._checkpoint import Checkpoint
+from ._checks import check_data, check_models, check_options, warn_without_groups
+from ._files import exclude_unreadable, join, shared_cache, temporary_cache, with_cache
 from ._fit import Job, OperatingPoint, Runner, operating_rule
-from ._jobs import Worker, run_jobs
+from ._jobs import Outcome, Worker, run_jobs
 from ._nested import warn_of_ignored_groups
 from ._splits import check_classes, make_splits, read_cv
 
@@ -50,7 +45,7 @@ def evaluate(
     Every file is read once, before any split; those that cannot be read are left out and listed in the result. Three
     models that cannot see a fracture are evaluated beside them: the majority class, the metadata without a pixel, and
     a probe of brightness, border and thumbnail (`evaluation.baseline_models`). Each model and fold is a job of its own;
-    with a `random_state`, and models that have theirs, results are the same whatever runs them in whatever order.
+    with a `random_state`, and models that have theirs, results depend neither on `n_jobs` nor on the backend.
 
     Parameters
     ----------
@@ -122,173 +117,77 @@ def evaluate(
     >>> result.models
     ['majority class', 'metadata only', 'shortcut probe', 'HOG + SVM']
     """
-    _check_data(data, "data")
-    _check_models(models, len(data.target_names))
-    if random_state is not None and not (is_whole(random_state) and 0 <= random_state < 2**32):
-        raise ValueError(f"random_state must be None or an integer from 0 to 2**32 - 1, got {random_state!r}")
+    check_options(random_state=random_state, n_jobs=n_jobs, keep_models=keep_models, on_error=on_error)
     random_state = None if random_state is None else int(random_state)
+    check_data(data, external)
+    check_models(models, len(data.target_names))
     rule = operating_rule(operating_point, len(data.target_names))
-    if external is not None:
-        _check_data(external, "external")
-        if external.target_names != data.target_names:
-            raise DatasetError(f"external has the classes {external.target_names}, the data have {data.target_names}")
-    if on_error not in ("raise", "record"):
-        raise ValueError(f"on_error must be 'raise' or 'record', got {on_error!r}")
-    if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0):
-        raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
-    folds_or_number = read_cv(data, cv, n_repeats)
-    _warn_without_groups(data, external)
-    if keep_models not in (True, False, "first"):
-        raise ValueError(f"keep_models must be True, False or 'first', got {keep_models!r}")
+    folds = read_cv(data, cv, n_repeats)
+    warn_without_groups(data, external)
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(Path(checkpoint))
-    with tempfile.TemporaryDirectory(prefix="fracture_features_") as folder:
-        try:
-            models = {name: _with_cache(model, folder) for name, model in models.items()}
-            shared = _shared_cache(models.values(), folder)
-            readers = [probe_reader(shared), *models.values()]
-            given, (data, excluded) = data, exclude_unreadable(data, readers)
-            readable = ~np.isin(given.paths, excluded["path"])
-            splits = make_splits(data, folds_or_number, n_repeats, random_state, readable)
-            known, excluded_outside = data, excluded
-            if external is not None:
-                external, excluded_outside = exclude_unreadable(external, readers)
-                check_classes(external, np.arange(len(external)), "external", "expected every class")
-                known = _both(data, external)
-            baselines = baseline_models(known, cache=shared, random_state=random_state)
-            roles: dict[Role, dict[str, Any]] = {"baseline": baselines, "model": models}
-            jobs = [
-                Job(name, role, model, k, train, test)
-                for role, part in roles.items()
-                for name, model in part.items()
-                for k, (train, test) in enumerate(splits, start=1)
-            ]
-            runner = Runner(data, rule, calibrate, random_state)
-            with config_context(enable_metadata_routing=True):
-                if data.groups is not None:
-                    warn_of_ignored_groups(models)
-                for job in jobs:
-                    runner.check(job)
-            worker = Worker(runner, external, keep_models, on_error == "record", checkpoint)
-            outcomes = run_jobs(worker, jobs, n_jobs, on_fold)
-        finally:
-            close_cache(folder)
-    failures = pd.DataFrame(
-        [(o.job.model, o.job.fold, o.reason) for o in outcomes if o.error is not None], columns=list(FAILURE_COLUMNS)
-    )
-    whole = [o.folds for o in outcomes if o.job.model not in set(failures["model"])]
-    outside = None
+    with temporary_cache() as folder:
+        plan = _plan(models, data, external, folds, n_repeats, random_state, folder)
+        runner = Runner(plan.data, rule, calibrate, random_state)
+        with config_context(enable_metadata_routing=True):
+            if data.groups is not None:
+                warn_of_ignored_groups(models)
+            for job in plan.jobs:
+                runner.check(job)
+        worker = Worker(runner, plan.external, keep_models, on_error == "record", checkpoint)
+        outcomes = run_jobs(worker, plan.jobs, n_jobs, on_fold)
+    return _assemble(plan, outcomes, random_state)
+
+
+class _Plan(NamedTuple):
+    """Readable images, files left out, and the jobs."""
+
+    data: FractureDataset
+    excluded: pd.DataFrame
+    external: FractureDataset | None
+    excluded_outside: pd.DataFrame
+    jobs: list[Job]
+
+
+def _plan(
+    models: Mapping[str, Any],
+    given: FractureDataset,
+    external: FractureDataset | None,
+    folds: Any,
+    n_repeats: int,
+    random_state: int | None,
+    folder: str,
+) -> _Plan:
+    """Read every file, and say what is to be fitted on which of them."""
+    models = {name: with_cache(model, folder) for name, model in models.items()}
+    shared = shared_cache(models.values(), folder)
+    readers = [probe_reader(shared), *models.values()]
+    data, excluded = exclude_unreadable(given, readers)
+    splits = make_splits(data, folds, n_repeats, random_state, ~np.isin(given.paths, excluded["path"]))
+    known, excluded_outside = data, excluded
     if external is not None:
-        outside = EvaluationResult(external, [folds[1] for folds in whole], excluded_outside, random_state)
-    return EvaluationResult(data, [folds[0] for folds in whole], excluded, random_state, outside, failures)
+        external, excluded_outside = exclude_unreadable(external, readers)
+        check_classes(external, np.arange(len(external)), "external", "expected every class")
+        known = join(data, external)
+    roles: dict[Role, Mapping[str, Any]] = {
+        "baseline": baseline_models(known, cache=shared, random_state=random_state),
+        "model": models,
+    }
+    jobs = [
+        Job(name, role, model, k, train, test)
+        for role, part in roles.items()
+        for name, model in part.items()
+        for k, (train, test) in enumerate(splits, start=1)
+    ]
+    return _Plan(data, excluded, external, excluded_outside, jobs)
 
 
-def _check_data(data: Any, parameter: str) -> None:
-    if not isinstance(data, FractureDataset):
-        raise ValueError(f"{parameter} must be a FractureDataset, got {type(data).__name__}")
-    paths, counts = np.unique(data.paths, return_counts=True)
-    if (counts > 1).any():
-        raise DatasetError(
-            f"{parameter} must name each file once, got {str(paths[counts.argmax()])!r} {counts.max()} times"
-        )
-
-
-def _warn_without_groups(data: FractureDataset, external: FractureDataset | None) -> None:
-    if data.groups is None:
-        warnings.warn(
-            "No groups are given: images of one patient may stand on both sides of a split and flatter the result.",
-            UngroupedDataWarning,
-            stacklevel=3,
-        )
-    if external is not None and external.groups is None:
-        warnings.warn(
-            "No groups are given for external: its intervals take the images of one patient for independent.",
-            UngroupedDataWarning,
-            stacklevel=3,
-        )
-
-
-def _check_models(models: Any, n_classes: int) -> None:
-    if not isinstance(models, Mapping) or not models:
-        raise ValueError(f"models must map names to classifiers, got {models!r}")
-    for name, model in models.items():
-        if name in BASELINES:
-            raise ValueError(f"models: {name!r} is the name of a baseline; give it another than {tuple(BASELINES)}")
-        if not hasattr(model, "fit") or isinstance(model, type) or not is_classifier(model):
-            raise ValueError(f"models[{name!r}] must be a classifier, got {model!r}")
-        if not hasattr(model, "predict_proba") and not hasattr(model, "decision_function"):
-            raise ValueError(f"models[{name!r}] must have predict_proba or decision_function, got {model!r}")
-        for parameter, value in model.get_params().items():
-            if n_classes > 2 and parameter.endswith("decision_function_shape") and value == "ovo":
-                raise ValueError(
-                    f"models[{name!r}]: {parameter} must be 'ovr', a score for each of {n_classes} classes, got 'ovo'"
-                )
-
-
-def _both(data: FractureDataset, external: FractureDataset) -> FractureDataset:
-    """All images with the metadata of `data`, as far as `external` has them."""
-    if shared := len(np.intersect1d(data.paths, external.paths)):
-        raise DatasetError(f"external shares {shared} files with the data; expected images of another source")
-    columns = list(data.metadata_columns)
-    both = FractureDataset(
-        paths=np.concatenate([data.paths, external.paths]),
-        y=np.concatenate([data.y, external.y]),
-        target_names=data.target_names,
-        groups=None,
-        frame=pd.concat([data.frame[columns], external.frame.reindex(columns=columns)], ignore_index=True),
-        metadata_columns=data.metadata_columns,
-    )
-    return both.with_files(pd.concat([data.files, external.files]))
-
-
-def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[FractureDataset, pd.DataFrame]:
-    """Take the inventory of a data set, reading every file as the models will, and filling their caches.
-
-    Parameters
-    ----------
-    data : FractureDataset
-    models : iterable of estimators
-        Read with the ImageReaders found in them, or with a default one where there is none.
-
-    Returns
-    -------
-    data : FractureDataset
-        The readable images, with their `files`.
-    excluded : DataFrame
-        The others, with the columns path, label and reason.
-
-    Raises
-    ------
-    NoReadableImagesError
-        If no file can be read.
-    """
-    readers = [part for model in models for part in cached_parts(model) if isinstance(part, ImageReader)]
-    files = take_inventory(data.paths.tolist(), readers, salt=data.salt)
-    bad = files["reason"].notna().to_numpy()
-    excluded = pd.DataFrame(
-        {
-            "path": data.paths[bad],
-            "label": np.array(data.target_names)[data.y[bad]],
-            "reason": files.loc[bad, "reason"].to_numpy(),
-        }
-    )
-    if bad.all():
-        raise NoReadableImagesError(
-            f"none of {len(data)} files can be read; the first: {excluded['path'][0]}: {excluded['reason'][0]}"
-        )
-    return data.with_files(files).subset(~bad), excluded
-
-
-def _shared_cache(models: Iterable[Any], folder: str) -> Any:
-    """The one cache that all models share, or else `folder`: whatever order the models come in."""
-    caches = {part.cache for model in models for part in cached_parts(model)}
-    return caches.pop() if len(caches) == 1 else folder
-
-
-def _with_cache(model: Any, folder: str) -> Any:
-    """A clone in which what has no cache takes `folder`."""
-    model = clone(model)
-    for part in cached_parts(model):
-        if part.cache is None:
-            part.cache = folder
-    return model
+def _assemble(plan: _Plan, outcomes: list[Outcome], random_state: int | None) -> EvaluationResult:
+    """The result of the models that failed on no fold, and the failures of the others."""
+    failed = [(o.model, o.fold, o.reason) for o in outcomes if o.reason is not None]
+    failures = pd.DataFrame(failed, columns=list(FAILURE_COLUMNS))
+    whole = [o.folds for o in outcomes if o.model not in set(failures["model"])]
+    outside = None
+    if plan.external is not None:
+        outside = EvaluationResult(plan.external, [folds[1] for folds in whole], plan.excluded_outside, random_state)
+    return EvaluationResult(plan.data, [folds[0] for folds in whole], plan.excluded, random_state, outside, failures)

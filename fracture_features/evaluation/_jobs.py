@@ -23,21 +23,27 @@ from ._fit import Job, Runner, describe_job, predict_at
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job: fold results on the data and, where there are any, on external images; or an error."""
+    """What came of a job.
 
-    job: Job
+    Attributes
+    ----------
+    model : str
+    fold : int
+    folds : list of FoldResult
+        That of the data and, where there are any, that of external images; empty where the job failed.
+    reason : str or None
+        Why it failed, on one line. Not the error itself, for some cannot travel between processes.
+    """
+
+    model: str
+    fold: int
     folds: list[FoldResult]
-    error: Exception | None = None
-
-    @property
-    def reason(self) -> str:
-        """What the error says, on one line."""
-        return " ".join(f"{type(self.error).__name__}: {self.error}".split())
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
 class Worker:
-    """Does one job, in whatever process.
+    """Does one job, in this process or another.
 
     Parameters
     ----------
@@ -59,11 +65,12 @@ class Worker:
     def __call__(self, job: Job, key: str, parent: int) -> Outcome:
         try:
             with config_context(enable_metadata_routing=True):
-                return Outcome(job, self._run(job, key))
+                return Outcome(job.model, job.fold, self._run(job, key))
         except Exception as error:  # whatever a model raises
             if not self.record:
                 raise
-            return Outcome(job, [], error)
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            return Outcome(job.model, job.fold, [], reason)
         finally:
             if os.getpid() != parent:  # which removes its temporary cache, while this process lives on
                 close_caches()
@@ -86,7 +93,7 @@ class Worker:
         folds = [FoldResult(job.model, job.fold, job.train, job.test, role=job.role, **found[0])]
         if self.external is not None:
             folds.append(FoldResult(job.model, job.fold, *_external_rows(self.external), role=job.role, **found[1]))
-        return Outcome(job, folds)
+        return Outcome(job.model, job.fold, folds)
 
     def _keeps(self, job: Job) -> bool:
         return self.keep_models is True or (self.keep_models == "first" and job.fold == 1)
@@ -123,7 +130,7 @@ def run_jobs(
     new: Iterator[Outcome] = parallel(delayed(worker)(job, key, os.getpid()) for job, key in missing)
     outcomes = {}
     for outcome in chain(filter(None, found), new):
-        outcomes[outcome.job.model, outcome.job.fold] = outcome
+        outcomes[outcome.model, outcome.fold] = outcome
         if on_fold is not None and outcome.folds:
             on_fold(outcome.folds[0])
     return [outcomes[job.model, job.fold] for job in jobs]

@@ -68,7 +68,7 @@ def spread(boxes: NDArray[np.int64], values: NDArray[np.float64], total: float, 
     on_image = areas > 0
     densities = values[on_image] / areas[on_image]
     (tops, lefts), (bottoms, rights) = starts[on_image].T, ends[on_image].T
-    # A box is what begins at its first corner, less what begins beside and below, plus what was taken off twice.
+    # Differences of a summed-area table: +density at the top left and bottom right corners, -density at the others.
     steps = np.zeros(high - low + 1)
     for rows, columns, sign in ((tops, lefts, 1), (bottoms, lefts, -1), (tops, rights, -1), (bottoms, rights, 1)):
         np.add.at(steps, (rows, columns), sign * densities)

@@ -20,7 +20,7 @@ from .._validation import check_image_shape, check_image_stack
 from ..cache import Cached, code_version, digest, open_cache
 
 BLOCK = 32
-# What `kernel` lets the compiler assume, so that sums run on the processor's vectors, in whatever order.
+# What `kernel` lets the compiler assume, so that it may reorder sums to vectorise them.
 ANY_ORDER = {"reassoc", "nnan", "ninf", "nsz", "contract"}
 
 

@@ -1,0 +1,80 @@
+"""Whether what `evaluate` is given can be evaluated."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from .._validation import is_whole
+from ..datasets import FractureDataset
+from ..exceptions import DatasetError, UngroupedDataWarning
+from ._baselines import BASELINES
+
+
+def check_options(*, random_state: Any, n_jobs: Any, keep_models: Any, on_error: Any) -> None:
+    """Raise ValueError for a parameter of `evaluate` that is none of those it takes."""
+    if random_state is not None and not (is_whole(random_state) and 0 <= random_state < 2**32):
+        raise ValueError(f"random_state must be None or an integer from 0 to 2**32 - 1, got {random_state!r}")
+    if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0):
+        raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
+    if keep_models not in (True, False, "first"):
+        raise ValueError(f"keep_models must be True, False or 'first', got {keep_models!r}")
+    if on_error not in ("raise", "record"):
+        raise ValueError(f"on_error must be 'raise' or 'record', got {on_error!r}")
+
+
+def check_data(data: Any, external: Any) -> None:
+    """Raise where they are no data sets of the same classes that name each file once (ValueError, DatasetError)."""
+    _check_dataset(data, "data")
+    if external is not None:
+        _check_dataset(external, "external")
+        if external.target_names != data.target_names:
+            raise DatasetError(f"external has the classes {external.target_names}, the data have {data.target_names}")
+        if shared := len(np.intersect1d(data.paths, external.paths)):
+            raise DatasetError(f"external shares {shared} files with the data; expected images of another source")
+
+
+def _check_dataset(data: Any, parameter: str) -> None:
+    if not isinstance(data, FractureDataset):
+        raise ValueError(f"{parameter} must be a FractureDataset, got {type(data).__name__}")
+    paths, counts = np.unique(data.paths, return_counts=True)
+    if (counts > 1).any():
+        raise DatasetError(
+            f"{parameter} must name each file once, got {str(paths[counts.argmax()])!r} {counts.max()} times"
+        )
+
+
+def warn_without_groups(data: FractureDataset, external: FractureDataset | None) -> None:
+    if data.groups is None:
+        warnings.warn(
+            "No groups are given: images of one patient may stand on both sides of a split and flatter the result.",
+            UngroupedDataWarning,
+            stacklevel=3,
+        )
+    if external is not None and external.groups is None:
+        warnings.warn(
+            "No groups are given for external: its intervals take the images of one patient for independent.",
+            UngroupedDataWarning,
+            stacklevel=3,
+        )
+
+
+def check_models(models: Any, n_classes: int) -> None:
+    if not isinstance(models, Mapping) or not models:
+        raise ValueError(f"models must map names to classifiers, got {models!r}")
+    for name, model in models.items():
+        if name in BASELINES:
+            raise ValueError(f"models: {name!r} is the name of a baseline; give it another than {tuple(BASELINES)}")
+        if not hasattr(model, "fit") or isinstance(model, type) or not is_classifier(model):
+            raise ValueError(f"models[{name!r}] must be a classifier, got {model!r}")
+        if not hasattr(model, "predict_proba") and not hasattr(model, "decision_function"):
+            raise ValueError(f"models[{name!r}] must have predict_proba or decision_function, got {model!r}")
+        for parameter, value in model.get_params().items():
+            if n_classes > 2 and parameter.endswith("decision_function_shape") and value == "ovo":
+                raise ValueError(
+                    f"models[{name!r}]: {parameter} must be 'ovr', a score for each of {n_classes} classes, got 'ovo'"
+                )

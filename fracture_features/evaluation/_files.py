@@ -1,0 +1,94 @@
+"""Which files are evaluated, and where what is read from them is kept meanwhile."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from ..cache import cached_parts, close_cache
+from ..datasets import FractureDataset, take_inventory
+from ..exceptions import NoReadableImagesError
+from ..images import ImageReader
+
+
+def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[FractureDataset, pd.DataFrame]:
+    """Take the inventory of a data set, reading every file as the models will, and filling their caches.
+
+    Parameters
+    ----------
+    data : FractureDataset
+    models : iterable of estimators
+        Read with the ImageReaders found in them, or with a default one where there is none.
+
+    Returns
+    -------
+    data : FractureDataset
+        The readable images, with their `files`.
+    excluded : DataFrame
+        The others, with the columns path, label and reason.
+
+    Raises
+    ------
+    NoReadableImagesError
+        If no file can be read.
+    """
+    readers = [part for model in models for part in cached_parts(model) if isinstance(part, ImageReader)]
+    files = take_inventory(data.paths.tolist(), readers, salt=data.salt)
+    bad = files["reason"].notna().to_numpy()
+    excluded = pd.DataFrame(
+        {
+            "path": data.paths[bad],
+            "label": np.array(data.target_names)[data.y[bad]],
+            "reason": files.loc[bad, "reason"].to_numpy(),
+        }
+    )
+    if bad.all():
+        raise NoReadableImagesError(
+            f"none of {len(data)} files can be read; the first: {excluded['path'][0]}: {excluded['reason'][0]}"
+        )
+    return data.with_files(files).subset(~bad), excluded
+
+
+@contextmanager
+def temporary_cache() -> Iterator[str]:
+    """A folder for a cache, removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="fracture_features_") as folder:
+        try:
+            yield folder
+        finally:
+            close_cache(folder)
+
+
+def shared_cache(models: Iterable[Any], folder: str) -> Any:
+    """The cache of all models, if it is the same for all, or else `folder`; does not depend on their order."""
+    caches = {part.cache for model in models for part in cached_parts(model)}
+    return caches.pop() if len(caches) == 1 else folder
+
+
+def with_cache(model: Any, folder: str) -> Any:
+    """A clone in which what has no cache takes `folder`."""
+    model = clone(model)
+    for part in cached_parts(model):
+        if part.cache is None:
+            part.cache = folder
+    return model
+
+
+def join(data: FractureDataset, external: FractureDataset) -> FractureDataset:
+    """All images with the metadata of `data`, as far as `external` has them."""
+    columns = list(data.metadata_columns)
+    both = FractureDataset(
+        paths=np.concatenate([data.paths, external.paths]),
+        y=np.concatenate([data.y, external.y]),
+        target_names=data.target_names,
+        groups=None,
+        frame=pd.concat([data.frame[columns], external.frame.reindex(columns=columns)], ignore_index=True),
+        metadata_columns=data.metadata_columns,
+    )
+    return both.with_files(pd.concat([data.files, external.files]))
