@@ -490,7 +490,7 @@ def test_maps_of_other_shapes(few, tmp_path, monkeypatch):
     train, y, paths = few
     path = write(tmp_path / "x.png", cv2.resize(read_image(paths[0]), (120, 160)))
     model = make_pipeline("hog", "logistic", image_size=96).fit(train, y)
-    full = explain_images(model, [path])[0]
+    full = explain_images(model, [path, paths[1]])[0]
     monkeypatch.setattr(_explain, "read_shape", pytest.fail)
     small, wide = explain_images(model, [path, paths[1]], shapes=np.array([(80, 60), (30, 70)]))
     np.testing.assert_allclose(small, full.reshape(80, 2, 60, 2).sum(axis=(1, 3)), atol=1e-12)

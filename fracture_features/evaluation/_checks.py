@@ -34,8 +34,6 @@ def check_data(data: Any, external: Any) -> None:
         _check_dataset(external, "external")
         if external.target_names != data.target_names:
             raise DatasetError(f"external has the classes {external.target_names}, the data have {data.target_names}")
-        if shared := len(np.intersect1d(data.paths, external.paths)):
-            raise DatasetError(f"external shares {shared} files with the data; expected images of another source")
 
 
 def _check_dataset(data: Any, parameter: str) -> None:
