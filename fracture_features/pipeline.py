@@ -19,6 +19,7 @@ from sklearn.utils import get_tags
 
 from ._optional import check_extra
 from ._pca import CappedPCA
+from ._validation import as_pair
 from .cnn import CNNClassifier, PretrainedExtractor
 from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader
@@ -30,6 +31,7 @@ __all__ = [
     "Classifier",
     "Features",
     "Recipe",
+    "check_image_size",
     "check_installed",
     "make_pipeline",
 ]
@@ -217,6 +219,15 @@ def check_installed(name: str) -> None:
     for extra in (*(made.requires for _, made in extractors), _named_classifier(classifier or "svm").requires):
         if extra is not None:
             check_extra(extra, needed_for=f"the model {name!r}")
+
+
+def check_image_size(model: Pipeline) -> None:
+    """Raise ValueError where the images that a pipeline reads are too small for its extractors."""
+    steps = model.named_steps
+    if "features" in steps:
+        shape = as_pair(steps["images"].image_size, name="image_size")
+        for _, extractor in steps["features"].transformer_list:
+            extractor.check_image_shape(shape)
 
 
 def _parse_name(name: str, classifier: Any) -> tuple[list[str | BaseEstimator] | None, Any]:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 
 from .. import __version__
 from ..cache import cache_size, clear_cache
-from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
+from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura
 from ..evaluation import operating_rule
 from ..exceptions import FractureFeaturesError, NoReadableImagesError, UngroupedDataWarning
 from ..pipeline import check_installed, make_pipeline
 from ._exit import ExitCode, Terminated, sigterm_raises
-from ._output import say
+from ._output import say, visible
+from ._rerun import draw, rerun
 from ._run import run
 
 DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,accurate,cnn"
@@ -39,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     code : int
         An `ExitCode`; `fracture_features.cli` says what each means. argparse's own usage errors raise SystemExit(2).
     """
-    args = _parse(sys.argv[1:] if argv is None else argv)
+    argv = sys.argv[1:] if argv is None else argv
+    args = make_parser().parse_args(argv)
+    args.argv = list(argv)
     with warnings.catch_warnings(), sigterm_raises():
         warnings.simplefilter("always", UngroupedDataWarning)
         warnings.showwarning = lambda message, *_, **__: say(message, "Warning:", "yellow")
@@ -59,18 +60,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             return ExitCode.INTERRUPTED
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
-    args = _parser().parse_args(argv)
-    args.argv, args.digest = list(argv), None
-    return args
+class Parser(argparse.ArgumentParser):
+    """Shows what it was given, and obeys no terminal escape in it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments of every command."""
+    parser = Parser(
         prog="fracture-features",
         description="Compare fracture classifiers on a set of radiographs. Not a medical device.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.set_defaults(digest=None, images=None, argv=[])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     compare = commands.add_parser("compare", help="cross-validate models on a folder or csv of radiographs")
@@ -122,7 +126,7 @@ def _add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 
     parser.add_argument("--calibrate", action="store_true", help="calibrate probabilities; six times the fits")
     parser.add_argument("--image-size", type=_positive_int, help="pixels along each side (as the features want)")
     parser.add_argument("--seed", type=_at_least_0, default=0, help="of folds, models and bootstrap (%(default)s)")
-    parser.add_argument("--jobs", type=int, default=-1, help="threads; -1 means all cores (%(default)s)")
+    parser.add_argument("--jobs", type=_jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
     parser.add_argument("--cache", metavar="DIR", type=Path, help="keep pixels and features here for the next run")
 
 
@@ -130,6 +134,13 @@ def _positive_int(text: str, minimum: int = 1) -> int:
     value = int(text)
     if value < minimum:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least {minimum}, got {text!r}")
+    return value
+
+
+def _jobs(text: str) -> int:
+    value = int(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("expected a number of threads, or -1 for all cores, got 0")
     return value
 
 
@@ -172,32 +183,18 @@ def _check_installed(models: Sequence[str]) -> None:
 
 def _demo(args: argparse.Namespace) -> int:
     _check_installed(args.models)
-    folder = args.out / "radiographs"
-    if not folder.exists():
-        say(f"Drawing {args.n_samples} synthetic radiographs into {folder}")
-        make_radiographs(args.n_samples, folder=folder, random_state=args.seed)
+    folder = args.images or args.out / "radiographs"
+    if args.digest is None:
+        draw(folder, args.n_samples, args.seed)
     return run(args, load_folder(folder, groups=r"patient(\d+)"), None)
 
 
 def _compare(args: argparse.Namespace) -> int:
     if args.rerun is not None:
-        return _rerun(args)
+        return rerun(args, make_parser())
     _check_installed(args.models)
     external = None if args.external is None else _load(args, args.external, None)
     return run(args, _load(args, args.folder, args.groups), external)
-
-
-def _rerun(args: argparse.Namespace) -> int:
-    """Run the command again that wrote a manifest, if the files are the same."""
-    try:
-        manifest = json.loads(args.rerun.read_text())
-        argv, folder, digest = manifest["run"]["argv"], manifest["run"]["folder"], manifest["data"]["digest"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FractureFeaturesError(f"--rerun {str(args.rerun)!r} is no manifest of this command: {error!r}") from error
-    again = _parse(argv)
-    again.digest, again.out = digest, None if args.out is None else args.out.absolute()
-    os.chdir(folder)
-    return int(again.run(again))
 
 
 def _cache(args: argparse.Namespace) -> int:

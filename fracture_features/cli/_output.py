@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,8 +22,17 @@ from rich.text import Text
 from .._write import PART
 from ..results import EvaluationResult
 
-SHOWN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
-HEADINGS = ("ROC AUC", "Average\nprecision", "Accuracy", "Balanced\naccuracy", "Sensi-\ntivity", "Speci-\nficity")
+COLUMNS = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "Average\nprecision",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced\naccuracy",
+    "sensitivity": "Sensi-\ntivity",
+    "specificity": "Speci-\nficity",
+    "fit_minutes": "Fit\nminutes",
+    "predict_ms": "Predict\nms/image",
+}
+GAP = 2  # blanks beside a column
 # Width of the table where the output is no terminal.
 WIDTH = 120
 # What a spreadsheet takes for a formula.
@@ -33,9 +45,16 @@ FILES = (*(f"{name}.csv" for name in (*TABLES, "excluded", "failures")), "report
 messages = Console(stderr=True, highlight=False)
 
 
+def visible(text: Any) -> str:
+    """Text on one line; what a terminal would obey (escapes, control and direction characters) is spelt out."""
+    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in hidden else c for c in str(text))
+
+
 def say(what: Any, label: str = "", style: str = "") -> None:
     """Print a message to stderr, a coloured label before it; nothing in it is markup."""
-    messages.print(Text.assemble((label, style), " " if label and str(what) else "", str(what)), soft_wrap=True)
+    text = visible(what)
+    messages.print(Text.assemble((label, style), " " if label and text else "", text), soft_wrap=True)
 
 
 @contextmanager
@@ -56,20 +75,24 @@ def replaced_files(out: Path) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]) -> None:
-    """Print the tables and, with a folder, write every table and the manifest."""
-    if out is not None:
-        with replaced_files(out) as folder:
-            _write(result, folder, run)
-    failed = result.failures.itertuples(index=False)
-    for row in failed:
+def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]) -> bool:
+    """Print the tables, then write them and the manifest into the folder; whether all could be written."""
+    for row in result.failures.itertuples(index=False):
         say(f"{row.model}, fold {row.fold}: {row.reason}", "Failed:", "red")
     _print(result, f"Means over {run['folds']} folds{_shared(result)}")
     if result.external is not None:
         what = f"Another source, {result.external.data!r}: means over the models of {run['folds']} folds"
         _print(result.external, what)
-    if out is not None:
-        say(f"Tables and predictions are in {out}")
+    if out is None:
+        return True
+    try:
+        with replaced_files(out) as folder:
+            _write(result, folder, run)
+    except OSError as error:
+        say(f"{error.filename or out}: {error.strerror}; the tables are not written", "Error:", "red")
+        return False
+    say(f"Tables and predictions are in {out}")
+    return True
 
 
 def _write(result: EvaluationResult, folder: Path, run: dict[str, Any]) -> None:
@@ -103,10 +126,11 @@ def _print(result: EvaluationResult, what: str) -> None:
         return
     frame = result.frame()
     output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
-    output.print(_table(frame))
+    for table in _tables(frame, output.width):
+        output.print(table)
     groups = "images" if result.data.groups is None else "groups"
     note = f"{what} with 95 % intervals from resampling whole {groups}. Not a medical device."
-    output.print(note, soft_wrap=True, markup=False)
+    output.print(visible(note), soft_wrap=True, markup=False)
     if (frame["above_baselines"] == False).any():  # noqa: E712 - None is neither
         output.print("* not shown to be better than the best of the models that cannot see a fracture", soft_wrap=True)
 
@@ -120,17 +144,49 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     frame.map(escape).rename(columns=escape).to_csv(path, index=False)
 
 
-def _table(frame: pd.DataFrame) -> Table:
-    table = Table("Model", *HEADINGS, "Fit\nminutes", "Predict\nms/image", box=box.SIMPLE_HEAD)
-    table.columns[0].no_wrap = True
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for model, rows in frame.groupby("model", sort=False):
-        by_measure = rows.set_index("measure")
-        cells = [
-            f"{row.value:.3f}\n{row.low:.2f}–{row.high:.2f}" for row in (by_measure.loc[measure] for measure in SHOWN)
-        ]
-        times = by_measure["value"]
-        mark = " *" if rows["above_baselines"].iloc[0] is False else ""
-        table.add_row(f"{model}{mark}", *cells, f"{times['fit_minutes']:.1f}", f"{times['predict_ms']:.1f}")
-    return table
+def _tables(frame: pd.DataFrame, width: int) -> list[Table]:
+    """The measures as one table or, where the terminal is narrow, as several, one below the other."""
+    names = {}
+    for model, above in frame.groupby("model", sort=False)["above_baselines"].first().items():
+        names[model] = "\n".join(_name_lines(f"{visible(model)}{' *' if above is False else ''}", width // 2))
+    values = frame.set_index(["model", "measure"])
+    columns = {measure: [_cell(values.loc[(str(model), measure)], measure) for model in names] for measure in COLUMNS}
+    first = _width(["Model", *names.values()])
+    tables: list[Table] = []
+    left = 0
+    for measure, cells in columns.items():
+        taken = _width([COLUMNS[measure], *cells])
+        if taken > left:
+            tables.append(Table("Model", box=box.SIMPLE_HEAD))
+            left = width - first - GAP
+        tables[-1].add_column(COLUMNS[measure], justify="right", no_wrap=True)
+        left -= taken
+    start = 0
+    for table in tables:
+        measures = list(columns)[start : start + len(table.columns) - 1]
+        start += len(measures)
+        table.columns[0].no_wrap = True
+        for k, name in enumerate(names.values()):
+            table.add_row(Text(name), *(columns[measure][k] for measure in measures))
+    return tables
+
+
+def _cell(row: Any, measure: str) -> str:
+    """A value and its interval below it; times have none."""
+    if measure in ("fit_minutes", "predict_ms"):
+        return f"{row['value']:.1f}"
+    return f"{row['value']:.3f}\n{row['low']:.2f}–{row['high']:.2f}"
+
+
+def _width(cells: list[str]) -> int:
+    return GAP + max(cell_len(line) for cell in cells for line in cell.splitlines())
+
+
+def _name_lines(name: str, width: int) -> list[str]:
+    """A model's name on as many lines as it needs, broken behind a + alone."""
+    lines = [""]
+    for part in re.split(r"(?<=\+)", name):
+        if lines[-1] and cell_len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return lines

@@ -6,29 +6,22 @@ import argparse
 import importlib.util
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from sklearn.pipeline import Pipeline
 
+from .._locks import LOCK, held
 from .._write import remove_parts
 from ..cache import set_caches
 from ..datasets import FractureDataset
-from ..evaluation import BASELINES, Checkpoint, evaluate, exclude_unreadable, probe_reader, temporary_cache
+from ..evaluation import Checkpoint, evaluate, exclude_unreadable, probe_reader, temporary_cache
 from ..exceptions import FractureFeaturesError
 from ..images import ImageReader
-from ..pipeline import make_pipeline
+from ..pipeline import check_image_size, make_pipeline
 from ..report import best_model, write_report
 from ..results import EvaluationResult, FoldResult, digest_of
 from ._exit import ExitCode
@@ -37,30 +30,51 @@ from ._output import messages, say, write_result
 
 def run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> int:
     """Evaluate, print the table and write the files; whatever stops it, what is finished is written."""
-    checkpoint = None if args.out is None else _make_folder(args.out)
+    if args.operating_point is not None and len(data.target_names) != 2:
+        raise FractureFeaturesError(f"--operating-point is for two classes, there are {len(data.target_names)}")
+    say(repr(data).strip("<>"))
+    with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
+        models = {name: _make_model(name, args, cache) for name in args.models}
+        with messages.status(f"Reading {len(data)} files"):
+            data, excluded = exclude_unreadable(data, [probe_reader(cache), *models.values()])
+        if args.digest is not None and args.digest != digest_of(data):
+            raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
+        _report_excluded(excluded, args.out)
+        with _held_folder(args.out) as checkpoint:
+            return _run(args, models, data, excluded, external, checkpoint, cache)
+
+
+def _run(
+    args: argparse.Namespace,
+    models: dict[str, Any],
+    data: FractureDataset,
+    excluded: pd.DataFrame,
+    external: FractureDataset | None,
+    checkpoint: Checkpoint | None,
+    cache: str,
+) -> int:
     with_report = args.out is not None and all(importlib.util.find_spec(name) for name in ("jinja2", "matplotlib"))
     if args.out is not None and not with_report:
         say("There will be no report.html: pip install 'fracture_features[report]'")
-    say(repr(data).strip("<>"))
-    with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
-        models = {
-            name: make_pipeline(name, image_size=args.image_size, cache=cache, random_state=args.seed, n_jobs=args.jobs)
-            for name in args.models
-        }
-        with messages.status(f"Reading {len(data)} files"):
-            data, excluded = exclude_unreadable(data, [probe_reader(cache), *models.values()])
-        _report_excluded(excluded, args.out)
-        if args.digest is not None and args.digest != digest_of(data):
-            raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
-        options = {"external": external, "checkpoint": checkpoint, "keep_models": "first" if with_report else False}
-        result = _evaluate(args, models, data, excluded, options)
-        if with_report and result.fold_results:
-            with messages.status("Writing report.html"):
-                write_report(result, args.out / "report.html", model=_model_for_maps(result, cache))
-            say(f"The report is {args.out / 'report.html'}")
+    options = {"external": external, "checkpoint": checkpoint, "keep_models": "first" if with_report else False}
+    result, is_written = _evaluate(args, models, data, excluded, options)
+    if with_report and is_written and result.fold_results:
+        with messages.status("Writing report.html"):
+            write_report(result, args.out / "report.html", model=_model_for_maps(result, cache))
+        say(f"The report is {args.out / 'report.html'}")
     if checkpoint is not None:
         checkpoint.prune()
-    return ExitCode.FAILURES if len(result.failures) else ExitCode.DONE
+    return ExitCode.FAILURES if len(result.failures) or not is_written else ExitCode.DONE
+
+
+def _make_model(name: str, args: argparse.Namespace, cache: str) -> Pipeline:
+    """The named pipeline, if its extractors take images of the size asked for."""
+    model = make_pipeline(name, image_size=args.image_size, cache=cache, random_state=args.seed, n_jobs=args.jobs)
+    try:
+        check_image_size(model)
+    except ValueError as error:
+        raise FractureFeaturesError(f"--image-size {args.image_size}: {name}: {error}") from error
+    return model
 
 
 def _evaluate(
@@ -69,31 +83,31 @@ def _evaluate(
     data: FractureDataset,
     excluded: pd.DataFrame,
     options: dict[str, Any],
-) -> EvaluationResult:
-    """Fit, and print and write the tables, also of what is finished when it is stopped."""
+) -> tuple[EvaluationResult, bool]:
+    """Fit, and print and write the tables, also of what is finished when it is stopped; whether they are written."""
     folds: list[FoldResult] = []
-    n_folds = args.folds * args.repeats
-    result = None
+    run = {"argv": args.argv, "folder": os.getcwd(), "folds": args.folds * args.repeats}
     try:
-        with _progress(models, n_folds, folds) as on_fold:
-            result = evaluate(
-                models,
-                data,
-                cv=args.folds,
-                n_repeats=args.repeats,
-                operating_point=args.operating_point,
-                calibrate=args.calibrate,
-                random_state=args.seed,
-                on_error="record",
-                on_fold=on_fold,
-                **options,
-            )
-            result.excluded = excluded
-            return result
-    finally:
-        done = result or _finished(data, folds, n_folds, excluded, args.seed)
+        result = evaluate(
+            models,
+            data,
+            cv=args.folds,
+            n_repeats=args.repeats,
+            operating_point=args.operating_point,
+            calibrate=args.calibrate,
+            random_state=args.seed,
+            on_error="record",
+            on_fold=folds.append,
+            verbose=1,
+            **options,
+        )
+    except BaseException:
+        done = _finished(data, folds, run["folds"], excluded, args.seed)
         if done is not None:
-            write_result(done, args.out, {"argv": args.argv, "folder": os.getcwd(), "folds": n_folds})
+            write_result(done, args.out, run)
+        raise
+    result.excluded = excluded
+    return result, write_result(result, args.out, run)
 
 
 def _finished(
@@ -111,37 +125,21 @@ def _model_for_maps(result: EvaluationResult, cache: str) -> Any:
     return model if isinstance(model, Pipeline) and isinstance(model[0], ImageReader) else None
 
 
-def _make_folder(folder: Path) -> Checkpoint:
-    """Make the folder, without what a killed run was writing, and the one of finished jobs in it."""
+@contextmanager
+def _held_folder(folder: Path | None) -> Iterator[Checkpoint | None]:
+    """Make the folder, hold it against other runs, and give that of finished jobs in it."""
+    if folder is None:
+        yield None
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        remove_parts(folder)
-        return Checkpoint(folder / "checkpoint")
     except OSError as error:
         raise FractureFeaturesError(f"--out {str(folder)!r} cannot be made: {error.strerror}") from error
-
-
-@contextmanager
-def _progress(models: dict[str, Any], n_folds: int, folds: list[FoldResult]) -> Iterator[Callable[[FoldResult], None]]:
-    """A bar on stderr; gives the function that moves it on and collects `folds`."""
-    names = [*BASELINES, *models]
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("fits"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=messages) as progress:
-        task = progress.add_task(names[0], total=len(names) * n_folds)
-
-        def on_fold(fold: FoldResult) -> None:
-            folds.append(fold)
-            done = names.index(fold.model) + (fold.fold == n_folds)
-            progress.update(task, advance=1, description=names[min(done, len(names) - 1)])
-
-        yield on_fold
+    with held(folder / LOCK) as is_mine:
+        if not is_mine:
+            raise FractureFeaturesError(f"--out {str(folder)!r} is being written by another run; wait or give another")
+        remove_parts(folder)
+        yield Checkpoint(folder / "checkpoint")
 
 
 def _report_excluded(excluded: pd.DataFrame, out: Path | None) -> None:

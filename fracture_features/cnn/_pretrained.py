@@ -114,6 +114,9 @@ class PretrainedExtractor(BaseExtractor):
             self._network = _load_network(recipe, path, _stamp(path))
         self.layer_ = self._network.layer
 
+    def _check_shape(self) -> None:
+        """The network says it, which is built to fit."""
+
     def _layout(self) -> tuple[list[str], NDArray[np.int64]]:
         poolings = POOLINGS[self.pooling]
         channels = range(self._network.n_features // len(poolings))

@@ -15,7 +15,7 @@ from ..exceptions import DatasetError, UngroupedDataWarning
 from ._baselines import BASELINES
 
 
-def check_options(*, random_state: Any, n_jobs: Any, keep_models: Any, on_error: Any) -> None:
+def check_options(*, random_state: Any, n_jobs: Any, keep_models: Any, on_error: Any, verbose: Any) -> None:
     """Raise ValueError for a parameter of `evaluate` that is none of those it takes."""
     if random_state is not None and not (is_whole(random_state) and 0 <= random_state < 2**32):
         raise ValueError(f"random_state must be None or an integer from 0 to 2**32 - 1, got {random_state!r}")
@@ -25,6 +25,8 @@ def check_options(*, random_state: Any, n_jobs: Any, keep_models: Any, on_error:
         raise ValueError(f"keep_models must be True, False or 'first', got {keep_models!r}")
     if on_error not in ("raise", "record"):
         raise ValueError(f"on_error must be 'raise' or 'record', got {on_error!r}")
+    if verbose not in (0, 1):
+        raise ValueError(f"verbose must be 0 or 1, got {verbose!r}")
 
 
 def check_data(data: Any, external: Any) -> None:

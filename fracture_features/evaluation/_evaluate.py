@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from ._files import exclude_unreadable, join, shared_cache, temporary_cache, wit
 from ._fit import Job, OperatingPoint, Runner, operating_rule
 from ._jobs import Outcome, Worker, run_jobs
 from ._nested import warn_of_ignored_groups
+from ._progress import shown_progress
 from ._splits import check_classes, make_splits, read_cv
 
 
@@ -39,6 +41,7 @@ def evaluate(
     on_error: str = "raise",
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     on_fold: Callable[[FoldResult], None] | None = None,
+    verbose: int = 0,
 ) -> EvaluationResult:
     r"""Cross-validate models over the same folds, groups kept together.
 
@@ -84,6 +87,8 @@ def evaluate(
         a folder of your own.
     on_fold : callable, default=None
         Called with the FoldResult of each fold as soon as it is there.
+    verbose : {0, 1}, default=0
+        1 shows a progress bar on stderr or, where that is no terminal, a line for each fold.
 
     Returns
     -------
@@ -117,7 +122,7 @@ def evaluate(
     >>> result.models
     ['majority class', 'metadata only', 'shortcut probe', 'HOG + SVM']
     """
-    check_options(random_state=random_state, n_jobs=n_jobs, keep_models=keep_models, on_error=on_error)
+    check_options(random_state=random_state, n_jobs=n_jobs, keep_models=keep_models, on_error=on_error, verbose=verbose)
     random_state = None if random_state is None else int(random_state)
     check_data(data, external)
     check_models(models, len(data.target_names))
@@ -135,7 +140,9 @@ def evaluate(
             for job in plan.jobs:
                 runner.check(job)
         worker = Worker(runner, plan.external, keep_models, on_error == "record", checkpoint)
-        outcomes = run_jobs(worker, plan.jobs, n_jobs, on_fold)
+        names = list(dict.fromkeys(job.model for job in plan.jobs))
+        with shown_progress(names, len(plan.jobs) // len(names)) if verbose else nullcontext(None) as show:
+            outcomes = run_jobs(worker, plan.jobs, n_jobs, [hear for hear in (show, on_fold) if hear is not None])
     return _assemble(plan, outcomes, random_state)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from .._locks import temporary_folder
 from ..cache import cached_parts, close_cache
 from ..datasets import FractureDataset, take_inventory
 from ..exceptions import DatasetError, NoReadableImagesError
@@ -58,7 +58,7 @@ def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[Fr
 @contextmanager
 def temporary_cache() -> Iterator[str]:
     """A folder for a cache, removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="fracture_features_") as folder:
+    with temporary_folder() as folder:
         try:
             yield folder
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -120,9 +120,9 @@ def _essence(model: Any) -> Any:
 
 
 def run_jobs(
-    worker: Worker, jobs: list[Job], n_jobs: int | None, on_fold: Callable[[FoldResult], None] | None
+    worker: Worker, jobs: list[Job], n_jobs: int | None, listeners: Sequence[Callable[[FoldResult], None]]
 ) -> list[Outcome]:
-    """The outcome of each job, in their order; `on_fold` hears of each fold result as it comes."""
+    """The outcome of each job, in their order; `listeners` are called with each fold result as it comes."""
     keys = worker.keys(jobs)
     found = [worker.find(job, key) for job, key in zip(jobs, keys, strict=True)]
     missing = [(job, key) for job, key, outcome in zip(jobs, keys, found, strict=True) if outcome is None]
@@ -131,8 +131,8 @@ def run_jobs(
     outcomes = {}
     for outcome in chain(filter(None, found), new):
         outcomes[outcome.model, outcome.fold] = outcome
-        if on_fold is not None and outcome.folds:
-            on_fold(outcome.folds[0])
+        for listener in listeners if outcome.folds else ():
+            listener(outcome.folds[0])
     return [outcomes[job.model, job.fold] for job in jobs]
 
 

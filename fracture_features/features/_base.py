@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.utils import gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -65,6 +65,16 @@ class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
     def _layout(self) -> tuple[list[str], NDArray[np.int64]]:
         """Names of the features and the pixel box of each; raises ValueError where the images are too small."""
         raise NotImplementedError
+
+    def check_image_shape(self, shape: tuple[int, int]) -> None:
+        """Raise ValueError where images of `shape` (height, width) are too small for the parameters."""
+        trial = clone(self)
+        trial.image_shape_ = shape
+        trial._check_shape()
+
+    def _check_shape(self) -> None:
+        """Raise ValueError where images of `image_shape_` are too small, without learning anything."""
+        self._layout()
 
     def _learn(self, images: NDArray[np.uint8]) -> None:
         """Set what a fitted encoder learns from the images (n, height, width), its attributes ending in `_`."""

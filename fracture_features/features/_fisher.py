@@ -158,7 +158,7 @@ class FisherVectorExtractor(BaseExtractor):
 
     def _learn(self, images: NDArray[np.uint8]) -> None:
         """Fit the codebook, or find that of the same images, parameters and seed in the cache."""
-        self._check_cells()
+        self._check_shape()
         if self.cache is None or not isinstance(self.random_state, Integral):
             self._fit_codebook(images)
             return
@@ -187,7 +187,7 @@ class FisherVectorExtractor(BaseExtractor):
             rows = self._project(sample)
             self.mixture_ = _fit_mixture(rows, self.n_gaussians, self._n_odd, random_state)
 
-    def _check_cells(self) -> None:
+    def _check_shape(self) -> None:
         sizes = list(self.cell_sizes)
         if not sizes or not all(isinstance(size, Integral) and size >= 1 for size in sizes):
             raise ValueError(f"cell_sizes must be integers of at least 1, got {self.cell_sizes!r}.")

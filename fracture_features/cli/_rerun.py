@@ -1,0 +1,95 @@
+"""What an earlier run left: a manifest to run again from, radiographs that were drawn."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from .._write import PART, whole_file
+from ..datasets import make_radiographs
+from ..exceptions import FractureFeaturesError
+from ._output import say
+
+AGAIN = ("compare", "demo")
+BESIDE = {"rerun", "out", "cache", "jobs", "argv", "run"}  # what may be given beside --rerun
+
+
+def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """Run the command again that wrote a manifest, if the files are the same; nothing is written before that is known.
+
+    Raises
+    ------
+    FractureFeaturesError
+        If it is no manifest of `compare` or `demo`, is of files elsewhere, or other options are given beside it.
+    """
+    where = f"--rerun {str(args.rerun)!r}"
+    fresh = parser.parse_args(["compare", "--rerun", "x"])
+    if given := [name for name, value in vars(args).items() if name not in BESIDE and value != getattr(fresh, name)]:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
+        raise FractureFeaturesError(
+            f"{where} takes all but --out, --cache and --jobs from the manifest; got {options} too"
+        )
+    argv, folder, digest = _read(args.rerun, where)
+    out, cache = (None if path is None else path.absolute() for path in (args.out, args.cache))
+    try:
+        again = parser.parse_args(argv)
+        os.chdir(folder)
+    except SystemExit:
+        raise FractureFeaturesError(f"{where}: its arguments are none of this version's: {argv}") from None
+    except OSError as error:
+        raise FractureFeaturesError(f"{where}: its folder {folder!r} cannot be entered: {error.strerror}") from error
+    if getattr(again, "rerun", None) is not None:
+        raise FractureFeaturesError(
+            f"{where} is of a run that was itself a --rerun; give the manifest that one was given"
+        )
+    if argv[0] == "demo":
+        again.images = again.out / "radiographs"
+    again.argv, again.digest = argv, digest
+    again.out, again.cache, again.jobs = out, cache or again.cache, args.jobs
+    return int(again.run(again))
+
+
+def _read(path: Path, where: str) -> tuple[list[str], str, str]:
+    """Arguments, working folder and digest of the files that a manifest names."""
+    try:
+        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
+        argv, folder, digest = manifest["run"]["argv"], manifest["run"]["folder"], manifest["data"]["digest"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FractureFeaturesError(f"{where} is no manifest of this command: {error!r}") from error
+    texts = [folder, digest, *argv] if isinstance(argv, list) else [argv]
+    if not all(isinstance(text, str) for text in texts) or not argv or argv[0] not in AGAIN:
+        raise FractureFeaturesError(f"{where} is no manifest of compare or demo: it was written by {argv!r:.80}")
+    return argv, folder, digest
+
+
+def draw(folder: Path, n_samples: int, seed: int) -> None:
+    """Draw the demo's radiographs, or find those that were drawn alike; a folder is whole or absent.
+
+    Raises
+    ------
+    FractureFeaturesError
+        If the folder holds others.
+    """
+    wanted = {"n_samples": n_samples, "seed": seed, "version": __version__}
+    note = folder.with_name(f"{folder.name}.json")
+    if folder.exists():
+        found = json.loads(note.read_text()) if note.is_file() else None
+        if found != wanted:
+            drawn = "others" if found is None else f"those of {found}"
+            raise FractureFeaturesError(
+                f"{folder} holds {drawn}, not those of {wanted}: remove it or give another --out"
+            )
+        return
+    say(f"Drawing {n_samples} synthetic radiographs into {folder}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = folder.with_name(f".{folder.name}{PART}")
+    shutil.rmtree(part, ignore_errors=True)
+    make_radiographs(n_samples, folder=part, random_state=seed)
+    with whole_file(note) as file:
+        file.write_text(json.dumps(wanted))
+    part.replace(folder)

@@ -1,0 +1,44 @@
+"""What is shown of an evaluation while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..results import FoldResult
+
+Listener = Callable[[FoldResult], None]
+
+
+@contextmanager
+def shown_progress(models: Sequence[str], n_folds: int) -> Iterator[Listener]:
+    """A bar on stderr that moves on with each fold or, where that is no terminal, a line for each."""
+    console = Console(stderr=True, highlight=False)
+    total = len(models) * n_folds
+    if not console.is_terminal:
+        done: list[FoldResult] = []
+
+        def write(fold: FoldResult) -> None:
+            done.append(fold)
+            text = (
+                f"{len(done)} of {total}: {fold.model}, fold {fold.fold} of {n_folds}, {fold.fit_seconds:.1f} s to fit"
+            )
+            console.print(text, markup=False, soft_wrap=True)
+
+        yield write
+        return
+    description = TextColumn("{task.description}", markup=False)
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(
+        description, BarColumn(), MofNCompleteColumn(), TextColumn("fits"), *times, console=console
+    ) as progress:
+        task = progress.add_task(models[0], total=total)
+
+        def advance(fold: FoldResult) -> None:
+            current = list(models).index(fold.model) + (fold.fold == n_folds)
+            progress.update(task, advance=1, description=models[min(current, len(models) - 1)])
+
+        yield advance
