@@ -1,12 +1,13 @@
-"""A digest of what an object is made of: equal in every process, another where a parameter or its code differs."""
+"""A digest of what an object is made of: equal in every process, another where its state or its code differs."""
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import os
-import pickle
-from functools import partial
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from collections.abc import Iterator
+from functools import cached_property, partial
+from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,19 @@ VERSIONED = (
     *("builtins", "cv2", "fracture_features", "joblib", "keras", "numpy", "pandas", "scipy", "sklearn"),
     "xgboost",
 )
+PLAIN = (bool, int, float, complex, str, bytes, bytearray, type(None), type(Ellipsis))
 
 
 def fingerprint(*values: Any) -> bytes:
     """32 bytes that stand for plain values, arrays, tables, functions and estimators, fitted or not.
 
-    Of classes and functions of the user's own the compiled code counts, whatever module holds it.
+    Of the user's own classes and functions the compiled code counts, with the globals it names; code of the packages
+    in VERSIONED counts by its name.
+
+    Raises
+    ------
+    TypeError
+        If something in it can neither be looked into nor pickled, such as an open file.
     """
     state = hashlib.sha256()
     _feed(state, values, ())
@@ -39,7 +47,7 @@ def _feed(state: Any, value: Any, around: tuple[int, ...]) -> None:
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind != "O":  # np.float64 is a float, too
         array = np.ascontiguousarray(value)
         state.update(f"{array.dtype.str}{np.shape(value)}".encode() + array.tobytes())
-    elif value is None or isinstance(value, bool | int | float | complex | str | bytes):
+    elif isinstance(value, PLAIN):
         state.update(repr(value).encode(errors="surrogatepass"))
     else:
         for part in _parts(value):
@@ -69,36 +77,67 @@ def _parts(value: Any) -> list[Any]:
         case MethodType():
             return [value.__func__, value.__self__]
         case FunctionType():
-            cells = [cell.cell_contents for cell in value.__closure__ or ()]
-            names = [value.__module__, value.__qualname__]
-            return [*names, *_code(value), value.__defaults__, value.__kwdefaults__, cells]
+            return list(_function(value))
         case CodeType():
-            return [value.co_code, value.co_names, [const for const in value.co_consts if not isinstance(const, str)]]
+            return [value.co_code, value.co_names, value.co_consts]
+        case ModuleType():
+            return [value.__name__]
         case type():
-            own = [c for c in value.__mro__ if c.__module__.partition(".")[0] not in VERSIONED]
+            own = [c for c in value.__mro__ if not _is_versioned(c.__module__)]
             return [f"{value.__module__}.{value.__qualname__}", *(_members(c) for c in own)]
-        case BuiltinFunctionType() | np.ufunc():
-            return [getattr(value, "__module__", None), value.__name__]
-    if hasattr(value, "__dict__"):
-        return [type(value), vars(value)]
-    return [pickle.dumps(value)]
+    return _reduced(value)
 
 
-def _code(function: FunctionType) -> list[CodeType]:
-    return [] if (function.__module__ or "").partition(".")[0] in VERSIONED else [function.__code__]
+def _is_versioned(module: str | None) -> bool:
+    return (module or "").partition(".")[0] in VERSIONED
+
+
+def _function(function: FunctionType) -> Iterator[Any]:
+    """Name and, of a function of the user's own, all that it computes with."""
+    yield f"{function.__module__}.{function.__qualname__}"
+    yield from (function.__defaults__, function.__kwdefaults__)
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not assigned yet
+            yield "empty"
+    if not _is_versioned(function.__module__):
+        code = function.__code__
+        yield code
+        yield [function.__globals__[name] for name in sorted(_names(code)) if name in function.__globals__]
+
+
+def _names(code: CodeType) -> set[str]:
+    """Names that a function asks for, functions within it included."""
+    inner = [const for const in code.co_consts if isinstance(const, CodeType)]
+    return set(code.co_names).union(*(_names(part) for part in inner))
 
 
 def _members(cls: type) -> dict[str, Any]:
-    """Functions and plain attributes that a class defines; not what Python notes on it, such as __slotnames__."""
-    code, plain = (FunctionType, property, staticmethod, classmethod), (bool, int, float, str, tuple, list, dict)
-    return {
-        name: _unwrapped(value)
-        for name, value in vars(cls).items()
-        if isinstance(value, code) or (isinstance(value, plain) and not name.startswith("__"))
-    }
+    """What a class defines."""
+    return {name: _unwrapped(value) for name, value in vars(cls).items() if _is_defined(name, value)}
+
+
+def _is_defined(name: str, value: Any) -> bool:
+    """Whether the user wrote it, and not Python or scikit-learn, such as __slotnames__ or set_fit_request."""
+    if isinstance(value, FunctionType | property | staticmethod | classmethod | cached_property):
+        return True
+    noted = isinstance(value, GetSetDescriptorType | MemberDescriptorType)
+    return not (noted or name.startswith(("__", "_abc_")) or type(value).__module__.startswith("sklearn."))
 
 
 def _unwrapped(member: Any) -> Any:
     if isinstance(member, property):
         return [member.fget, member.fset]
+    if isinstance(member, cached_property):
+        return member.func
     return member.__func__ if isinstance(member, staticmethod | classmethod) else member
+
+
+def _reduced(value: Any) -> list[Any]:
+    """What pickle would take an object apart into, its state in C or slots too."""
+    reducer = copyreg.dispatch_table.get(type(value))
+    reduced: Any = value.__reduce_ex__(4) if reducer is None else reducer(value)
+    if isinstance(reduced, str):
+        return [getattr(value, "__module__", None), reduced]
+    return [list(part) if isinstance(part, Iterator) else part for part in reduced]

@@ -181,7 +181,10 @@ def clear_cache(folder: str | os.PathLike[str]) -> None:
 
 @contextmanager
 def bypassed_caches() -> Iterator[None]:
-    """Let caches find and keep nothing here and in threads started from here, as to time what computing costs."""
+    """Let caches find and keep nothing, so that it can be timed what computing costs.
+
+    Here and in threads of `map_threads` started from here; joblib's threads and processes do not hear of it.
+    """
     token = _bypassed.set(True)
     try:
         yield

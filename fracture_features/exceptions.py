@@ -7,6 +7,8 @@ import os
 __all__ = [
     "CacheError",
     "CacheWarning",
+    "CheckpointError",
+    "CheckpointWarning",
     "DatasetError",
     "FractureFeaturesError",
     "ImageReadError",

@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import os
 import pty
@@ -10,13 +11,16 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from fracture_features import make_radiographs
+from fracture_features._locks import LOCK, held, temporary_folder
 from fracture_features.cli import DEFAULT_MODELS, main
-from fracture_features.cli._output import write_csv
+from fracture_features.cli._output import COLUMNS, _tables, visible, write_csv
 from fracture_features.evaluation import BASELINES
 
 QUICK = ["--models", "edges+svm", "--folds", "2", "--image-size", "48"]
@@ -364,3 +368,191 @@ def test_signals_leave_what_is_finished_and_no_temporary_folder(radiographs, tmp
     assert ("Terminated." if sig == signal.SIGTERM else "Interrupted.") in said
     assert set(pd.read_csv(out / "measures.csv")["model"]) == {*BASELINES, "edges+svm"}
     assert not [path for path in temporary.iterdir() if path.name.startswith("fracture_features_")]
+
+
+def test_nothing_a_user_gave_is_markup_or_obeyed(radiographs, tmp_path, capsys):
+    """Brackets are shown as they are; escapes are spelt out."""
+    assert main(["compare", str(radiographs), "--groups", r"[/_]x(\d+)", *QUICK]) == 2
+    assert "'[/_]x(" in capsys.readouterr().err
+    assert main(["compare", str(tmp_path / "a\x1b[31mb\u202e[bold]c"), *QUICK]) == 2
+    said = capsys.readouterr().err
+    assert r"a\x1b[31mb\u202e[bold]c" in said
+    assert "\x1b[31m" not in said
+    with pytest.raises(SystemExit):
+        main(["compare", "x", "--layout", "\x1b[31m"])
+    assert "\x1b" not in capsys.readouterr().err
+    assert visible("päth/日本 ok") == "päth/日本 ok"
+
+
+@pytest.mark.parametrize("width", [80, 81, 100, 120, 200])
+def test_the_table_fits_the_terminal_and_breaks_no_number(width):
+    names = ["majority class", "hog+lbp+edges+gabor+fisher+densenet121+random_forest", "x"]
+    rows = [
+        (name, measure, 0.12345 if measure != "predict_ms" else 1234.5, 0.1, 0.9, False)
+        for name in names
+        for measure in COLUMNS
+    ]
+    frame = pd.DataFrame(rows, columns=["model", "measure", "value", "low", "high", "above_baselines"])
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    for table in _tables(frame, width):
+        console.print(table)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for part in ("ROC AUC", "precision", "Accuracy", "ficity", "minutes", "ms/image", "majority class", "densenet121+"):
+        assert part in text
+    assert text.count("0.10–0.90") == 6 * len(names)
+    assert "random_forest *" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--jobs", "0"], "expected a number of threads, or -1 for all cores, got 0"),
+        (["--image-size", "8", "--models", "hog+svm"], "--image-size 8: hog+svm: HOGExtractor"),
+        (["--image-size", "8", "--models", "accurate"], "--image-size 8: accurate: FisherVectorExtractor"),
+    ],
+)
+def test_wrong_arguments_are_named_before_anything_is_fitted(radiographs, tmp_path, capsys, arguments, message):
+    out = tmp_path / "out"
+    command = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(out), *arguments]
+    try:
+        code = main(command)
+    except SystemExit as stop:
+        code = stop.code
+    captured = capsys.readouterr()
+    assert code == 2
+    assert message in captured.err
+    assert captured.out == ""
+    assert not out.exists()
+
+
+def test_an_operating_point_is_for_two_classes(radiographs, tmp_path, capsys):
+    for k, path in enumerate(sorted(radiographs.glob("*/*.jpg"))):
+        target = tmp_path / "data" / f"class{k % 5}" / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    assert main(["compare", str(tmp_path / "data"), "--operating-point", "youden", *QUICK]) == 2
+    assert "--operating-point is for two classes, there are 5" in capsys.readouterr().err
+
+
+@pytest.fixture
+def manifest(radiographs, tmp_path):
+    out = tmp_path / "first"
+    assert main(["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(out), *QUICK]) == 0
+    return out / "manifest.json"
+
+
+def test_rerun_refuses_what_it_did_not_write(manifest, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    true = json.loads(manifest.read_text())
+    elsewhere = {"run": {**true["run"], "folder": str(tmp_path / "nowhere")}}
+    cases = [
+        ({"run": {**true["run"], "argv": ["cache", "clear", "x"]}}, "is no manifest of compare or demo"),
+        ({"run": {**true["run"], "argv": ["compare", "--rerun", "m.json"]}}, "was itself a --rerun"),
+        ({"run": {**true["run"], "argv": ["compare", "x", "--nonsense"]}}, "are none of this version's"),
+        ({"run": {**true["run"], "argv": "compare"}}, "is no manifest of compare or demo"),
+        ({"run": {**true["run"], "argv": []}}, "is no manifest of compare or demo"),
+        ({"run": {**true["run"], "argv": [1]}}, "is no manifest of compare or demo"),
+        (elsewhere, "cannot be entered: No such file or directory"),
+        ({"data": {**true["data"], "digest": "0" * 64}}, "the files are not those of the manifest"),
+        ({"run": None}, "is no manifest of this command"),
+    ]
+    for change, message in cases:
+        Path("m.json").write_text(json.dumps(true | change))
+        before = sorted(tmp_path.rglob("*"))
+        assert main(["compare", "--rerun", "m.json", "--out", "again"]) == 2, message
+        assert message in capsys.readouterr().err.replace("\n", " ")
+        assert sorted(tmp_path.rglob("*")) == before
+        monkeypatch.chdir(tmp_path)
+    assert main(["compare", "--rerun", str(manifest), "--folds", "3", "--seed", "1"]) == 2
+    assert "got --folds, --seed too" in capsys.readouterr().err.replace("\n", " ")
+    Path("deep.json").write_text("[" * 100_000)
+    assert main(["compare", "--rerun", "deep.json"]) == 2
+
+
+def test_rerun_of_a_demo(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--n-samples", "60", *QUICK]) == 0
+    assert main(["compare", "--rerun", "fracture-features-demo/manifest.json"]) == 0
+    assert main(["compare", "--rerun", "fracture-features-demo/manifest.json", "--out", "again"]) == 0
+    first, again = (
+        pd.read_csv(tmp_path / name / "measures.csv").query("measure != 'fit_minutes' and measure != 'predict_ms'")
+        for name in ("fracture-features-demo", "again")
+    )
+    pd.testing.assert_frame_equal(first, again)
+    assert main(["demo", "--n-samples", "61", *QUICK]) == 2
+    said = capsys.readouterr().err.replace("\n", " ")
+    assert "remove it or give another --out" in said
+    (tmp_path / "fracture-features-demo" / "radiographs.json").unlink()
+    assert main(["demo", "--n-samples", "60", *QUICK]) == 2
+
+
+def test_a_demo_killed_while_it_draws_leaves_no_half_folder(tmp_path):
+    command = [sys.executable, "-m", "fracture_features", "demo", "--n-samples", "400", "--out", str(tmp_path / "demo")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("demo/.radiographs.part/*/*.jpg")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "demo" / "radiographs").exists()
+    assert main(["demo", "--n-samples", "60", "--out", str(tmp_path / "demo"), *QUICK]) == 0
+    assert len(list(tmp_path.glob("demo/radiographs/*/*.jpg"))) == 60
+    assert not list(tmp_path.glob("demo/.*"))
+
+
+def test_a_second_run_into_the_same_folder_refuses(radiographs, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    command = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(out), *QUICK]
+    with held(out / LOCK) as is_mine:
+        assert is_mine
+        assert main(command) == 2
+        assert "is being written by another run" in capsys.readouterr().err.replace("\n", " ")
+    assert main(command) == 0
+    assert not (out / LOCK).exists()
+
+
+def test_what_cannot_be_written_does_not_cost_the_table(radiographs, tmp_path, capsys, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device", "measures.csv")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
+    out = tmp_path / "out"
+    assert main(["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(out), *QUICK]) == 1
+    captured = capsys.readouterr()
+    assert "edges+svm" in captured.out
+    assert "No space left on device; the tables are not written" in captured.err
+    assert not list(out.glob("*.csv"))
+
+
+def test_a_line_for_each_fit_where_there_is_no_terminal(radiographs, capsys):
+    assert main(["compare", str(radiographs), "--groups", r"patient(\d+)", *QUICK]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "s to fit" in line]
+    assert len(lines) == 8
+    assert lines[-1].startswith("8 of 8: edges+svm, fold 2 of 2, ")
+
+
+def test_a_killed_runs_temporary_folder_is_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    code = "import os, sys, tempfile; tempfile.tempdir = sys.argv[1]\n"
+    code += "from fracture_features._locks import temporary_folder\n"
+    code += "with temporary_folder() as folder:\n    print(folder, flush=True)\n    sys.stdin.read()"
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdin=-1, stdout=-1, text=True) for _ in range(2)
+    ]
+    folders = [Path(process.stdout.readline().strip()).parent for process in started]
+    killed, living = started
+    killed.kill()
+    killed.wait()
+    (tmp_path / "fracture_features_of_another_kind").mkdir()
+    with temporary_folder() as own:
+        assert not folders[0].exists()
+        assert folders[1].exists()
+        assert Path(own).exists()
+    assert not Path(own).exists()
+    living.communicate("")
+    assert [path.name for path in tmp_path.iterdir()] == ["fracture_features_of_another_kind"]
+    killed.stdin.close()
+    killed.stdout.close()

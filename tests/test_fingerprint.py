@@ -1,12 +1,15 @@
 import subprocess
 import sys
-from functools import partial
+import threading
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost
 from scipy.stats import loguniform
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 from sklearn.svm import SVC
 
@@ -43,6 +46,55 @@ CASES = [
     *(loguniform(1, 2), loguniform(1, 3), np.random.RandomState(0), np.random.RandomState(1), Loop()),
     *(make_class("return self"), make_class("return None"), make_class("return self")()),
 ]
+
+
+def function_of(source, **globals_):
+    namespace = {"__name__": "notebook"} | globals_
+    exec(source, namespace)
+    return namespace["f"]
+
+
+class Slotted:
+    __slots__ = ("x",)
+
+    def __init__(self, x):
+        self.x = x
+
+
+X = np.random.default_rng(0).normal(size=(20, 3))
+Y = np.arange(20) % 2
+KERNEL = "def f(x):\n    return SVC(kernel='{}')"
+CASES += [
+    *(function_of(KERNEL.format(name)) for name in ("rbf", "linear")),
+    *(function_of("def f(x):\n    return x * N", N=n) for n in (2, 3)),
+    *(function_of("def f(x):\n    return g(x)", g=function_of(f"def f(x):\n    return x + {n}")) for n in (1, 2)),
+    *(function_of(f"def f(x):\n    def g(y):\n        return y + {n}\n    return g(x)") for n in (1, 2)),
+    *(pd.Timestamp(f"2020-01-0{n}") for n in (1, 2)),
+    *(pd.Series(pd.to_datetime([f"2020-01-0{n}"], utc=True)) for n in (1, 2)),
+    *(Slotted(n) for n in (1, 2)),
+    *(FrozenEstimator(SVC().fit(X, y)) for y in (Y, 1 - Y)),
+    *(FrozenEstimator(xgboost.XGBClassifier(n_estimators=2).fit(X, y)) for y in (Y, 1 - Y)),
+    *(make_class(f"return {text!r}") for text in ("one", "two")),
+    *(type("Held", (), {"__module__": "notebook", "values": np.arange(n)}) for n in (2, 3)),
+    *(type("Held", (), {"__module__": "notebook", "x": cached_property(f)}) for f in (lambda s: 1, lambda s: 2)),
+]
+
+
+def test_what_cannot_be_looked_into_is_an_error():
+    with pytest.raises(TypeError, match="cannot pickle"):
+        fingerprint([threading.Lock()])
+
+
+def test_a_closure_that_is_not_filled_yet():
+    def outer():
+        def inner():
+            return later
+
+        made = fingerprint(inner)
+        later = 1
+        return made, later
+
+    assert len(outer()[0]) == 32
 
 
 def test_different_things_have_different_fingerprints():

@@ -2,11 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from dataclasses import replace
+import warnings
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -16,9 +21,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
-from fracture_features import cache, evaluate, make_pipeline
-from fracture_features.evaluation import BASELINES, MAJORITY, METADATA, PROBE, Checkpoint
+from fracture_features import PretrainedExtractor, cache, evaluate, load_folder, make_pipeline
+from fracture_features.evaluation import BASELINES, MAJORITY, METADATA, PROBE, Checkpoint, _checkpoint
 from fracture_features.exceptions import CheckpointError, CheckpointWarning
+from fracture_features.results import FoldResult
 
 TIMES = ["fit_seconds", "predict_ms"]
 
@@ -49,6 +55,30 @@ class Failing(ClassifierMixin, BaseEstimator):
         return np.zeros(len(X), dtype=int)
 
 
+class Opaque:
+    """Can be copied, not looked into."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class Locked(ClassifierMixin, BaseEstimator):
+    """Holds what cannot be pickled once it is fitted."""
+
+    def fit(self, X, y):
+        self.classes_, self.lock_ = np.unique(y), threading.Lock()
+        return self
+
+    def predict_proba(self, X):
+        return np.tile([0.4, 0.6], (len(X), 1))
+
+    def predict(self, X):
+        return np.ones(len(X), dtype=int)
+
+
 class Counting(LogisticRegression):
     """Leaves a file for each fit."""
 
@@ -72,9 +102,9 @@ def tables(result):
     ]
 
 
-def assert_equal(a, b):
+def assert_equal(a, b, **tolerance):
     for one, other in zip(tables(a), tables(b), strict=True):
-        pd.testing.assert_frame_equal(one, other, check_exact=True)
+        pd.testing.assert_frame_equal(one, other, **(tolerance or {"check_exact": True}))
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +112,37 @@ def serial(data):
     return evaluate(models(), data, cv=2, random_state=0)
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_any_number_of_jobs_on_any_backend_gives_equal_tables(data, serial, backend):
     with joblib.parallel_config(backend=backend):
         assert_equal(evaluate(models(), data, cv=2, random_state=0, n_jobs=2), serial)
+
+
+def test_dask_gives_equal_tables(data, serial):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=2, dashboard_address=None, silence_logs=50, host="127.0.0.1"
+        ) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+    ):
+        # Its workers give BLAS one thread, which rounds otherwise.
+        assert_equal(evaluate(models(), data, cv=2, random_state=0, n_jobs=-1), serial, rtol=1e-6)
+
+
+def test_ctrl_c_leaves_what_is_finished_on_the_error(data):
+    def stop(fold):
+        if fold.model == "lbp":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        evaluate(models() | {"broken": Failing()}, data, cv=2, random_state=0, on_fold=stop, on_error="record")
+    assert caught.value.result.models == [*BASELINES, "edges"]
+    broken = {"broken": Failing()} | models()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        evaluate(broken, data, cv=2, random_state=0, on_fold=stop, on_error="record", external=None)
+    assert caught.value.result.failures["fold"].tolist() == [1, 2]
 
 
 def test_the_order_of_the_models_changes_nothing(data):
@@ -173,6 +230,8 @@ def test_kept_models_give_the_predictions_again_and_no_cache(data, tmp_path):
     ("options", "message"),
     [
         ({"on_error": "ignore"}, "on_error must be 'raise' or 'record', got 'ignore'"),
+        ({"keep_models": 1}, "keep_models must be True, False or 'first', got 1"),
+        ({"verbose": 2}, "verbose must be 0 or 1, got 2"),
         ({"keep_models": "all"}, "keep_models must be True, False or 'first', got 'all'"),
         ({"n_jobs": 0}, "n_jobs must be None or an integer other than 0, got 0"),
         ({"n_jobs": 1.5}, "n_jobs must be"),
@@ -216,26 +275,97 @@ class TestCheckpoint:
         assert_equal(first.external, second.external)
         assert self.run(inside, fits, tmp_path / "c")[0] == 2
 
-    def test_nothing_of_other_data_models_or_settings_is_mixed_in(self, data, fits, tmp_path, monkeypatch):
-        self.run(data, fits, tmp_path / "c")
+    def test_nothing_of_other_data_models_or_settings_is_mixed_in(self, data, fits, tmp_path):
+        """The folds are given: none of these changes what trains and what tests."""
+        cv = [(np.arange(len(data))[data.groups % 2 == k], np.arange(len(data))[data.groups % 2 != k]) for k in (0, 1)]
         y = data.y.copy()
         y[[0, -1]] = 1 - y[[0, -1]]
+        finer = data.groups * 2 + (np.arange(len(data)) % 3 == 0)
         others = [
             {"data": replace(data, y=y)},
+            {"data": replace(data, groups=np.unique(finer, return_inverse=True)[1])},
+            {"data": replace(data, target_names=["whole", "broken"])},
             {"data": replace(data, frame=data.frame.assign(side=1), metadata_columns=("side",))},
             {"C": 0.5},
             {"random_state": 1},
             {"calibrate": True},
-            {"operating_point": "youden"},
             {"operating_point": ("threshold", 0.1)},
             {"operating_point": ("threshold", 0.2)},
         ]
-        for other in others:
-            n, _ = self.run(**{"data": data, "fits": fits, "checkpoint": tmp_path / "c"} | other)
-            assert n >= 2, other
-        monkeypatch.setattr("fracture_features.evaluation._checkpoint.find_versions", lambda: {"numpy": "0"})
-        monkeypatch.setattr("fracture_features.evaluation._jobs.code_fingerprint", lambda: b"other")
+        for k, other in enumerate([{}, *others]):
+            n, _ = self.run(**{"data": data, "fits": fits, "checkpoint": tmp_path / "c", "cv": cv} | other)
+            assert n >= 2, (k, other)
+        assert self.run(data, fits, tmp_path / "c", cv=cv)[0] == 0
+
+    @pytest.mark.parametrize("what", ["package", "source", "backend"])
+    def test_nothing_of_other_versions_is_mixed_in(self, data, fits, tmp_path, monkeypatch, what):
+        self.run(data, fits, tmp_path / "c")
+        if what == "package":
+            monkeypatch.setattr(_checkpoint, "distributions", lambda: [])
+        elif what == "source":
+            real = Path.read_bytes
+            own = Path(_checkpoint.__file__)
+            monkeypatch.setattr(Path, "read_bytes", lambda path: real(path) + b"#" * (path == own))
+        else:
+            monkeypatch.setenv("KERAS_BACKEND", "other")
+        _checkpoint.code_fingerprint.cache_clear()
         assert self.run(data, fits, tmp_path / "c")[0] == 2
+        monkeypatch.undo()
+        _checkpoint.code_fingerprint.cache_clear()
+        assert self.run(data, fits, tmp_path / "c")[0] == 0
+
+    def test_a_file_of_other_content_is_other_data(self, radiographs, fits, tmp_path):
+        shutil.copytree(radiographs, tmp_path / "data")
+        load = partial(load_folder, tmp_path / "data", groups=r"patient(\d+)")
+        self.run(load(), fits, tmp_path / "c")
+        path = Path(load().paths[3])
+        path.write_bytes(Path(load().paths[4]).read_bytes())
+        assert self.run(load(), fits, tmp_path / "c")[0] == 2
+
+    def test_a_file_that_a_parameter_names_counts_by_its_content(self, tmp_path):
+        path = tmp_path / "weights.h5"
+        model = make_pipeline(PretrainedExtractor(weights=str(path)), "svm")
+        found = []
+        for content in (b"one", b"two", b"one"):
+            path.write_bytes(content)
+            found.append(_checkpoint.describe_model(model))
+        assert found[0] == found[2] != found[1]
+
+    def test_every_field_of_a_fold_result_is_written_or_known(self):
+        names = {field.name for field in fields(FoldResult)}
+        assert names == {*_checkpoint.ARRAYS, *_checkpoint.PLAIN, *_checkpoint.OF_JOB}
+
+    def test_what_cannot_be_written_costs_no_result(self, data, fits, tmp_path, monkeypatch):
+        def full(*args, **kwargs):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(np, "savez", full)
+        with pytest.warns(CheckpointWarning, match="not written to the checkpoint.*No space left"):
+            _, result = self.run(data, fits, tmp_path / "c", on_error="record")
+        assert result.models == [*BASELINES, "m"]
+        assert result.failures.empty
+        assert not list((tmp_path / "c").iterdir())
+
+    def test_a_model_that_cannot_be_pickled_costs_no_result(self, data, tmp_path):
+        for options in ({"checkpoint": tmp_path / "c"}, {"n_jobs": 2}):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CheckpointWarning)  # of this process; the others' stderr has it too
+                result = evaluate({"m": Locked()}, data, cv=2, random_state=0, keep_models=True, **options)
+            assert result.models == [*BASELINES, "m"]
+            assert result.folds_of("m")[0].estimator is None
+            assert result.folds_of(MAJORITY)[0].estimator is not None
+
+    def test_a_model_that_cannot_be_told_from_others_is_named(self, data, tmp_path):
+        model = Failing(first=Opaque())
+        with pytest.raises(ValueError, match=r"models\['m'\] cannot be told from others"):
+            evaluate({"m": model}, data, cv=2, checkpoint=tmp_path / "c")
+
+    def test_classes_of_a_script_travel(self, radiographs, tmp_path):
+        run = subprocess.run(
+            [sys.executable, "-c", SCRIPT, str(radiographs), str(tmp_path)], capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stderr
+        assert run.stdout.split() == ["True", "True"]
 
     def test_a_model_that_is_wanted_and_not_there_is_fitted(self, data, fits, tmp_path):
         self.run(data, fits, tmp_path / "c")
@@ -269,6 +399,22 @@ class TestCheckpoint:
             self.run(data, fits, tmp_path / "file")
 
 
+SCRIPT = """
+import sys
+from sklearn.svm import SVC
+from fracture_features import evaluate, load_folder, make_pipeline
+
+class Mine(SVC):
+    pass
+
+data = load_folder(sys.argv[1], groups=r"patient(\\d+)")
+model = {"m": make_pipeline("edges", Mine(), image_size=48)}
+for checkpoint in (None, sys.argv[2]):
+    result = evaluate(model, data, cv=2, random_state=0, n_jobs=2, keep_models=True, checkpoint=checkpoint)
+    print(type(result.folds_of("m")[0].estimator[-1]).__name__ == "Mine")
+"""
+
+
 COMPARE = ("--groups", r"patient(\d+)", "--folds", "2", "--image-size", "48", "--models")
 
 
@@ -299,8 +445,13 @@ def assert_resumes(folder, tmp_path, models, kills, sig=signal.SIGKILL):
         process.send_signal(sig)
         process.communicate()
         finished = sorted(path.name for path in (out / "checkpoint").glob("*.npz")) if out.exists() else []
-        for path in [*out.glob("*.csv"), *out.glob("*.json")]:  # whole, whatever the moment
-            pd.read_csv(path) if path.suffix == ".csv" else json.loads(path.read_text())
+        for path in out.glob("*.*"):  # whole, whatever the moment
+            if path.suffix == ".csv":
+                pd.read_csv(path)
+            elif path.suffix == ".json":
+                json.loads(path.read_text())
+            elif path.suffix == ".html":
+                assert path.read_text().rstrip().endswith("</html>")
         times = {name: os.stat(out / "checkpoint" / name).st_mtime_ns for name in finished}
         process = start(folder, out, models)
         said, _ = process.communicate()

@@ -32,7 +32,7 @@ COLUMNS = {
     "fit_minutes": "Fit\nminutes",
     "predict_ms": "Predict\nms/image",
 }
-GAP = 2  # blanks beside a column
+GAP = 3  # what a table puts beside a column
 # Width of the table where the output is no terminal.
 WIDTH = 120
 # What a spreadsheet takes for a formula.
@@ -158,7 +158,7 @@ def _tables(frame: pd.DataFrame, width: int) -> list[Table]:
         taken = _width([COLUMNS[measure], *cells])
         if taken > left:
             tables.append(Table("Model", box=box.SIMPLE_HEAD))
-            left = width - first - GAP
+            left = width - first - 1
         tables[-1].add_column(COLUMNS[measure], justify="right", no_wrap=True)
         left -= taken
     start = 0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
 from .._locks import LOCK, held
@@ -23,7 +23,7 @@ from ..exceptions import FractureFeaturesError
 from ..images import ImageReader
 from ..pipeline import check_image_size, make_pipeline
 from ..report import best_model, write_report
-from ..results import EvaluationResult, FoldResult, digest_of
+from ..results import EvaluationResult, digest_of
 from ._exit import ExitCode
 from ._output import messages, say, write_result
 
@@ -85,7 +85,6 @@ def _evaluate(
     options: dict[str, Any],
 ) -> tuple[EvaluationResult, bool]:
     """Fit, and print and write the tables, also of what is finished when it is stopped; whether they are written."""
-    folds: list[FoldResult] = []
     run = {"argv": args.argv, "folder": os.getcwd(), "folds": args.folds * args.repeats}
     try:
         result = evaluate(
@@ -97,31 +96,25 @@ def _evaluate(
             calibrate=args.calibrate,
             random_state=args.seed,
             on_error="record",
-            on_fold=folds.append,
             verbose=1,
             **options,
         )
-    except BaseException:
-        done = _finished(data, folds, run["folds"], excluded, args.seed)
-        if done is not None:
+    except BaseException as error:
+        done = getattr(error, "result", None)
+        if done is not None and done.fold_results:
+            done.excluded = excluded
             write_result(done, args.out, run)
         raise
-    result.excluded = excluded
+    result.excluded = pd.concat([excluded, result.excluded], ignore_index=True)
     return result, write_result(result, args.out, run)
-
-
-def _finished(
-    data: FractureDataset, folds: list[FoldResult], n_folds: int, excluded: pd.DataFrame, seed: int
-) -> EvaluationResult | None:
-    """The models all of whose folds are there, of a run that was stopped; None where there is none."""
-    counts = Counter(fold.model for fold in folds)
-    whole = [fold for fold in folds if counts[fold.model] == n_folds]
-    return EvaluationResult(data, whole, excluded, seed) if whole else None
 
 
 def _model_for_maps(result: EvaluationResult, cache: str) -> Any:
     """The best model as fitted on the first fold's training part; None where it sees no image."""
-    model = set_caches(result.folds_of(best_model(result))[0].estimator, cache)
+    model = result.folds_of(best_model(result))[0].estimator
+    if isinstance(model, CalibratedClassifierCV):
+        model = model.calibrated_classifiers_[0].estimator  # the one model behind the calibration
+    model = set_caches(model, cache)
     return model if isinstance(model, Pipeline) and isinstance(model[0], ImageReader) else None
 
 

@@ -4,35 +4,38 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import platform
 import warnings
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
+from sklearn.base import clone
 
 from .._fingerprint import fingerprint
-from .._versions import find_versions
 from .._write import remove_parts, whole_file
+from ..cache import set_caches
 from ..datasets import FractureDataset
 from ..exceptions import CheckpointError, CheckpointWarning
 from ..results import FoldResult
 
 ARRAYS = ("y_pred", "scores", "probabilities", "train_scores")
-PLAIN = ("threshold", "params", "grid", "fit_seconds", "predict_ms")
+OF_JOB = ("model", "fold", "train", "test", "role", "kept")  # known without the file
+PLAIN = tuple(field.name for field in fields(FoldResult) if field.name not in (*ARRAYS, *OF_JOB))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A folder of fold results.
 
     Each is an .npz file of arrays and plain values, without pickles, named by a digest of the data (files, labels,
     groups, metadata), the model with all its parameters, the rows that train and test, the settings of `evaluate`, and
     the versions: what was made of anything else has another name. Fitted models, where they are kept, lie beside as
-    pickles (`joblib`), which run code when they are read: use a folder of your own.
+    pickles, which run code when they are read: use a folder of your own.
 
     Parameters
     ----------
@@ -44,6 +47,7 @@ class Checkpoint:
     _asked: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder).absolute())  # whatever folder a process works in
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -65,12 +69,12 @@ class Checkpoint:
             return None
         return parts
 
-    def keep(self, key: str, folds: list[FoldResult], estimator: Any) -> Path | None:
+    def keep(self, key: str, folds: list[FoldResult], pickled: bytes | None) -> Path | None:
         """Write one job's result, and that on external images where there is one; the model first, where it is kept."""
         path, model = self._paths(key)
-        if estimator is not None:
+        if pickled is not None:
             with whole_file(model) as part:
-                joblib.dump(estimator, part)
+                part.write_bytes(pickled)
         content: dict[str, Any] = {}
         for prefix, fold in zip(("", "external_"), folds, strict=False):
             arrays = {name: getattr(fold, name) for name in ARRAYS}
@@ -78,17 +82,17 @@ class Checkpoint:
             content[prefix + "plain"] = np.array(json.dumps({name: getattr(fold, name) for name in PLAIN}))
         with whole_file(path) as part, part.open("wb") as file:
             np.savez(file, **content)
-        return model if estimator is not None else None
+        return model if pickled is not None else None
 
     def prune(self) -> None:
         """Remove unfinished files, and the results that `find` was not asked for since this object was made."""
         remove_parts(self.folder)
         for path in self.folder.iterdir():
-            if path.suffix in (".npz", ".joblib") and path.stem not in self._asked:
+            if path.suffix in (".npz", ".pickle") and path.stem not in self._asked:
                 path.unlink(missing_ok=True)
 
     def _paths(self, key: str) -> tuple[Path, Path]:
-        return self.folder / f"{key}.npz", self.folder / f"{key}.joblib"
+        return self.folder / f"{key}.npz", self.folder / f"{key}.pickle"
 
 
 def _read(file: Any, prefix: str) -> dict[str, Any]:
@@ -104,6 +108,21 @@ def describe_data(data: FractureDataset) -> list[Any]:
 
 @functools.cache
 def code_fingerprint() -> bytes:
-    """Digest of Python's version, the packages' and this library's own source."""
+    """Digest of the versions of Python and all installed packages, keras' backend and this library's source."""
+    packages = sorted(f"{found.name} {found.version}" for found in distributions())
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
-    return fingerprint(platform.python_version(), find_versions(), [path.read_bytes() for path in sources])
+    backend = os.environ.get("KERAS_BACKEND")
+    return fingerprint(platform.python_version(), packages, backend, [path.read_bytes() for path in sources])
+
+
+def describe_model(model: Any) -> bytes:
+    """Digest of a model's class, parameters and code, and of the files its parameters name, such as weights.
+
+    Caches and numbers of threads have no part in it, as they change no result.
+    """
+    model = set_caches(clone(model), None)
+    parameters = model.get_params()
+    model.set_params(**dict.fromkeys(name for name in parameters if name.rpartition("__")[2] == "n_jobs"))
+    named = {name: value for name, value in parameters.items() if isinstance(value, str | os.PathLike)}
+    files = {name: Path(path).read_bytes() for name, path in named.items() if os.path.isfile(path)}
+    return fingerprint(model, files)

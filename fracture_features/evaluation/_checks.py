@@ -21,7 +21,7 @@ def check_options(*, random_state: Any, n_jobs: Any, keep_models: Any, on_error:
         raise ValueError(f"random_state must be None or an integer from 0 to 2**32 - 1, got {random_state!r}")
     if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0):
         raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
-    if keep_models not in (True, False, "first"):
+    if not isinstance(keep_models, bool | np.bool_) and keep_models != "first":
         raise ValueError(f"keep_models must be True, False or 'first', got {keep_models!r}")
     if on_error not in ("raise", "record"):
         raise ValueError(f"on_error must be 'raise' or 'record', got {on_error!r}")

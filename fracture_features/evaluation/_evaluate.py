@@ -104,13 +104,16 @@ def evaluate(
         groups cannot reach the inner folds of a model, or a model gives no finite score for each class.
     CheckpointError
         If the folder `checkpoint` cannot be made.
+    KeyboardInterrupt
+        On Ctrl-C. It, and whatever else ends the run midway, has an attribute `result`: the EvaluationResult of the
+        models that were through on every fold.
 
     Warns
     -----
     UngroupedDataWarning
         If the data or `external` have no groups, or a splitter within a model ignores them.
     CheckpointWarning
-        If a finished job is found damaged; it is run again.
+        If a finished job is found damaged, and is run again; if a job or a fitted model cannot be kept.
 
     Examples
     --------
@@ -140,9 +143,18 @@ def evaluate(
             for job in plan.jobs:
                 runner.check(job)
         worker = Worker(runner, plan.external, keep_models, on_error == "record", checkpoint)
+        outcomes: list[Outcome] = []
         names = list(dict.fromkeys(job.model for job in plan.jobs))
-        with shown_progress(names, len(plan.jobs) // len(names)) if verbose else nullcontext(None) as show:
-            outcomes = run_jobs(worker, plan.jobs, n_jobs, [hear for hear in (show, on_fold) if hear is not None])
+        try:
+            with shown_progress(names, len(plan.jobs) // len(names)) if verbose else nullcontext(None) as show:
+                for outcome in run_jobs(worker, plan.jobs, n_jobs):
+                    outcomes.append(outcome)
+                    for listener in (show, on_fold):
+                        if listener is not None and outcome.folds:
+                            listener(outcome.folds[0])
+        except BaseException as error:
+            vars(error)["result"] = _assemble(plan, outcomes, random_state)
+            raise
     return _assemble(plan, outcomes, random_state)
 
 
@@ -190,10 +202,13 @@ def _plan(
 
 
 def _assemble(plan: _Plan, outcomes: list[Outcome], random_state: int | None) -> EvaluationResult:
-    """The result of the models that failed on no fold, and the failures of the others."""
-    failed = [(o.model, o.fold, o.reason) for o in outcomes if o.reason is not None]
+    """The result of the models that are through on every fold, and the failures of others."""
+    found = {(outcome.model, outcome.fold): outcome for outcome in outcomes}
+    ordered = [found[job.model, job.fold] for job in plan.jobs if (job.model, job.fold) in found]
+    failed = [(o.model, o.fold, o.reason) for o in ordered if o.reason is not None]
     failures = pd.DataFrame(failed, columns=list(FAILURE_COLUMNS))
-    whole = [o.folds for o in outcomes if o.model not in set(failures["model"])]
+    not_through = {job.model for job in plan.jobs if (job.model, job.fold) not in found} | set(failures["model"])
+    whole = [outcome.folds for outcome in ordered if outcome.model not in not_through]
     outside = None
     if plan.external is not None:
         outside = EvaluationResult(plan.external, [folds[1] for folds in whole], plan.excluded_outside, random_state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,7 +69,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """A model that is to be fitted on rows `train` and to predict rows `test`."""
 
@@ -80,7 +81,7 @@ class Job:
     test: NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Runner:
     """Fits a model on one part of the data and predicts another.
 
@@ -202,9 +203,10 @@ def _grid(search: Any) -> dict[str, list[Any]]:
 
 
 def plain_value(value: Any) -> Any:
-    """A number, text or None as Python's own, anything else as its repr."""
+    """A number, text or None as Python's own, anything else as its repr without addresses in memory."""
     value = value.item() if isinstance(value, np.generic) else value
-    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)
+    plain = value is None or isinstance(value, bool | int | float | str)
+    return value if plain else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def _learns_from_images(model: Any) -> bool:

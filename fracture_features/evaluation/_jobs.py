@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import pickle
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
+import cloudpickle
 import numpy as np
 from joblib import Parallel, delayed
+from joblib.parallel import get_active_backend
 from sklearn import config_context
-from sklearn.base import clone
 
 from .._fingerprint import fingerprint
 from ..cache import close_caches, set_caches
 from ..datasets import FractureDataset
+from ..exceptions import CheckpointWarning
 from ..results import FoldResult
-from ._checkpoint import Checkpoint, code_fingerprint, describe_data
+from ._checkpoint import Checkpoint, code_fingerprint, describe_data, describe_model
 from ._fit import Job, Runner, describe_job, predict_at
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What came of a job.
 
@@ -41,7 +46,7 @@ class Outcome:
     reason: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Worker:
     """Does one job, in this process or another.
 
@@ -64,26 +69,36 @@ class Worker:
 
     def __call__(self, job: Job, key: str, parent: int) -> Outcome:
         try:
-            with config_context(enable_metadata_routing=True):
-                return Outcome(job.model, job.fold, self._run(job, key))
+            with config_context(enable_metadata_routing=True), _caches_of_jobs(parent):
+                folds, fitted = self._fit(job)
         except Exception as error:  # whatever a model raises
             if not self.record:
                 raise
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             return Outcome(job.model, job.fold, [], reason)
-        finally:
-            if os.getpid() != parent:  # which removes its temporary cache, while this process lives on
-                close_caches()
+        return Outcome(job.model, job.fold, self._keep(job, key, folds, fitted, os.getpid() != parent))
 
-    def _run(self, job: Job, key: str) -> list[FoldResult]:
+    def _fit(self, job: Job) -> tuple[list[FoldResult], Any]:
         fold, fitted = self.runner.run(job)
-        folds = [fold]
-        if self.external is not None:
-            folds.append(predict_external(fold, fitted, self.external))
-        kept = set_caches(fitted, None) if self._keeps(job) else None
+        external = [] if self.external is None else [predict_external(fold, fitted, self.external)]
+        return [fold, *external], fitted
+
+    def _keep(self, job: Job, key: str, folds: list[FoldResult], fitted: Any, travels: bool) -> list[FoldResult]:
+        """Write down what is to be kept; where that fails it is said, and the results stand."""
+        where = describe_job(job.model, job.fold)
+        kept, pickled = (set_caches(fitted, None), None) if self._keeps(job) else (None, None)
+        if kept is not None and (travels or self.checkpoint is not None):
+            try:
+                pickled = cloudpickle.dumps(kept)
+            except (TypeError, ValueError, AttributeError, pickle.PicklingError) as error:
+                warnings.warn(f"{where}: the fitted model cannot be pickled: {error}", CheckpointWarning, stacklevel=2)
+                kept = None
         if self.checkpoint is not None:
-            kept = self.checkpoint.keep(key, folds, kept)
-        return [replace(fold, kept=kept), *folds[1:]]
+            try:
+                kept = self.checkpoint.keep(key, folds, pickled)
+            except OSError as error:
+                warnings.warn(f"{where}: not written to the checkpoint: {error}", CheckpointWarning, stacklevel=2)
+        return [replace(folds[0], kept=kept), *folds[1:]]
 
     def find(self, job: Job, key: str) -> Outcome | None:
         """The outcome of a job that was finished before."""
@@ -96,7 +111,7 @@ class Worker:
         return Outcome(job.model, job.fold, folds)
 
     def _keeps(self, job: Job) -> bool:
-        return self.keep_models is True or (self.keep_models == "first" and job.fold == 1)
+        return job.fold == 1 if self.keep_models == "first" else bool(self.keep_models)
 
     def keys(self, jobs: list[Job]) -> list[str]:
         """What each job is found again by."""
@@ -105,42 +120,53 @@ class Worker:
         runner = self.runner
         data = [describe_data(part) for part in (runner.data, self.external) if part is not None]
         common = fingerprint(code_fingerprint(), data, runner.rule, runner.calibrate, runner.random_state)
-        models = {id(job.estimator): fingerprint(_essence(job.estimator)) for job in jobs}
-        return [
-            fingerprint(common, models[id(job.estimator)], job.fold, job.train, job.test).hex()[:32] for job in jobs
-        ]
+        estimators = {job.model: job.estimator for job in jobs}
+        models = {name: _described(name, estimator) for name, estimator in estimators.items()}
+        return [fingerprint(common, models[job.model], job.fold, job.train, job.test).hex()[:32] for job in jobs]
 
 
-def _essence(model: Any) -> Any:
-    """A clone without what changes no result: caches, numbers of threads."""
-    model = set_caches(clone(model), None)
-    threads = [name for name in model.get_params() if name.rpartition("__")[2] == "n_jobs"]
-    model.set_params(**dict.fromkeys(threads))
-    return model
+def _described(name: str, estimator: Any) -> bytes:
+    try:
+        return describe_model(estimator)
+    except TypeError as error:
+        raise ValueError(f"checkpoint: models[{name!r}] cannot be told from others: {error}") from error
 
 
-def run_jobs(
-    worker: Worker, jobs: list[Job], n_jobs: int | None, listeners: Sequence[Callable[[FoldResult], None]]
-) -> list[Outcome]:
-    """The outcome of each job, in their order; `listeners` are called with each fold result as it comes."""
+_jobs_lock = threading.Lock()
+_n_jobs = 0  # that this process is doing
+
+
+@contextmanager
+def _caches_of_jobs(parent: int) -> Iterator[None]:
+    """Close the caches of a worker process after its last job: its parent removes the temporary one."""
+    global _n_jobs
+    with _jobs_lock:
+        _n_jobs += 1
+    try:
+        yield
+    finally:
+        with _jobs_lock:
+            _n_jobs -= 1
+            if _n_jobs == 0 and os.getpid() != parent:
+                close_caches()
+
+
+def run_jobs(worker: Worker, jobs: list[Job], n_jobs: int | None) -> Iterator[Outcome]:
+    """The outcome of each job as it comes, those that were finished before first."""
     keys = worker.keys(jobs)
     found = [worker.find(job, key) for job, key in zip(jobs, keys, strict=True)]
+    yield from filter(None, found)
     missing = [(job, key) for job, key, outcome in zip(jobs, keys, found, strict=True) if outcome is None]
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    new: Iterator[Outcome] = parallel(delayed(worker)(job, key, os.getpid()) for job, key in missing)
-    outcomes = {}
-    for outcome in chain(filter(None, found), new):
-        outcomes[outcome.model, outcome.fold] = outcome
-        for listener in listeners if outcome.folds else ():
-            listener(outcome.folds[0])
-    return [outcomes[job.model, job.fold] for job in jobs]
+    backend: Any = get_active_backend()[0]
+    how = "generator_unordered" if backend.supports_return_generator else "list"  # multiprocessing does not
+    yield from Parallel(n_jobs=n_jobs, return_as=how)(delayed(worker)(job, key, os.getpid()) for job, key in missing)
 
 
 def predict_external(fold: FoldResult, fitted: Any, external: FractureDataset) -> FoldResult:
     """What a fold's fitted model gives on images of another source."""
     where = f"{describe_job(fold.model, fold.fold)}, on external"
-    predicted = predict_at(fitted, external.paths, fold.threshold, len(external.target_names), where)
-    y_pred, scores, probabilities = predicted
+    n_classes = len(external.target_names)
+    y_pred, scores, probabilities = predict_at(fitted, external.paths, fold.threshold, n_classes, where)
     train, test = _external_rows(external)
     return replace(
         fold,

@@ -18,7 +18,7 @@ def ranked_models(result: EvaluationResult) -> list[str]:
     """Models from the highest ROC AUC down; baselines only where there is no other."""
     names = model_names(result)
     values = result.frame().query("measure == 'roc_auc'").set_index("model")["value"]
-    return sorted(names, key=lambda name: np.inf if np.isnan(values[name]) else -values[name])
+    return sorted(names, key=lambda name: (np.inf if np.isnan(values[name]) else -values[name], name))
 
 
 def best_model(result: EvaluationResult) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .._optional import require
+from .._write import whole_file
 from ..results import EvaluationResult
 from ._checklist import make_checklist
 from ._figures import describe_hidden, make_figures
@@ -77,7 +78,8 @@ def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, mode
     template = environment.from_string(files(__package__).joinpath("template.html").read_text(encoding="utf-8"))
     page = template.render(_content(result, model))
     path = Path(path)
-    path.write_text(page, encoding="utf-8")
+    with whole_file(path) as part:
+        part.write_text(page, encoding="utf-8")
     return path
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,9 +71,9 @@ class FoldResult:
     @property
     def estimator(self) -> Any:
         """The fitted model, None where it was not kept; of a checkpoint it is read from its file each time."""
-        return joblib.load(self.kept) if isinstance(self.kept, Path) else self.kept
+        return pickle.loads(self.kept.read_bytes()) if isinstance(self.kept, Path) else self.kept
 
-    def keep(self, rows: NDArray[Any]) -> FoldResult:
+    def subset(self, rows: NDArray[Any]) -> FoldResult:
         """Keep these predictions alone, by position or mask."""
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         return replace(

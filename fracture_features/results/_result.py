@@ -326,7 +326,7 @@ class EvaluationResult:
         rows : ndarray of shape (n_samples,), dtype bool
             Images of `data` to keep. A fold whose test part loses a class is left out; `external` stays as it is.
         """
-        kept = [fold.keep(rows[fold.test]) for fold in self.fold_results]
+        kept = [fold.subset(rows[fold.test]) for fold in self.fold_results]
         n_classes = len(self.data.target_names)
         whole = [fold for fold in kept if len(np.unique(self.data.y[fold.test])) == n_classes]
         return self._with(self.data, whole, self.external)
