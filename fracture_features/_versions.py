@@ -15,7 +15,6 @@ PACKAGES = (
     "jinja2",
     "joblib",
     "keras",
-    "lmdb",
     "matplotlib",
     "numba",
     "numpy",

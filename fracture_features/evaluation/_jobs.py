@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -14,7 +13,7 @@ from sklearn import config_context
 from sklearn.base import clone
 
 from .._fingerprint import fingerprint
-from ..cache import close_caches, set_caches
+from ..cache import set_caches
 from ..datasets import FractureDataset
 from ..results import FoldResult
 from ._checkpoint import Checkpoint, code_fingerprint, describe_data
@@ -62,7 +61,7 @@ class Worker:
     record: bool
     checkpoint: Checkpoint | None
 
-    def __call__(self, job: Job, key: str, parent: int) -> Outcome:
+    def __call__(self, job: Job, key: str) -> Outcome:
         try:
             with config_context(enable_metadata_routing=True):
                 return Outcome(job.model, job.fold, self._run(job, key))
@@ -71,9 +70,6 @@ class Worker:
                 raise
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             return Outcome(job.model, job.fold, [], reason)
-        finally:
-            if os.getpid() != parent:  # which removes its temporary cache, while this process lives on
-                close_caches()
 
     def _run(self, job: Job, key: str) -> list[FoldResult]:
         fold, fitted = self.runner.run(job)
@@ -127,7 +123,7 @@ def run_jobs(
     found = [worker.find(job, key) for job, key in zip(jobs, keys, strict=True)]
     missing = [(job, key) for job, key, outcome in zip(jobs, keys, found, strict=True) if outcome is None]
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    new: Iterator[Outcome] = parallel(delayed(worker)(job, key, os.getpid()) for job, key in missing)
+    new: Iterator[Outcome] = parallel(delayed(worker)(job, key) for job, key in missing)
     outcomes = {}
     for outcome in chain(filter(None, found), new):
         outcomes[outcome.model, outcome.fold] = outcome

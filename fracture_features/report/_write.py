@@ -77,7 +77,7 @@ def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, mode
     template = environment.from_string(files(__package__).joinpath("template.html").read_text(encoding="utf-8"))
     page = template.render(_content(result, model))
     path = Path(path)
-    path.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8", errors="backslashreplace")
     return path
 
 
@@ -109,4 +109,4 @@ def _content(result: EvaluationResult, model: Any) -> dict[str, Any]:
 
 def _digest(text: str) -> str:
     """What a content security policy names a script by."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()
+    return "sha256-" + base64.b64encode(hashlib.sha256(str(text).encode(errors="backslashreplace")).digest()).decode()
