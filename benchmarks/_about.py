@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ["numpy", "numba", "opencv-python-headless", "scikit-image", "scikit-learn", "simplejpeg", "pillow", "lmdb"]
+PACKAGES = [
+    "numpy",
+    "numba",
+    "opencv-python-headless",
+    "scikit-image",
+    "scikit-learn",
+    "simplejpeg",
+    "pillow",
+    "xxhash",
+]
 
 
 def circumstances() -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copyreg
 import hashlib
+import inspect
 import os
+import sys
 from collections.abc import Iterator
 from functools import cached_property, partial
 from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType, ModuleType
@@ -18,14 +20,16 @@ VERSIONED = (
     *("builtins", "cv2", "fracture_features", "joblib", "keras", "numpy", "pandas", "scipy", "sklearn"),
     "xgboost",
 )
+INSTALLED = ("site-packages", "dist-packages")
 PLAIN = (bool, int, float, complex, str, bytes, bytearray, type(None), type(Ellipsis))
 
 
 def fingerprint(*values: Any) -> bytes:
     """32 bytes that stand for plain values, arrays, tables, functions and estimators, fitted or not.
 
-    Of the user's own classes and functions the compiled code counts, with the globals it names; code of the packages
-    in VERSIONED counts by its name.
+    Of the user's own classes and functions the compiled code counts, with the globals it names: functions and classes
+    of the user's own by their code, those of installed packages by their name, other values by what they are made of
+    or, where that cannot be looked into, by their type. Code of the packages in VERSIONED counts by its name.
 
     Raises
     ------
@@ -33,15 +37,17 @@ def fingerprint(*values: Any) -> bytes:
         If something in it can neither be looked into nor pickled, such as an open file.
     """
     state = hashlib.sha256()
-    _feed(state, values, ())
+    _feed(state, values, (), set())
     return state.digest()
 
 
-def _feed(state: Any, value: Any, around: tuple[int, ...]) -> None:
-    """Add a value to the digest; `around` are the objects it stands in, by id."""
-    if id(value) in around:
-        state.update(b"itself")
+def _feed(state: Any, value: Any, around: tuple[int, ...], seen: set[int]) -> None:
+    """Add a value to the digest; `around` are the objects it stands in, `seen` functions and classes fed before."""
+    if id(value) in around or id(value) in seen:
+        state.update(f"again {getattr(value, '__qualname__', '')}".encode())
         return
+    if isinstance(value, FunctionType | type):
+        seen.add(id(value))
     kind = type(value)
     state.update(f"<{kind.__module__}.{kind.__qualname__}>".encode())
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind != "O":  # np.float64 is a float, too
@@ -51,7 +57,7 @@ def _feed(state: Any, value: Any, around: tuple[int, ...]) -> None:
         state.update(repr(value).encode(errors="surrogatepass"))
     else:
         for part in _parts(value):
-            _feed(state, part, (*around, id(value)))
+            _feed(state, part, (*around, id(value)), seen)
     state.update(b"</>")
 
 
@@ -104,7 +110,33 @@ def _function(function: FunctionType) -> Iterator[Any]:
     if not _is_versioned(function.__module__):
         code = function.__code__
         yield code
-        yield [function.__globals__[name] for name in sorted(_names(code)) if name in function.__globals__]
+        names = sorted(_names(code))
+        for value in [function.__globals__[name] for name in names if name in function.__globals__]:
+            yield from _reached(value, names)
+
+
+def _reached(value: Any, names: list[str]) -> Iterator[Any]:
+    """What counts of a global that code names, and of a module of the user's own what it names of that."""
+    value = inspect.unwrap(value) if callable(value) else value
+    if isinstance(value, ModuleType):
+        yield value.__name__
+        if _is_own(value.__name__):
+            for name in names:
+                yield from _reached(getattr(value, name, None), [])
+    elif isinstance(value, FunctionType | type):
+        yield value if _is_own(value.__module__) else f"{value.__module__}.{value.__qualname__}"
+    else:
+        try:
+            yield fingerprint(value)
+        except TypeError:
+            yield type(value).__qualname__
+
+
+def _is_own(module: str | None) -> bool:
+    """Whether a module is the user's: neither Python's nor installed."""
+    top = (module or "").partition(".")[0]
+    file = getattr(sys.modules.get(module or ""), "__file__", None) or ""
+    return not (_is_versioned(module) or top in sys.stdlib_module_names or any(part in file for part in INSTALLED))
 
 
 def _names(code: CodeType) -> set[str]:
@@ -120,7 +152,8 @@ def _members(cls: type) -> dict[str, Any]:
 
 def _is_defined(name: str, value: Any) -> bool:
     """Whether the user wrote it, and not Python or scikit-learn, such as __slotnames__ or set_fit_request."""
-    if isinstance(value, FunctionType | property | staticmethod | classmethod | cached_property):
+    code = FunctionType | property | staticmethod | classmethod | cached_property
+    if isinstance(value, code) or hasattr(value, "__wrapped__"):
         return True
     noted = isinstance(value, GetSetDescriptorType | MemberDescriptorType)
     return not (noted or name.startswith(("__", "_abc_")) or type(value).__module__.startswith("sklearn."))
@@ -131,7 +164,8 @@ def _unwrapped(member: Any) -> Any:
         return [member.fget, member.fset]
     if isinstance(member, cached_property):
         return member.func
-    return member.__func__ if isinstance(member, staticmethod | classmethod) else member
+    member = member.__func__ if isinstance(member, staticmethod | classmethod) else member
+    return inspect.unwrap(member) if callable(member) else member
 
 
 def _reduced(value: Any) -> list[Any]:

@@ -16,7 +16,6 @@ PACKAGES = (
     "jinja2",
     "joblib",
     "keras",
-    "lmdb",
     "matplotlib",
     "numba",
     "numpy",

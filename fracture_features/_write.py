@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ PART = ".part"
 def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A path beside `path` to write to; what is there at the end is moved to `path`, what an error left is removed."""
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{PART}")
     try:
         yield part
         os.replace(part, path)

@@ -147,7 +147,8 @@ def make_pipeline(
     resize : {"pad", "stretch"}, default="pad"
         How; see ImageReader.
     cache : str or path-like, default=None
-        Folder in which pixels and features of each image are kept, found again by content and parameters.
+        Folder in which pixels and features of each image are kept, found again by content and parameters. Fitting makes
+        it; a fitted pipeline that is used where there is no such folder computes, and says so in a CacheWarning.
     random_state : int, default=None
         Seed of the reducer and the classifier.
     n_jobs : int, default=None

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from fracture_features import make_radiographs
 from fracture_features._locks import LOCK, held, temporary_folder
+from fracture_features.cache import open_cache
 from fracture_features.cli import DEFAULT_MODELS, main
 from fracture_features.cli._output import COLUMNS, _tables, visible, write_csv
 from fracture_features.evaluation import BASELINES
@@ -219,6 +220,28 @@ def test_cache_info_and_clear(radiographs, tmp_path, capsys):
     assert "removed" in capsys.readouterr().out
     assert main(["cache", "info", cache]) == 2
     assert "there is no cache" in capsys.readouterr().err
+
+
+def test_cache_info_tells_of_damage_and_clear_removes_it(tmp_path, capsys):
+    cache = tmp_path / "cache[b]"
+    open_cache(cache).put([(b"a", b"1")])
+    open_cache(cache).put([(b"b", b"2")])
+    damaged = next(path for path in cache.rglob("*") if path.is_file())
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert main(["cache", "info", str(cache)]) == 2
+    captured = capsys.readouterr()
+    assert "cache[b]: 1 values" in captured.out
+    assert f"1 damaged files, the first '{damaged}'" in captured.err
+    assert main(["cache", "clear", str(cache)]) == 0
+    assert list(cache.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [["compare", "folder", "--cache", ""], ["cache", "info", ""]])
+def test_a_cache_has_a_name(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "expected a folder, got an empty name" in capsys.readouterr().err
 
 
 def test_help_names_the_default_models(capsys):

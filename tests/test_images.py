@@ -1,4 +1,8 @@
 import io
+import os
+import re
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -356,6 +360,38 @@ def test_large_stacks_are_memory_maps(files, monkeypatch):
     stack = ImageReader(image_size=32).fit_transform(files)
     assert isinstance(stack, np.memmap)
     np.testing.assert_array_equal(stack, expected)
+
+
+@pytest.mark.parametrize("has_fallocate", [True, False])
+def test_a_memory_map_has_its_room_on_the_disk_before_it_is_written_to(monkeypatch, has_fallocate):
+    """Where the disk is full, writing to a map without it ends the process."""
+    blocks = []
+    real = np.memmap
+    monkeypatch.setattr(_reader, "MAX_IN_MEMORY", 1000)
+    monkeypatch.setattr(np, "memmap", lambda file, **_: blocks.append(os.fstat(file.fileno()).st_blocks) or real)
+    if not has_fallocate:
+        monkeypatch.delattr(os, "posix_fallocate")
+    _reader._allocate((50, 300, 301))
+    assert blocks[0] * 512 >= 50 * 300 * 301
+
+
+STACK = """
+import resource, sys
+from fracture_features.exceptions import FractureFeaturesError
+from fracture_features.images import _reader
+_reader.MAX_IN_MEMORY = 1000
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    _reader.ImageReader(image_size=200).fit_transform(sys.argv[1:])
+except FractureFeaturesError as error:
+    print(error)
+"""
+
+
+def test_a_temporary_folder_without_room_is_an_error(files):
+    run = subprocess.run([sys.executable, "-c", STACK, *files], check=True, capture_output=True, text=True)
+    assert run.stderr == ""
+    assert re.match(r"3 images of 200 x 200 pixels need 0\.0 GiB in the temporary folder '.*': File too", run.stdout)
 
 
 @pytest.mark.parametrize(

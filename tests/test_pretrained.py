@@ -341,6 +341,15 @@ def test_cache_knows_weights_layer_and_pooling(weights, tmp_path, monkeypatch):
         assert not np.array_equal(other, first)
 
 
+def test_cache_knows_weights_by_content(weights, tmp_path, monkeypatch):
+    """However their file is spelt."""
+    first = make(weights, cache=tmp_path / "cache").fit_transform(X)
+    monkeypatch.chdir(weights.parent)
+    monkeypatch.setattr(Network, "run", None)
+    for path in (weights.name, str(weights)):
+        np.testing.assert_array_equal(make(path, cache=tmp_path / "cache").fit_transform(X), first)
+
+
 def test_the_same_path_with_other_weights(weights, mobilenet, tmp_path):
     path = tmp_path / "now.weights.h5"
     path.write_bytes(weights.read_bytes())

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console
+from rich.text import Text
 
 from .. import __version__
-from ..cache import cache_size, clear_cache
+from ..cache import cache_size, clear_cache, damaged_files
 from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura
 from ..evaluation import operating_rule
-from ..exceptions import FractureFeaturesError, NoReadableImagesError, UngroupedDataWarning
+from ..exceptions import CacheError, FractureFeaturesError, NoReadableImagesError, UngroupedDataWarning
 from ..pipeline import check_installed, make_pipeline
 from ._exit import ExitCode, Terminated, sigterm_raises
-from ._output import say, visible
+from ._output import escaped_output, say, visible
 from ._rerun import draw, rerun
 from ._run import run
 
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     args = make_parser().parse_args(argv)
     args.argv = list(argv)
-    with warnings.catch_warnings(), sigterm_raises():
+    with escaped_output(), warnings.catch_warnings(), sigterm_raises():
         warnings.simplefilter("always", UngroupedDataWarning)
         warnings.showwarning = lambda message, *_, **__: say(message, "Warning:", "yellow")
         try:
@@ -127,7 +128,13 @@ def _add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 
     parser.add_argument("--image-size", type=_positive_int, help="pixels along each side (as the features want)")
     parser.add_argument("--seed", type=_at_least_0, default=0, help="of folds, models and bootstrap (%(default)s)")
     parser.add_argument("--jobs", type=_jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
-    parser.add_argument("--cache", metavar="DIR", type=Path, help="keep pixels and features here for the next run")
+    parser.add_argument("--cache", metavar="DIR", type=_folder, help="keep pixels and features here for the next run")
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a folder, got an empty name")
+    return Path(text)
 
 
 def _positive_int(text: str, minimum: int = 1) -> int:
@@ -198,13 +205,15 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _cache(args: argparse.Namespace) -> int:
-    n_values, n_bytes = cache_size(args.folder)
+    output = Console(highlight=False)
     if args.action == "clear":
         clear_cache(args.folder)
-    removed = " removed" if args.action == "clear" else ""
-    Console(highlight=False).print(
-        f"{args.folder}: {n_values} values, {n_bytes / 2**20:.1f} MiB{removed}", soft_wrap=True
-    )
+        output.print(Text(f"{args.folder}: cache removed"), soft_wrap=True)
+        return ExitCode.DONE
+    n_values, n_bytes = cache_size(args.folder)
+    output.print(Text(f"{args.folder}: {n_values} values, {n_bytes / 2**20:.1f} MiB"), soft_wrap=True)
+    if damaged := damaged_files(args.folder):
+        raise CacheError(f"{args.folder}: {len(damaged)} damaged files, the first {damaged[0]!r}")
     return ExitCode.DONE
 
 

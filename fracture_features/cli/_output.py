@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -55,6 +56,21 @@ def say(what: Any, label: str = "", style: str = "") -> None:
     """Print a message to stderr, a coloured label before it; nothing in it is markup."""
     text = visible(what)
     messages.print(Text.assemble((label, style), " " if label and text else "", text), soft_wrap=True)
+
+
+@contextmanager
+def escaped_output() -> Iterator[None]:
+    """Print what stdout and stderr have no code for, such as names that are not UTF-8, as escapes."""
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
+    before = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for stream, errors in zip(streams, before, strict=True):
+            if not stream.closed:
+                stream.reconfigure(errors=errors)
 
 
 @contextmanager
@@ -136,12 +152,15 @@ def _print(result: EvaluationResult, what: str) -> None:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table; text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    """Write a table; text that a spreadsheet would take for a formula gets an apostrophe before it.
+
+    A name that is not UTF-8 is written with escapes.
+    """
 
     def escape(value: Any) -> Any:
         return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
-    frame.map(escape).rename(columns=escape).to_csv(path, index=False)
+    frame.map(escape).rename(columns=escape).to_csv(path, index=False, errors="backslashreplace")
 
 
 def _tables(frame: pd.DataFrame, width: int) -> list[Table]:

@@ -88,6 +88,7 @@ class PretrainedExtractor(BaseExtractor):
         "pooling": [StrOptions(set(POOLINGS))],
     }
     _has_regions = False
+    _not_in_keys = (*BaseExtractor._not_in_keys, "weights")  # their content is in `_state`
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class PretrainedExtractor(BaseExtractor):
         return names, np.empty((0, 4), dtype=np.int64)
 
     def _state(self) -> bytes:
-        code = code_version(type(self), _applications, _onnx)  # type: ignore[arg-type]
+        code = code_version(type(self), _applications, _onnx)
         return digest(code, self._network.digest, repr(self._network.uses_onnxruntime))
 
     def _extract(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -201,7 +202,7 @@ def _stamp(path: str | None) -> tuple[int, ...] | None:
     if path is None or not os.path.isfile(path):
         return None
     found = os.stat(path)
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @functools.lru_cache(maxsize=2)

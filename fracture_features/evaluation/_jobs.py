@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
-import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +16,7 @@ from joblib.parallel import get_active_backend
 from sklearn import config_context
 
 from .._fingerprint import fingerprint
-from ..cache import close_caches, set_caches
+from ..cache import set_caches
 from ..datasets import FractureDataset
 from ..exceptions import CheckpointWarning
 from ..results import FoldResult
@@ -69,7 +67,7 @@ class Worker:
 
     def __call__(self, job: Job, key: str, parent: int) -> Outcome:
         try:
-            with config_context(enable_metadata_routing=True), _caches_of_jobs(parent):
+            with config_context(enable_metadata_routing=True):
                 folds, fitted = self._fit(job)
         except Exception as error:  # whatever a model raises
             if not self.record:
@@ -130,25 +128,6 @@ def _described(name: str, estimator: Any) -> bytes:
         return describe_model(estimator)
     except TypeError as error:
         raise ValueError(f"checkpoint: models[{name!r}] cannot be told from others: {error}") from error
-
-
-_jobs_lock = threading.Lock()
-_n_jobs = 0  # that this process is doing
-
-
-@contextmanager
-def _caches_of_jobs(parent: int) -> Iterator[None]:
-    """Close the caches of a worker process after its last job: its parent removes the temporary one."""
-    global _n_jobs
-    with _jobs_lock:
-        _n_jobs += 1
-    try:
-        yield
-    finally:
-        with _jobs_lock:
-            _n_jobs -= 1
-            if _n_jobs == 0 and os.getpid() != parent:
-                close_caches()
 
 
 def run_jobs(worker: Worker, jobs: list[Job], n_jobs: int | None) -> Iterator[Outcome]:

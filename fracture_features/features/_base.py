@@ -15,6 +15,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .._fingerprint import fingerprint
 from .._threads import count_threads, map_threads
 from .._validation import check_image_shape, check_image_stack
 from ..cache import Cached, code_version, digest, open_cache
@@ -54,6 +55,8 @@ class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
     }
 
     _has_regions: ClassVar[bool] = True
+    # Parameters that what is kept in a cache does not depend on.
+    _not_in_keys: ClassVar[tuple[str, ...]] = ("cache", "n_jobs")
 
     # What the estimators' constructors assign.
     n_jobs: int | None
@@ -102,6 +105,8 @@ class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
             If `X` is no such stack, a parameter is out of its range, or the images are too small for it.
         """
         stack = check_image_stack(X, estimator=self)
+        if self.cache is not None:
+            open_cache(self.cache)  # makes the folder
         self.image_shape_: tuple[int, int] = (stack.shape[1], stack.shape[2])
         self._learn(stack)
         self._names, self._regions = self._layout()
@@ -127,21 +132,21 @@ class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
     def _walk(self, stack: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features of a stack of any length, block by block."""
         features = np.empty((len(stack), len(self._names)), dtype=np.float32)
+        recipe = b"" if self.cache is None else digest(self._settings(), self._state())
 
         def extract(rows: slice) -> None:
-            features[rows] = self._extract_cached(np.ascontiguousarray(stack[rows]))
+            features[rows] = self._extract_cached(np.ascontiguousarray(stack[rows]), recipe)
 
         # Several blocks to a thread, so that none waits long for the last.
         size = min(BLOCK, -(-len(stack) // (4 * count_threads(self.n_jobs))))
         map_threads(extract, gen_batches(len(stack), size), self.n_jobs)
         return features
 
-    def _extract_cached(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _extract_cached(self, images: NDArray[np.uint8], recipe: bytes) -> NDArray[np.float32]:
         if self.cache is None:
             return self._extract(images)
-        recipe = digest(self._settings(), self._state())
         keys = [digest(recipe, image) for image in images]
-        cache = open_cache(self.cache)
+        cache = open_cache(self.cache, make=False)
         rows = {key: value for key, value in zip(keys, cache.get(keys), strict=True) if value is not None}
         missing = [i for i, key in enumerate(keys) if key not in rows]
         if missing:
@@ -152,9 +157,8 @@ class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
 
     def _settings(self) -> bytes:
         """Digest of the code, the parameters and the images' shape."""
-        parameters = {k: v for k, v in self.get_params().items() if k not in ("cache", "n_jobs")}
-        code = code_version(type(self))  # type: ignore[arg-type]
-        return digest(code, repr(sorted(parameters.items())), repr(self.image_shape_))
+        parameters = {k: v for k, v in self.get_params().items() if k not in self._not_in_keys}
+        return digest(code_version(type(self)), fingerprint(parameters, self.image_shape_))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the features, in their order.

@@ -238,7 +238,7 @@ class FisherVectorExtractor(BaseExtractor):
 
     def _state(self) -> bytes:
         arrays = (np.ascontiguousarray(array).tobytes() for array in (*self.projection_, *self.mixture_))
-        return digest(code_version(type(self), _descriptors, _mixture), *arrays)  # type: ignore[arg-type]
+        return digest(code_version(type(self), _descriptors, _mixture), *arrays)
 
     def _layout(self) -> tuple[list[str], NDArray[np.int64]]:
         is_odd = self.projection_.is_odd

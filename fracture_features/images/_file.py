@@ -41,13 +41,15 @@ class ImageFile:
     def sha256(self, cache: Cache | None = None, keep: list[tuple[bytes, bytes]] | None = None) -> bytes:
         """SHA-256 of the content, 32 bytes.
 
-        With a cache it is found by path, size, times and inode, without opening the file; what is to be kept in the
-        cache is added to `keep`.
+        With a cache it is found by path, size, times, inode and device, without opening the file; what is to be kept
+        in the cache is added to `keep`. What changes a file and none of these is not seen: a second writing in place,
+        of the same size, within a tick of the file system's clock (some milliseconds), or with that clock set back.
         """
         if cache is None or keep is None:
             return hashlib.sha256(self.data).digest()
         s = self.status
-        key = digest("file", os.path.abspath(self.path), repr((s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)))
+        known = s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev
+        key = digest("file", os.path.abspath(self.path), repr(known))
         (found,) = cache.get([key])
         if found is None:
             found = hashlib.sha256(self.data).digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,10 +19,11 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import gen_batches
 from sklearn.utils._param_validation import StrOptions
 
+from .._fingerprint import fingerprint
 from .._threads import map_threads
 from .._validation import as_pair, check_count, check_paths
 from ..cache import Cache, Cached, code_version, digest, open_cache
-from ..exceptions import ImageReadError
+from ..exceptions import FractureFeaturesError, ImageReadError
 from . import _decode, _dicom, _dicom_pixels, _jpeg
 from ._errors import named_errors
 from ._file import ImageFile
@@ -189,6 +191,8 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
         """
         check_paths(X, estimator=self)
         as_pair(self.image_size, name="image_size")
+        if self.cache is not None:
+            open_cache(self.cache)  # makes the folder
         return self
 
     def transform(self, X: ArrayLike) -> NDArray[np.uint8]:
@@ -207,6 +211,14 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
         ------
         ImageReadError
             At a file that cannot be read.
+        FractureFeaturesError
+            If the temporary folder has no room for that file.
+
+        Warns
+        -----
+        CacheWarning
+            If there is no folder `cache`, which `fit` makes and `transform` does not; if it cannot be used, or what is
+            in it is damaged. Files are then read.
         """
         paths = check_paths(X, estimator=self)
         stack = _allocate((len(paths), *self._shape()))
@@ -224,17 +236,20 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
         """The image or the error of each path."""
         images: list[NDArray[np.uint8] | ImageReadError] = []
         keep: list[tuple[bytes, bytes]] = []
-        cache = None if self.cache is None else open_cache(self.cache)
+        cache = None if self.cache is None else open_cache(self.cache, make=False)
+        recipe = b"" if cache is None else self._recipe()
         for path in paths:
             try:
-                images.append(self.read(ImageFile(path), cache, keep))
+                images.append(self.read(ImageFile(path), cache, keep, recipe))
             except ImageReadError as error:
                 images.append(error)
         if cache is not None and keep:
             cache.put(keep)
         return images
 
-    def read(self, file: ImageFile, cache: Cache | None, keep: list[tuple[bytes, bytes]]) -> NDArray[np.uint8]:
+    def read(
+        self, file: ImageFile, cache: Cache | None, keep: list[tuple[bytes, bytes]], recipe: bytes = b""
+    ) -> NDArray[np.uint8]:
         """Read one file, from the cache where it is there.
 
         Parameters
@@ -244,6 +259,8 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
             That of `self.cache`, opened.
         keep : list of (key, value)
             Takes what is to be put into the cache.
+        recipe : bytes, default=b""
+            That of this reader, where many files are read.
 
         Returns
         -------
@@ -256,7 +273,7 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
         """
         if cache is None:
             return self._prepare(file)
-        key = digest(self._recipe(), file.sha256(cache, keep))
+        key = digest(recipe or self._recipe(), file.sha256(cache, keep))
         (pixels,) = cache.get([key])
         if pixels is not None:
             return np.frombuffer(pixels, dtype=np.uint8).reshape(self._shape())
@@ -266,8 +283,8 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
     def _recipe(self) -> bytes:
         """What the pixels depend on beside the file's content."""
-        version = code_version(type(self), _decode, _dicom, _dicom_pixels, _jpeg)  # type: ignore[arg-type]
-        return digest(version, *_decoder_versions(), repr((self._shape(), self.resize, self.contrast)))
+        version = code_version(type(self), _decode, _dicom, _dicom_pixels, _jpeg)
+        return digest(version, *_decoder_versions(), fingerprint(self._shape(), self.resize, self.contrast))
 
     def _shape(self) -> tuple[int, int]:
         return as_pair(self.image_size, name="image_size")
@@ -315,7 +332,24 @@ def _decoder_versions() -> tuple[str, ...]:
 
 
 def _allocate(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    if np.prod(shape) <= MAX_IN_MEMORY:
+    if math.prod(shape) <= MAX_IN_MEMORY:
         return np.empty(shape, dtype=np.uint8)
-    with tempfile.TemporaryFile(prefix="fracture_features_") as file:
-        return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)
+    try:
+        with tempfile.TemporaryFile(prefix="fracture_features_") as file:
+            _reserve(file.fileno(), math.prod(shape))
+            return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
+    except OSError as error:
+        raise FractureFeaturesError(
+            f"{shape[0]} images of {shape[1]} x {shape[2]} pixels need {math.prod(shape) / 2**30:.1f} GiB in the "
+            f"temporary folder {tempfile.gettempdir()!r}: {error.strerror}. TMPDIR names another folder."
+        ) from error
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take the room on the disk now: where there is none left, a write to the map would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+        return
+    zeros = bytes(1 << 20)
+    while size > 0:
+        size -= os.write(file, zeros[:size])

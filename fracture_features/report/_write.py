@@ -79,7 +79,7 @@ def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, mode
     page = template.render(_content(result, model))
     path = Path(path)
     with whole_file(path) as part:
-        part.write_text(page, encoding="utf-8")
+        part.write_text(page, encoding="utf-8", errors="backslashreplace")
     return path
 
 
@@ -111,4 +111,4 @@ def _content(result: EvaluationResult, model: Any) -> dict[str, Any]:
 
 def _digest(text: str) -> str:
     """What a content security policy names a script by."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()
+    return "sha256-" + base64.b64encode(hashlib.sha256(str(text).encode(errors="backslashreplace")).digest()).decode()
