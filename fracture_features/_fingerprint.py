@@ -134,6 +134,8 @@ def _reached(value: Any, names: list[str]) -> Iterator[Any]:
 
 def _is_own(module: str | None) -> bool:
     """Whether a module is the user's: neither Python's nor installed."""
+    if module == "__main__":  # a script or a notebook, whatever runs it
+        return True
     top = (module or "").partition(".")[0]
     file = getattr(sys.modules.get(module or ""), "__file__", None) or ""
     return not (_is_versioned(module) or top in sys.stdlib_module_names or any(part in file for part in INSTALLED))

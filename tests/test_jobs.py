@@ -23,6 +23,8 @@ from sklearn.model_selection import GridSearchCV
 
 from fracture_features import PretrainedExtractor, cache, evaluate, load_folder, make_pipeline
 from fracture_features.evaluation import BASELINES, MAJORITY, METADATA, PROBE, Checkpoint, _checkpoint
+from fracture_features.evaluation._fit import Job, Runner, operating_rule
+from fracture_features.evaluation._jobs import Worker
 from fracture_features.exceptions import CheckpointError, CheckpointWarning
 from fracture_features.results import FoldResult
 
@@ -112,10 +114,18 @@ def serial(data):
     return evaluate(models(), data, cv=2, random_state=0)
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_any_number_of_jobs_on_any_backend_gives_equal_tables(data, serial, backend):
     with joblib.parallel_config(backend=backend):
         assert_equal(evaluate(models(), data, cv=2, random_state=0, n_jobs=2), serial)
+
+
+def test_a_backend_that_forks_is_refused(data):
+    with (
+        joblib.parallel_config(backend="multiprocessing"),
+        pytest.raises(ValueError, match="backend must be loky, threading or dask, got MultiprocessingBackend"),
+    ):
+        evaluate(models(), data, cv=2, random_state=0, n_jobs=2)
 
 
 def test_dask_gives_equal_tables(data, serial):
@@ -276,26 +286,35 @@ class TestCheckpoint:
         assert self.run(inside, fits, tmp_path / "c")[0] == 2
 
     def test_nothing_of_other_data_models_or_settings_is_mixed_in(self, data, fits, tmp_path):
-        """The folds are given: none of these changes what trains and what tests."""
-        cv = [(np.arange(len(data))[data.groups % 2 == k], np.arange(len(data))[data.groups % 2 != k]) for k in (0, 1)]
+        """Keys of the same rows: none of these changes what trains and what tests."""
+        train, test = np.flatnonzero(data.groups % 2 == 0), np.flatnonzero(data.groups % 2 == 1)
         y = data.y.copy()
         y[[0, -1]] = 1 - y[[0, -1]]
-        finer = data.groups * 2 + (np.arange(len(data)) % 3 == 0)
+        given = {"data": data, "rule": None, "calibrate": False, "random_state": 0, "external": None, "C": 1.0}
         others = [
             {"data": replace(data, y=y)},
-            {"data": replace(data, groups=np.unique(finer, return_inverse=True)[1])},
+            {"data": replace(data, groups=data.groups + (np.arange(len(data)) % 3 == 0))},
+            {"data": replace(data, groups=None)},
             {"data": replace(data, target_names=["whole", "broken"])},
             {"data": replace(data, frame=data.frame.assign(side=1), metadata_columns=("side",))},
+            {"external": data},
             {"C": 0.5},
             {"random_state": 1},
+            {"random_state": None},
             {"calibrate": True},
-            {"operating_point": ("threshold", 0.1)},
-            {"operating_point": ("threshold", 0.2)},
+            {"rule": operating_rule("youden", 2)},
+            {"rule": operating_rule(("threshold", 0.1), 2)},
+            {"rule": operating_rule(("threshold", 0.2), 2)},
         ]
-        for k, other in enumerate([{}, *others]):
-            n, _ = self.run(**{"data": data, "fits": fits, "checkpoint": tmp_path / "c", "cv": cv} | other)
-            assert n >= 2, (k, other)
-        assert self.run(data, fits, tmp_path / "c", cv=cv)[0] == 0
+
+        def key(data, rule, calibrate, random_state, external, C):
+            job = Job("m", "model", make_pipeline("edges", Counting(fits, C), image_size=48), 1, train, test)
+            worker = Worker(Runner(data, rule, calibrate, random_state), external, False, False, Checkpoint(tmp_path))
+            return worker.keys([job, replace(job, fold=2), replace(job, train=test)])
+
+        keys = [key(**given | other) for other in ({}, *others)]
+        assert keys[0] == key(**given)
+        assert len({each for triple in keys for each in triple}) == 3 * len(keys)
 
     @pytest.mark.parametrize("what", ["package", "source", "backend"])
     def test_nothing_of_other_versions_is_mixed_in(self, data, fits, tmp_path, monkeypatch, what):

@@ -73,7 +73,8 @@ def evaluate(
     random_state : int, default=None
         Seed of the folds and of the bootstrap; the models have their own.
     n_jobs : int, default=None
-        Models and folds fitted at a time, by joblib: None means 1, or what `joblib.parallel_config` says, -1 all cores.
+        Models and folds fitted at a time, by joblib's backends loky, threading or dask: None means 1, or what
+        `joblib.parallel_config` says, -1 all cores.
         Within several at a time each works on one thread.
     keep_models : bool or "first", default=False
         Whether to keep the fitted models, as `FoldResult.estimator`, without their caches; "first" keeps those of the
@@ -101,7 +102,8 @@ def evaluate(
         or tested lacks a class, an image or a group stands on both sides of a split, or `external` has other classes.
     ValueError
         If `models` is no mapping of names to classifiers, a name is a baseline's, a parameter is none of those above,
-        groups cannot reach the inner folds of a model, or a model gives no finite score for each class.
+        groups cannot reach the inner folds of a model, a model gives no finite score for each class, or joblib's
+        backend is none of those above.
     CheckpointError
         If the folder `checkpoint` cannot be made.
     KeyboardInterrupt

@@ -137,8 +137,11 @@ def run_jobs(worker: Worker, jobs: list[Job], n_jobs: int | None) -> Iterator[Ou
     yield from filter(None, found)
     missing = [(job, key) for job, key, outcome in zip(jobs, keys, found, strict=True) if outcome is None]
     backend: Any = get_active_backend()[0]
-    how = "generator_unordered" if backend.supports_return_generator else "list"  # multiprocessing does not
-    yield from Parallel(n_jobs=n_jobs, return_as=how)(delayed(worker)(job, key, os.getpid()) for job, key in missing)
+    if not backend.supports_return_generator:
+        # multiprocessing, whose forked children hang where XGBoost or TensorFlow has run before
+        raise ValueError(f"joblib's backend must be loky, threading or dask, got {type(backend).__name__}")
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    yield from parallel(delayed(worker)(job, key, os.getpid()) for job, key in missing)
 
 
 def predict_external(fold: FoldResult, fitted: Any, external: FractureDataset) -> FoldResult:
