@@ -32,7 +32,7 @@ from fracture_features.images import ImageReader
 
 SIZE = 48
 FORK = multiprocessing.get_context("fork")
-LIMIT = 60  # seconds of a child
+LIMIT = 300  # seconds of a child, which takes less than one where the machine is not busy
 
 
 def compute(folder: Path, cache: Path | None) -> list[np.ndarray]:
