@@ -31,3 +31,13 @@ def remove_parts(folder: Path) -> None:
             shutil.rmtree(part)
         else:
             part.unlink(missing_ok=True)
+
+
+def reserve(file: int, size: int) -> None:
+    """Take the room on the disk now: where there is none left, a write to the map would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+        return
+    zeros = bytes(1 << 20)
+    while size > 0:
+        size -= os.write(file, zeros[:size])

@@ -207,6 +207,17 @@ def test_what_is_damaged_is_computed_again_and_said(folder, stack, damage, when)
         np.testing.assert_array_equal(extractor.transform(stack), expected)  # mended: nothing is said
 
 
+def test_damage_is_said_once_however_much_there_is(folder, stack):
+    extractor = HOGExtractor(pixels_per_cell=8, cache=folder).fit(stack)
+    expected = extractor.transform(stack)
+    for path in files_of(folder):
+        flip(path, 500)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        np.testing.assert_array_equal(extractor.transform(stack), expected)
+    assert [warning.category for warning in caught] == [CacheWarning]
+
+
 def test_values_under_one_anothers_names_are_not_mixed_up(folder, stack):
     extractor = HOGExtractor(pixels_per_cell=8, cache=folder).fit(stack)
     expected = extractor.transform(stack)
@@ -250,8 +261,8 @@ def test_only_the_owner_can_read_it(tmp_path, stack):
         HOGExtractor(pixels_per_cell=8, cache=tmp_path / "cache").fit_transform(stack)
     finally:
         os.umask(before)
-    modes = {path.is_dir(): stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
-    assert modes == {True: 0o700, False: 0o600}
+    modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in tmp_path.rglob("*")}
+    assert modes == {(True, 0o700), (False, 0o600)}
 
 
 def test_home_is_expanded_and_no_name_is_an_error(tmp_path, monkeypatch, stack):
@@ -303,6 +314,7 @@ def test_a_forked_child_finds_and_keeps(folder):
     context = multiprocessing.get_context("fork")
     cache, answers = open_cache(folder), context.SimpleQueue()
     cache.put([(b"a", b"1")])
+    assert cache.get([b"b 7"]) == [None]
     for target, arguments in ((_read_from, (folder, [b"a"], answers)), (_put_many, (folder, "b"))):
         child = context.Process(target=target, args=arguments)
         child.start()

@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import StrOptions
 from .._fingerprint import fingerprint
 from .._threads import map_threads
 from .._validation import as_pair, check_count, check_paths
+from .._write import reserve
 from ..cache import Cache, Cached, code_version, digest, open_cache
 from ..exceptions import FractureFeaturesError, ImageReadError
 from . import _decode, _dicom, _dicom_pixels, _jpeg
@@ -336,20 +337,10 @@ def _allocate(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
         return np.empty(shape, dtype=np.uint8)
     try:
         with tempfile.TemporaryFile(prefix="fracture_features_") as file:
-            _reserve(file.fileno(), math.prod(shape))
+            reserve(file.fileno(), math.prod(shape))
             return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
     except OSError as error:
         raise FractureFeaturesError(
             f"{shape[0]} images of {shape[1]} x {shape[2]} pixels need {math.prod(shape) / 2**30:.1f} GiB in the "
             f"temporary folder {tempfile.gettempdir()!r}: {error.strerror}. TMPDIR names another folder."
         ) from error
-
-
-def _reserve(file: int, size: int) -> None:
-    """Take the room on the disk now: where there is none left, a write to the map would end the process."""
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file, 0, size)
-        return
-    zeros = bytes(1 << 20)
-    while size > 0:
-        size -= os.write(file, zeros[:size])
