@@ -64,9 +64,10 @@ def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]
     failed = result.failures.itertuples(index=False)
     for row in failed:
         say(f"{row.model}, fold {row.fold}: {row.reason}", "Failed:", "red")
-    _print(result, f"Means over {run['folds']} folds{_shared(result)}")
+    folds = "1 fold" if run["folds"] == 1 else f"{run['folds']} folds"
+    _print(result, f"Means over {folds}{_shared(result)}")
     if result.external is not None:
-        what = f"Another source, {result.external.data!r}: means over the models of {run['folds']} folds"
+        what = f"Another source, {result.external.data!r}: means over the models of {folds}"
         _print(result.external, what)
     if out is not None:
         say(f"Tables and predictions are in {out}")

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.progress import (
     BarColumn,
@@ -25,7 +26,16 @@ from sklearn.pipeline import Pipeline
 from .._write import remove_parts
 from ..cache import set_caches
 from ..datasets import FractureDataset
-from ..evaluation import BASELINES, Checkpoint, evaluate, exclude_unreadable, probe_reader, temporary_cache
+from ..evaluation import (
+    BASELINES,
+    Checkpoint,
+    evaluate,
+    exclude_unreadable,
+    is_unused_split,
+    probe_reader,
+    published_split,
+    temporary_cache,
+)
 from ..exceptions import FractureFeaturesError
 from ..images import ImageReader
 from ..pipeline import make_pipeline
@@ -42,6 +52,8 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
     if args.out is not None and not with_report:
         say("There will be no report.html: pip install 'fracture_features[report]'")
     say(repr(data).strip("<>"))
+    if args.split:
+        published_split(data)  # which raises where there is none, before anything is read
     with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
         models = {
             name: make_pipeline(name, image_size=args.image_size, cache=cache, random_state=args.seed, n_jobs=args.jobs)
@@ -50,6 +62,7 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
         with messages.status(f"Reading {len(data)} files"):
             data, excluded = exclude_unreadable(data, [probe_reader(cache), *models.values()])
         _report_excluded(excluded, args.out)
+        _report_own_split(args, data)
         if args.digest is not None and args.digest != digest_of(data):
             raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
         options = {"external": external, "checkpoint": checkpoint, "keep_models": "first" if with_report else False}
@@ -72,14 +85,14 @@ def _evaluate(
 ) -> EvaluationResult:
     """Fit, and print and write the tables, also of what is finished when it is stopped."""
     folds: list[FoldResult] = []
-    n_folds = args.folds * args.repeats
+    n_folds = 1 if args.split else args.folds * args.repeats
     result = None
     try:
         with _progress(models, n_folds, folds) as on_fold:
             result = evaluate(
                 models,
                 data,
-                cv=args.folds,
+                cv="split" if args.split else args.folds,
                 n_repeats=args.repeats,
                 operating_point=args.operating_point,
                 calibrate=args.calibrate,
@@ -149,3 +162,8 @@ def _report_excluded(excluded: pd.DataFrame, out: Path | None) -> None:
         counts = ", ".join(f"{n} {label}" for label, n in excluded["label"].value_counts().items())
         where = f"named in {out / 'excluded.csv'}" if out is not None else "named in excluded.csv with --out DIR"
         say(f"({counts}), {where}", f"Left out {len(excluded)} unreadable files", "yellow")
+
+
+def _report_own_split(args: argparse.Namespace, data: FractureDataset) -> None:
+    if not args.split and is_unused_split(data, [(np.arange(len(data)), np.arange(0))]):
+        say("The data have a split of their own, which is not used; --split uses it", "Note:", "yellow")
