@@ -82,7 +82,8 @@ def _class_level(levels: Sequence[set[str]], splits: Sequence[int], where: str) 
         healthy = {spelling_key(name) for name in levels[k] if is_healthy_name(name)}
         if not fractures or not healthy:
             continue
-        if all(is_fracture_name(name) or is_healthy_name(name) for name in levels[k]):
+        keys = {spelling_key(name) for name in levels[k]}
+        if keys == fractures | healthy and (len(keys) == 2 or k == first):
             return k
         if k > first:
             raise DatasetError(
