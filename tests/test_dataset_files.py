@@ -250,7 +250,7 @@ def test_litter_is_no_data(litter, tmp_path):
     touch(
         tmp_path,
         "normal/._1.png",
-        f"normal/{litter}/1.png/SYNOPHOTO_THUMB_M.jpg" if litter == "x" else "normal/._2.png",
+        f"normal/{litter}/1.jpg/SYNOPHOTO_THUMB_M.jpg",
     )
     data = load_folder(tmp_path)
     assert len(data) == 2

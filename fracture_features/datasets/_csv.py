@@ -102,6 +102,7 @@ def load_csv(
         positive=positive,
         metadata_columns=metadata_columns,
         salt=salt,
+        where=str(path),
     )
 
 

@@ -128,6 +128,7 @@ def make_dataset(
     salt: str = "",
     contents: Mapping[str, FileContent] | None = None,
     class_level: int | None = None,
+    where: str | None = None,
 ) -> FractureDataset:
     """Put together what a loader found.
 
@@ -143,6 +144,8 @@ def make_dataset(
         What a loader saw of files that it opened.
     class_level : int, default=None
         Which folder of the path is the class.
+    where : str, default=None
+        What names the classes, for messages; None means `root`.
     """
     asked = isinstance(groups, str) and groups in ELEMENTS and groups not in frame
     headers = read_headers(root, relative, salt, contents or {}, all_files=asked)
@@ -153,9 +156,10 @@ def make_dataset(
         metadata_columns = [*metadata_columns, *(name for name in METADATA if elements[name].notna().any())]
     if missing := [column for column in metadata_columns if column not in frame]:
         raise DatasetError(f"metadata_columns: no column {missing}; there are {list(frame.columns)}")
-    y, names, merged = encode_labels(labels, positive, str(root))
+    where = where or str(root)
+    y, names, merged = encode_labels(labels, positive, where)
     if merged:
-        warnings.warn(f"{root}: taken for one class each: {'; '.join(map(str, merged))}", DatasetWarning, stacklevel=3)
+        warnings.warn(f"{where}: taken for one class each: {'; '.join(map(str, merged))}", DatasetWarning, stacklevel=3)
     paths = np.array([str(root / path) for path in relative])
     # Without a header nobody can say whose image it is, and it cannot be read either.
     rows, left_out = _leave_out([header.reason if asked else None for header in headers], paths, np.array(names)[y])
