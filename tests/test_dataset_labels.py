@@ -78,6 +78,8 @@ def test_names_that_are_certain(healthy, fracture):
         ("fracture", "no acute fracture"),
         ("displaced fracture", "non displaced fracture"),
         ("fracture", "old fracture"),
+        ("normal", "no acute fracture"),
+        ("healthy", "broken, not healthy"),
         ("not negative", "fracture"),
         ("normal", "abnormal"),
         ("normal", "non-normal"),

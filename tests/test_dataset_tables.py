@@ -204,6 +204,16 @@ def test_tables_that_are_refused(root, text, message):
         load_csv(root / "t.csv")
 
 
+@pytest.mark.parametrize(("no", "yes"), [("0", "1"), ("False", "True"), ("no", "Yes"), ("0.0", "1.0"), ("N", "Y")])
+def test_answers_in_a_column_of_fractures(root, no, yes):
+    rows = [(name, yes if label == "fracture" else no, who) for name, label, who in ROWS]
+    (root / "t.csv").write_text(text_of(rows, header=("image", "is_fractured", "who")))
+    assert load_csv(root / "t.csv", label="is_fractured").y.tolist() == [1, 0, 0]
+    (root / "t.csv").write_text(text_of(rows, header=("image", "no_fracture", "who")))
+    with pytest.raises(DatasetError, match=r"t.csv: cannot tell which of the classes"):
+        load_csv(root / "t.csv", label="no_fracture")
+
+
 def test_labels_of_one_class_in_two_spellings(root):
     (root / "t.csv").write_text(
         text_of([(name, f"{label.upper() if i == 2 else label} ", p) for i, (name, label, p) in enumerate(ROWS)])

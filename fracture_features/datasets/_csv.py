@@ -12,6 +12,9 @@ from ._files import NamedFiles, existing_folder
 from ._labels import is_fracture_name
 from ._table import as_values, check_unique, column_of, read_table
 
+# Answers of a column called like a fracture, and which of them means one.
+YES = {frozenset({no, yes}): yes for no, yes in (("0", "1"), ("false", "true"), ("no", "yes"), ("n", "y"))}
+
 
 def load_csv(
     path: str | os.PathLike[str],
@@ -46,7 +49,7 @@ def load_csv(
         on the path, or an array.
     positive : str or int, default=None
         The fracture's label. Not needed where one of two classes is named like a fracture, or the classes are 0 and
-        1 in a column named like one (`fractured`).
+        1, False and True, or no and yes in a column named like one (`fractured`).
     empty : str, default=None
         The class of images whose label is empty; None makes an empty label an error.
     metadata_columns : sequence of str, default=()
@@ -87,9 +90,9 @@ def load_csv(
     names = column_of(table, image, path)
     labels = [_label(text) for text in column_of(table, label, path, empty=empty)]
     folder = existing_folder(path.parent if root is None else root)
-    if positive is None and set(labels) == {"0", "1"} and is_fracture_name(label):
-        positive = "1"
-    files = NamedFiles(folder, path)
+    if positive is None and is_fracture_name(label):
+        positive = YES.get(frozenset(text.casefold() for text in labels))
+    files = NamedFiles(folder, path, salt)
     relative = [files.find(name) for name in names]
     check_unique(relative, table, path)
     values = as_values(table)
@@ -102,6 +105,7 @@ def load_csv(
         positive=positive,
         metadata_columns=metadata_columns,
         salt=salt,
+        contents=files.contents,
         where=str(path),
     )
 

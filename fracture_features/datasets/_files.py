@@ -133,10 +133,18 @@ class NamedFiles:
     root : Path
     table : Path
         What names them, for messages.
+    salt : str
+        As in `images.read_header`.
+
+    Attributes
+    ----------
+    contents : dict of str to FileContent
+        What was seen of files that had to be opened.
     """
 
-    def __init__(self, root: Path, table: Path):
-        self.root, self.table = root, table
+    def __init__(self, root: Path, table: Path, salt: str = ""):
+        self.root, self.table, self.salt = root, table, salt
+        self.contents: dict[str, FileContent] = {}
         self._stems: dict[str, list[str]] | None = None
 
     def find(self, name: str) -> str:
@@ -171,7 +179,9 @@ class NamedFiles:
         """All images below the folder, by their path and name without ending, and by their name."""
         if self._stems is None:
             self._stems = {}
-            for image in find_images(self.root).images:
+            found = find_images(self.root, self.salt)
+            self.contents = found.contents
+            for image in found.images:
                 path = Path(image)
                 for key in dict.fromkeys([path.with_suffix("").as_posix(), path.stem, path.name]):
                     self._stems.setdefault(key, []).append(image)
