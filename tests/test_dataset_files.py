@@ -17,7 +17,7 @@ from fracture_features import evaluate, load_csv, load_folder, load_mura, make_p
 from fracture_features.datasets._files import LITTER, count_kinds, find_images
 from fracture_features.evaluation import exclude_unreadable, probe_reader
 from fracture_features.exceptions import DatasetError, ImageReadError, NoReadableImagesError
-from fracture_features.images import read_header, read_shape
+from fracture_features.images import FileContent, read_content, read_header, read_shape
 
 pydicom = pytest.importorskip("pydicom")
 STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -195,8 +195,10 @@ def test_images_without_an_ending_and_unreadable_formats_are_images(tmp_path):
     os.rename(tmp_path / "normal/a.jpg", tmp_path / "normal/a")
     cv2.imwrite(str(tmp_path / "normal/b.png"), image)
     os.rename(tmp_path / "normal/b.png", tmp_path / "normal/b.image")
-    touch(tmp_path, "fractured/c.gif", "fractured/d.jpg.bak", "fractured/e.png~")
+    touch(tmp_path, "fractured/c.gif")
     (tmp_path / "fractured/f.webp").write_bytes(b"RIFF\0\0\0\0WEBPVP8 ")
+    for spare in ("d.jpg.bak", "e.png~"):
+        (tmp_path / "fractured" / spare).write_bytes((tmp_path / "normal/b.image").read_bytes())
     data = load_folder(tmp_path)
     assert [Path(path).name for path in data.paths] == ["c.gif", "f.webp", "a", "b.image"]
     assert data.ignored == {".bak file": 1, ".png~ file": 1, "file of no known format": 1}
@@ -215,6 +217,7 @@ def test_folders_that_are_links_are_followed_each_once(tmp_path):
     (root / "normal" / "own").symlink_to(root / "normal")
     (root / "twice").symlink_to(store / "a")
     (store / "a" / "back").symlink_to(store)
+    touch(tmp_path, "other/of nobody.png")
     (root / "normal" / "nowhere").symlink_to(tmp_path / "nowhere")
     data = load_folder(root)
     assert data.class_counts() == {"normal": 28, "fractured": 20}
@@ -280,6 +283,7 @@ def test_fifos_and_devices_hang_nothing(special):
         for name in ("fifo.png", "device.png", "s.png", "fifo"):
             with pytest.raises(ImageReadError, match="a FIFO, a device or a socket"):
                 function(special / name)
+    assert read_content(special / "fifo") == read_content(special / "device.png") == FileContent()
     for groups in (special / "fifo.csv", str(special / "fifo.csv")):
         with pytest.raises(DatasetError, match="no regular file"):
             load_folder(touch(special / "x", "fractured/1.png", "normal/1.png"), groups=groups)
