@@ -51,12 +51,12 @@ def test_separators_and_encodings(root, delimiter, encoding, newline):
 
 
 def test_letters_of_windows_1252_and_utf_16(root):
-    rows = [("a/Größe ä.png", "Fraktur", "ü"), ("b/0002.png", "gesund", "é")]
+    rows = [("a/Größe ä.png", "Fraktur", "ü – €"), ("b/0002.png", "gesund", "é")]
     for encoding in ("cp1252", "utf-16", "utf-8"):
         (root / "t.csv").write_bytes(text_of(rows, ";").encode(encoding))
         data = load_csv(root / "t.csv")
         assert data.paths[0].endswith("a/Größe ä.png")
-        assert data.frame["patient"].tolist() == ["ü", "é"]
+        assert data.frame["patient"].tolist() == ["ü – €", "é"]
         assert data.target_names == ["gesund", "Fraktur"]
 
 
