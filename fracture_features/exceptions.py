@@ -10,7 +10,9 @@ __all__ = [
     "CheckpointError",
     "CheckpointWarning",
     "DatasetError",
+    "DatasetWarning",
     "FractureFeaturesError",
+    "GroupsError",
     "ImageReadError",
     "MissingDependencyError",
     "NoReadableImagesError",
@@ -46,6 +48,10 @@ class DatasetError(FractureFeaturesError, ValueError):
     """A data set that cannot be loaded as asked: its folder, table, labels or groups."""
 
 
+class GroupsError(DatasetError):
+    """Groups that cannot be told for every image, or are no groups of patients."""
+
+
 class NoReadableImagesError(DatasetError):
     """A data set without a single readable image."""
 
@@ -64,6 +70,10 @@ class MissingDependencyError(FractureFeaturesError, ImportError):
 
 class UngroupedDataWarning(UserWarning):
     """Images of one patient may stand on both sides of a split, because no groups are known."""
+
+
+class DatasetWarning(UserWarning):
+    """What a loader decided about contradictory labels or spellings, and its user should know."""
 
 
 class CacheWarning(UserWarning):

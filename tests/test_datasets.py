@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fracture_features import load_csv, load_folder, load_fracatlas, load_mura
-from fracture_features.datasets._dataset import is_fracture_name
+from fracture_features.datasets._labels import is_fracture_name
 from fracture_features.exceptions import DatasetError, NoReadableImagesError
 
 
@@ -63,7 +63,7 @@ def test_order_is_deterministic_and_other_files_are_counted(tmp_path):
         "/normal/2.png",
     ]
     assert data.n_ignored == 2
-    assert "2 other files ignored" in repr(data)
+    assert "2 files left out: 1 .db file, 1 .md file" in repr(data)
 
 
 def test_splits_are_kept(tmp_path):
@@ -96,7 +96,7 @@ def test_bad_folders(tmp_path):
     touch(tmp_path, "file.txt")
     with pytest.raises(DatasetError, match="it is a file"):
         load_folder(tmp_path / "file.txt")
-    with pytest.raises(NoReadableImagesError, match=r"no images in it or below \(1 other files\)"):
+    with pytest.raises(NoReadableImagesError, match=r"no images in it or below \(1 file left out: 1 .txt file\)"):
         load_folder(tmp_path)
     touch(tmp_path, "fractured/1.png")
     with pytest.raises(DatasetError, match=r"at least two classes, found only \['fractured'\]"):

@@ -26,6 +26,7 @@ from sklearn.pipeline import Pipeline
 
 from fracture_features import evaluate, make_pipeline
 from fracture_features.datasets import FractureDataset
+from fracture_features.evaluation import is_unused_split, published_split
 from fracture_features.evaluation._fit import Job, Runner, operating_rule
 from fracture_features.evaluation._nested import warn_of_ignored_groups
 from fracture_features.evaluation._splits import inner_splits, make_splits
@@ -153,10 +154,7 @@ def test_external_data_are_checked_before_the_fits(data):
     models = {"m": Scores(pd.Series(data.y - 0.5, index=data.paths))}
     with pytest.raises(DatasetError, match=r"external has no image of \['fractured'\]: expected every class"):
         evaluate(models, inside, cv=2, external=outside.subset(outside.y == 0))
-    with (
-        pytest.warns(UngroupedDataWarning, match="No groups are given for external"),
-        pytest.raises(DatasetError, match="external shares 27 files"),
-    ):
+    with pytest.raises(DatasetError, match="external shares 27 files"):
         evaluate(models, inside, cv=2, external=replace(inside, groups=None))
     assert not Scores.fits
 
@@ -172,6 +170,35 @@ def test_the_published_split(data):
         evaluate(QUICK, data, cv="split")
     with pytest.raises(ValueError, match="cv must be a number, a splitter, folds or 'split', got 'patients'"):
         evaluate(QUICK, data, cv="patients")
+
+
+@pytest.mark.parametrize(
+    ("held_out", "others"), [("Testing", ["train", "val"]), ("test_set", ["x"]), ("valid", ["train"])]
+)
+def test_the_names_of_a_published_split(data, held_out, others):
+    test = data.groups % 3 == 0
+    names = np.where(test, held_out, np.resize(others, len(data)))
+    train, tested = published_split(replace(data, frame=pd.DataFrame({"split": names})))
+    np.testing.assert_array_equal(tested, np.flatnonzero(test))
+    np.testing.assert_array_equal(train, np.flatnonzero(~test))
+
+
+@pytest.mark.parametrize("names", [["train"], ["test"], ["train", None, "test"], ["a", "b"]])
+def test_columns_that_are_no_published_split(data, names):
+    frame = pd.DataFrame({"split": np.resize(np.array(names, dtype=object), len(data))})
+    with pytest.raises(DatasetError, match="cv='split': expected 'test' or 'val', others, and a name for each image"):
+        published_split(replace(data, frame=frame))
+    assert not is_unused_split(replace(data, frame=frame), [])
+
+
+def test_whether_a_published_split_is_used(data):
+    test = data.groups % 3 == 0
+    split = replace(data, frame=pd.DataFrame({"split": np.where(test, "test", "train")}))
+    own = (np.flatnonzero(~test), np.flatnonzero(test))
+    assert not is_unused_split(split, [own])
+    assert not is_unused_split(split, [(own[0][:-3], own[1][:-3])])  # of a part of the images
+    assert is_unused_split(split, [own, (own[1], own[0])])
+    assert not is_unused_split(data, [(own[1], own[0])])
 
 
 def test_repeats_divide_anew(data):

@@ -14,7 +14,7 @@ from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import MAJORITY, METADATA
 from fracture_features.exceptions import DatasetError
 from fracture_features.metrics import MEASURES
-from fracture_features.results import EvaluationResult, FoldResult, digest_of
+from fracture_features.results import EvaluationResult, FoldResult, count_copies, digest_of
 
 N = 400
 
@@ -123,6 +123,23 @@ def test_a_model_no_better_than_a_baseline_is_marked(result):
     assert marks["strong"] is True
     assert marks["weak"] is False
     assert marks[METADATA] is None
+
+
+def test_what_is_not_known_to_be_shared_is_empty(result, tmp_path):
+    unknown = EvaluationResult(replace(result.data, groups=None), result.fold_results, result.excluded, 0)
+    folds = unknown.folds()
+    assert folds["groups_shared"].isna().all()
+    folds.to_csv(tmp_path / "folds.csv", index=False)
+    assert (tmp_path / "folds.csv").read_text().splitlines()[1].split(",")[4] == ""
+    assert str(folds["groups_shared"].dtype) == str(result.folds()["groups_shared"].dtype) == "Int64"
+
+
+def test_copies_in_the_training_part_are_counted(result):
+    content = [f"{i}" for i in range(N)]
+    content[0], content[1], content[7] = content[2], None, None  # patients 0 and 1 are in different folds
+    data = result.data.with_files(pd.DataFrame({"sha256": content}))
+    assert count_copies(EvaluationResult(data, result.fold_results, result.excluded, 0)) == 2
+    assert count_copies(EvaluationResult(data, [], result.excluded, 0)) == 0
 
 
 def test_folds_share_no_patient_and_have_scikit_learns_values(result):

@@ -16,7 +16,14 @@ from .. import __version__
 from ..cache import cache_size, clear_cache, damaged_files
 from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura
 from ..evaluation import operating_rule
-from ..exceptions import CacheError, FractureFeaturesError, NoReadableImagesError, UngroupedDataWarning
+from ..exceptions import (
+    CacheError,
+    DatasetWarning,
+    FractureFeaturesError,
+    GroupsError,
+    NoReadableImagesError,
+    UngroupedDataWarning,
+)
 from ..pipeline import check_installed, make_pipeline
 from ._exit import ExitCode, Terminated, sigterm_raises
 from ._output import escaped_output, say, visible
@@ -43,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     args.argv = list(argv)
     with escaped_output(), warnings.catch_warnings(), sigterm_raises():
-        warnings.simplefilter("always", UngroupedDataWarning)
+        for kind in (DatasetWarning, UngroupedDataWarning):
+            warnings.simplefilter("always", kind)
         warnings.showwarning = lambda message, *_, **__: say(message, "Warning:", "yellow")
         try:
             return int(args.run(args))
@@ -92,11 +100,24 @@ def make_parser() -> argparse.ArgumentParser:
     compare.add_argument("--positive", metavar="CLASS", help="the fractures' class, where its name does not tell")
     compare.add_argument("--image", metavar="COLUMN", default="image", help="csv: column of the files (%(default)s)")
     compare.add_argument("--label", metavar="COLUMN", default="label", help="csv: column of the classes (%(default)s)")
+    compare.add_argument("--root", metavar="FOLDER", type=Path, help="csv: folder of the images (the csv's own)")
+    compare.add_argument("--empty", metavar="CLASS", help="csv: the class where the cell is empty")
+    compare.add_argument(
+        "--metadata",
+        metavar="COLUMNS",
+        type=lambda text: [name.strip() for name in text.split(",")],
+        default=[],
+        help="comma-separated columns known before anyone has looked for a fracture; for baseline and subgroups",
+    )
+    compare.add_argument("--split", action="store_true", help="test on the data's own test part instead of folds")
     compare.add_argument("--external", metavar="FOLDER", type=Path, help="images of another source, scored once")
+    compare.add_argument(
+        "--external-groups", metavar="G", help="as --groups, for --external (the same as --groups, where it applies)"
+    )
     _add_common(compare, out=None)
 
     demo = commands.add_parser("demo", help="draw synthetic radiographs and compare models on them")
-    demo.set_defaults(run=_demo)
+    demo.set_defaults(run=_demo, split=False)
     demo.add_argument("--n-samples", type=_positive_int, default=300, help="images to draw (%(default)s)")
     _add_common(demo, out=Path("fracture-features-demo"), folds=3)
 
@@ -200,8 +221,14 @@ def _compare(args: argparse.Namespace) -> int:
     if args.rerun is not None:
         return rerun(args, make_parser())
     _check_installed(args.models)
-    external = None if args.external is None else _load(args, args.external, None)
-    return run(args, _load(args, args.folder, args.groups), external)
+    if args.split and args.repeats > 1:
+        raise argparse.ArgumentTypeError(
+            "--repeats: a split of the data's own cannot be divided anew; leave out --split"
+        )
+    if args.external is None and args.external_groups is not None:
+        raise argparse.ArgumentTypeError("--external-groups needs --external")
+    data = _load(args, args.folder, _layout(args.layout, args.folder), args.groups)
+    return run(args, data, None if args.external is None else _load_external(args))
 
 
 def _cache(args: argparse.Namespace) -> int:
@@ -217,19 +244,52 @@ def _cache(args: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _load(args: argparse.Namespace, folder: Path, groups: str | None) -> FractureDataset:
-    layout = args.layout
-    if layout == "auto":
-        is_fracatlas = (folder / "dataset.csv").is_file() and (folder / "images").is_dir()
-        layout = "fracatlas" if is_fracatlas else "csv" if folder.suffix.lower() == ".csv" else "folder"
+def _layout(layout: str, folder: Path) -> str:
+    """The layout of a folder or a csv, found out where it is "auto"."""
+    if layout != "auto":
+        return layout
+    is_fracatlas = (folder / "dataset.csv").is_file() and (folder / "images").is_dir()
+    return "fracatlas" if is_fracatlas else "csv" if folder.suffix.lower() in (".csv", ".tsv", ".xlsx") else "folder"
+
+
+def _load(args: argparse.Namespace, folder: Path, layout: str, groups: str | None) -> FractureDataset:
     if layout in ("fracatlas", "mura") and args.positive is not None:
         raise argparse.ArgumentTypeError(f"--positive: layout {layout} has its own")
     if layout == "mura" and groups is not None:
         raise argparse.ArgumentTypeError("--groups: layout mura has its own, the patients")
+    # Of the images of another source the columns are taken that the data's have.
+    metadata = args.metadata if folder == args.folder else []
+    if layout in ("fracatlas", "mura") and metadata:
+        raise argparse.ArgumentTypeError(f"--metadata: layout {layout} has its own")
+    if layout == "csv":
+        return load_csv(
+            folder,
+            image=args.image,
+            label=args.label,
+            root=args.root if folder == args.folder else None,
+            groups=groups,
+            positive=args.positive,
+            empty=args.empty,
+            metadata_columns=metadata,
+        )
+    if folder == args.folder and (args.root or args.empty) is not None:
+        raise argparse.ArgumentTypeError(f"--root and --empty are for a csv; {str(folder)!r} is of layout {layout}")
     if layout == "fracatlas":
         return load_fracatlas(folder, groups=groups)
     if layout == "mura":
         return load_mura(folder)
-    if layout == "csv":
-        return load_csv(folder, image=args.image, label=args.label, groups=groups, positive=args.positive)
-    return load_folder(folder, groups=groups, positive=args.positive)
+    return load_folder(folder, groups=groups, positive=args.positive, metadata_columns=metadata)
+
+
+def _load_external(args: argparse.Namespace) -> FractureDataset:
+    """Images of another source, whose groups are found as the data's are, where that is possible."""
+    folder, groups = args.external, args.external_groups
+    layout = args.layout if (args.layout == "csv") == folder.is_file() else "auto"
+    layout = _layout(layout, folder)
+    if groups is not None or args.groups is None or layout == "mura":
+        return _load(args, folder, layout, groups)
+    try:
+        return _load(args, folder, layout, args.groups)
+    except GroupsError as error:
+        say(f"--groups does not apply to --external, give --external-groups: {error}", "Warning:", "yellow")
+        return _load(args, folder, layout, None)

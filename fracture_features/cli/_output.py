@@ -95,9 +95,10 @@ def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]
     """Print the tables, then write them and the manifest into the folder; whether all could be written."""
     for row in result.failures.itertuples(index=False):
         say(f"{row.model}, fold {row.fold}: {row.reason}", "Failed:", "red")
-    _print(result, f"Means over {run['folds']} folds{_shared(result)}")
+    folds = "1 fold" if run["folds"] == 1 else f"{run['folds']} folds"
+    _print(result, f"Means over {folds}{_shared(result)}")
     if result.external is not None:
-        what = f"Another source, {result.external.data!r}: means over the models of {run['folds']} folds"
+        what = f"Another source, {result.external.data!r}: means over the models of {folds}"
         _print(result.external, what)
     if out is None:
         return True

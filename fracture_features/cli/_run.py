@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
@@ -18,7 +19,15 @@ from .._locks import LOCK, held
 from .._write import remove_parts
 from ..cache import set_caches
 from ..datasets import FractureDataset
-from ..evaluation import Checkpoint, evaluate, exclude_unreadable, probe_reader, temporary_cache
+from ..evaluation import (
+    Checkpoint,
+    evaluate,
+    exclude_unreadable,
+    is_unused_split,
+    probe_reader,
+    published_split,
+    temporary_cache,
+)
 from ..exceptions import FractureFeaturesError
 from ..images import ImageReader
 from ..pipeline import check_image_size, make_pipeline
@@ -33,6 +42,8 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
     if args.operating_point is not None and len(data.target_names) != 2:
         raise FractureFeaturesError(f"--operating-point is for two classes, there are {len(data.target_names)}")
     say(repr(data).strip("<>"))
+    if args.split:
+        published_split(data)  # which raises where there is none, before anything is read
     with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
         models = {name: _make_model(name, args, cache) for name in args.models}
         with messages.status(f"Reading {len(data)} files"):
@@ -40,6 +51,7 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
         if args.digest is not None and args.digest != digest_of(data):
             raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
         _report_excluded(excluded, args.out)
+        _report_own_split(args, data)
         with _held_folder(args.out) as checkpoint:
             return _run(args, models, data, excluded, external, checkpoint, cache)
 
@@ -85,12 +97,12 @@ def _evaluate(
     options: dict[str, Any],
 ) -> tuple[EvaluationResult, bool]:
     """Fit, and print and write the tables, also of what is finished when it is stopped; whether they are written."""
-    run = {"argv": args.argv, "folder": os.getcwd(), "folds": args.folds * args.repeats}
+    run = {"argv": args.argv, "folder": os.getcwd(), "folds": 1 if args.split else args.folds * args.repeats}
     try:
         result = evaluate(
             models,
             data,
-            cv=args.folds,
+            cv="split" if args.split else args.folds,
             n_repeats=args.repeats,
             operating_point=args.operating_point,
             calibrate=args.calibrate,
@@ -140,3 +152,8 @@ def _report_excluded(excluded: pd.DataFrame, out: Path | None) -> None:
         counts = ", ".join(f"{n} {label}" for label, n in excluded["label"].value_counts().items())
         where = f"named in {out / 'excluded.csv'}" if out is not None else "named in excluded.csv with --out DIR"
         say(f"({counts}), {where}", f"Left out {len(excluded)} unreadable files", "yellow")
+
+
+def _report_own_split(args: argparse.Namespace, data: FractureDataset) -> None:
+    if not args.split and is_unused_split(data, [(np.arange(len(data)), np.arange(0))]):
+        say("The data have a split of their own, which is not used; --split uses it", "Note:", "yellow")

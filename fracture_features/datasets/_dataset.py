@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable, Sequence
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ..exceptions import DatasetError
-from ._dicom import METADATA, dicom_frame
+from ..exceptions import DatasetError, DatasetWarning, NoReadableImagesError
+from ..images import FileContent
+from ._dicom import ELEMENTS, METADATA, header_frame, read_headers
+from ._files import count_kinds
 from ._groups import resolve_groups
 from ._inventory import take_inventory
+from ._labels import encode_labels
+
+LEFT_OUT = ("path", "label", "reason")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +40,13 @@ class FractureDataset:
         The other columns a loader found.
     metadata_columns : tuple of str
         Columns of `frame` that are known before anyone has looked for a fracture.
-    n_ignored : int
-        Files found that are no images.
+    ignored : dict of str to int
+        How many files were found that are no labelled images, by kind, such as "DICOM presentation state".
     salt : str
         Key of the hashes that stand for the ids in DICOM headers.
+    left_out : DataFrame
+        Labelled files that could not be taken, with the columns path, label and reason; `evaluate` lists them among
+        those it excludes.
     """
 
     paths: NDArray[np.str_]
@@ -47,8 +55,14 @@ class FractureDataset:
     groups: NDArray[np.int64] | None
     frame: pd.DataFrame
     metadata_columns: tuple[str, ...] = ()
-    n_ignored: int = 0
+    ignored: Mapping[str, int] = field(default_factory=dict)
     salt: str = field(default="", repr=False)
+    left_out: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LEFT_OUT), dtype=object))
+
+    @property
+    def n_ignored(self) -> int:
+        """How many files were found that are no labelled images."""
+        return sum(self.ignored.values())
 
     @cached_property
     def files(self) -> pd.DataFrame:
@@ -66,8 +80,9 @@ class FractureDataset:
     def __repr__(self) -> str:
         counts = ", ".join(f"{n} {name}" for name, n in self.class_counts().items())
         groups = "no groups" if self.groups is None else f"{len(np.unique(self.groups))} groups"
-        ignored = f", {self.n_ignored} other files ignored" if self.n_ignored else ""
-        return f"<FractureDataset: {len(self)} images ({counts}), {groups}{ignored}>"
+        ignored = f", {count_kinds(self.ignored)}" if self.n_ignored else ""
+        left_out = f", {len(self.left_out)} labelled files not taken" if len(self.left_out) else ""
+        return f"<FractureDataset: {len(self)} images ({counts}), {groups}{ignored}{left_out}>"
 
     def class_counts(self) -> dict[str, int]:
         """Number of images by class name."""
@@ -100,56 +115,6 @@ class FractureDataset:
         return data
 
 
-NOT_FRACTURED = re.compile(
-    r"(?:\b|_)(?:non|not|no|un|without)[\W_]*(?:a[\W_]+)?(?:fractur|broken)|normal|healthy|negative|intact"
-)
-FRACTURED = re.compile(r"fractur|broken|positive")
-
-
-def encode_labels(
-    labels: Sequence[Hashable], positive: Hashable | None, where: str
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Labels as integers with the name of each; of two classes the fracture is 1.
-
-    More than two classes are numbered in the order of their names.
-
-    Raises
-    ------
-    DatasetError
-        If there is one class only, `positive` is none of the labels or of more than two, or neither of two
-        classes is named like a fracture.
-    """
-    names = sorted({str(label) for label in labels})
-    if len(names) < 2:
-        raise DatasetError(f"{where}: expected at least two classes, found only {names}")
-    if positive is not None and str(positive) not in names:
-        raise DatasetError(f"{where}: positive={positive!r} is none of the classes {names}")
-    if len(names) > 2:
-        if positive is not None:
-            raise DatasetError(f"{where}: positive= is for two classes, found {len(names)}: {names}")
-    else:
-        fracture = str(positive) if positive is not None else _fracture_of(names, where)
-        names = [name for name in names if name != fracture] + [fracture]
-    code = {name: i for i, name in enumerate(names)}
-    return np.array([code[str(label)] for label in labels], dtype=np.int64), names
-
-
-def _fracture_of(names: list[str], where: str) -> str:
-    fractures = [name for name in names if is_fracture_name(name)]
-    if len(fractures) == 1:
-        return fractures[0]
-    raise DatasetError(
-        f"{where}: cannot tell which of the classes {names} is the fracture; name it with positive= "
-        f"(for example positive={names[1]!r})"
-    )
-
-
-def is_fracture_name(name: str) -> bool:
-    """Whether a class of this name holds fractures: "Fractured" does, "not fractured" and "normal" do not."""
-    name = name.casefold()
-    return FRACTURED.search(name) is not None and NOT_FRACTURED.search(name) is None
-
-
 def make_dataset(
     root: Path,
     relative: Sequence[str],
@@ -159,25 +124,65 @@ def make_dataset(
     groups: object = None,
     positive: Hashable | None = None,
     metadata_columns: Sequence[str] = (),
-    n_ignored: int = 0,
+    ignored: Mapping[str, int] | None = None,
     salt: str = "",
+    contents: Mapping[str, FileContent] | None = None,
+    class_level: int | None = None,
+    where: str | None = None,
 ) -> FractureDataset:
-    """Put together what a loader found; `relative` are posix paths below `root`, `salt` that of DICOM's ids."""
-    header = dicom_frame(root, relative, salt)
-    if header is not None:
-        frame = pd.concat([frame.reset_index(drop=True), header.drop(columns=frame.columns, errors="ignore")], axis=1)
-        metadata_columns = [*metadata_columns, *(name for name in METADATA if header[name].notna().any())]
-    y, names = encode_labels(labels, positive, str(root))
-    missing = [column for column in metadata_columns if column not in frame]
-    if missing:
+    """Put together what a loader found.
+
+    Parameters
+    ----------
+    root, relative
+        The images' folder, and posix paths below it.
+    labels, frame
+        A class and a row of other columns for each image.
+    groups, positive, metadata_columns, ignored, salt
+        As in the loaders and in FractureDataset.
+    contents : mapping of str to FileContent, default=None
+        What a loader saw of files that it opened.
+    class_level : int, default=None
+        Which folder of the path is the class.
+    where : str, default=None
+        What names the classes, for messages; None means `root`.
+    """
+    asked = isinstance(groups, str) and groups in ELEMENTS and groups not in frame
+    headers = read_headers(root, relative, salt, contents or {}, all_files=asked)
+    elements = header_frame(headers)
+    frame = frame.reset_index(drop=True)
+    if elements is not None:
+        frame = pd.concat([frame, elements.drop(columns=frame.columns, errors="ignore")], axis=1)
+        metadata_columns = [*metadata_columns, *(name for name in METADATA if elements[name].notna().any())]
+    if missing := [column for column in metadata_columns if column not in frame]:
         raise DatasetError(f"metadata_columns: no column {missing}; there are {list(frame.columns)}")
+    where = where or str(root)
+    y, names, merged = encode_labels(labels, positive, where)
+    if merged:
+        warnings.warn(f"{where}: taken for one class each: {'; '.join(map(str, merged))}", DatasetWarning, stacklevel=3)
+    paths = np.array([str(root / path) for path in relative])
+    # Without a header nobody can say whose image it is, and it cannot be read either.
+    rows, left_out = _leave_out([header.reason if asked else None for header in headers], paths, np.array(names)[y])
+    frame = frame.iloc[rows].reset_index(drop=True)
     return FractureDataset(
-        paths=np.array([str(root / path) for path in relative]),
-        y=y,
+        paths=paths[rows],
+        y=y[rows],
         target_names=names,
-        groups=resolve_groups(groups, relative, frame),
-        frame=frame.reset_index(drop=True),
-        metadata_columns=tuple(metadata_columns),
-        n_ignored=n_ignored,
+        groups=resolve_groups(groups, [relative[row] for row in rows], frame, y[rows], class_level),
+        frame=frame,
+        metadata_columns=tuple(dict.fromkeys(metadata_columns)),
+        ignored=dict(ignored or {}),
         salt=salt,
+        left_out=left_out,
     )
+
+
+def _leave_out(
+    reasons: Sequence[str | None], paths: NDArray[np.str_], labels: NDArray[np.str_]
+) -> tuple[NDArray[np.int64], pd.DataFrame]:
+    """Rows without a reason against them, and a table of the others."""
+    table = pd.DataFrame({"path": paths, "label": labels, "reason": list(reasons)}, dtype=object)
+    kept = table["reason"].isna().to_numpy()
+    if not kept.any():
+        raise NoReadableImagesError(f"none of {len(table)} files can be taken; the first: {paths[0]}: {reasons[0]}")
+    return np.flatnonzero(kept), table[~kept].reset_index(drop=True)

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from ..images import is_dicom_file, read_header
+from ..images import FileContent, read_content
 
 # Known before anyone has looked for a fracture.
 METADATA = ("ViewPosition", "BodyPartExamined", "Laterality")
+ELEMENTS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", *METADATA)
+# Files of other endings are opened where an element is asked for.
+SUFFIXES = (".dcm", ".dicom", ".dic", ".ima", ".img", "")
 
 
-def dicom_frame(root: Path, relative: Sequence[str], salt: str) -> pd.DataFrame | None:
-    """A row of header elements for each file, empty where it is no DICOM; None where none is.
+def read_headers(
+    root: Path, relative: Sequence[str], salt: str, known: Mapping[str, FileContent], *, all_files: bool
+) -> list[FileContent]:
+    """What is known of each file: of those in `known` as it is, of others after an opening, or nothing.
 
-    Files of another ending than `.dcm` or none are taken for other formats.
+    Opened are files whose endings are those of DICOM files, or, with `all_files`, all.
     """
-    headers: list[dict[str, str | None]] = [{} for _ in relative]
-    for i, name in enumerate(relative):
-        path = root / name
-        if path.suffix.lower() in (".dcm", "") and is_dicom_file(path):
-            headers[i] = read_header(path, salt=salt)
-    return pd.DataFrame(headers) if any(headers) else None
+
+    def content(name: str) -> FileContent:
+        if name in known:
+            return known[name]
+        is_asked = all_files or Path(name).suffix.lower() in SUFFIXES
+        return read_content(root / name, salt) if is_asked else FileContent()
+
+    return [content(name) for name in relative]
+
+
+def header_frame(contents: Sequence[FileContent]) -> pd.DataFrame | None:
+    """A row of header elements for each file, empty where there are none; None where no file is DICOM."""
+    if not any(content.format == "DICOM" for content in contents):
+        return None
+    return pd.DataFrame([content.header for content in contents], columns=list(ELEMENTS), dtype=object)

@@ -1,14 +1,40 @@
-"""Which files are there, and whether a path stays below its root."""
+"""Which files are there, and what the others are."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePosixPath
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..exceptions import DatasetError
-from ..images import is_dicom_file
+from ..images import FileContent, read_content
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".gif", ".dcm"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".bmp", ".gif"}
+# Copies and halves of files that stand beside them.
+SPARE_SUFFIXES = {".bak", ".old", ".orig", ".tmp", ".part", ".crdownload", ".download"}
+# Folders of network storage and systems; with the hidden ones they are no data.
+LITTER = {"@eadir", "__macosx", "#recycle", "#snapshot", "@recycle", "$recycle.bin", "system volume information"}
+
+
+@dataclass
+class FoundFiles:
+    """What stands below a folder.
+
+    Attributes
+    ----------
+    images : list of str
+        Posix paths below the folder, sorted.
+    contents : dict of str to FileContent
+        What was seen of those that had to be opened.
+    ignored : Counter of str
+        Other files and folders by kind, such as "DICOM presentation state".
+    """
+
+    images: list[str] = field(default_factory=list)
+    contents: dict[str, FileContent] = field(default_factory=dict)
+    ignored: Counter[str] = field(default_factory=Counter)
 
 
 def existing_folder(root: str | os.PathLike[str]) -> Path:
@@ -20,31 +46,143 @@ def existing_folder(root: str | os.PathLike[str]) -> Path:
     return path
 
 
-def images_below(folder: Path) -> tuple[list[str], int]:
-    """Posix paths below `folder` of all image files, sorted, and the number of other files.
+def find_images(folder: Path, salt: str = "") -> FoundFiles:
+    """Find all images below a folder.
 
-    Hidden files and folders are passed over.
+    Links to folders are followed, each folder once, after those that are no links. What the ending does not tell, the
+    file's content does. Hidden files and folders, and the litter of network storage and systems, are passed over.
+
+    Parameters
+    ----------
+    folder : Path
+    salt : str
+        As in `images.read_header`.
     """
-    images, others = [], 0
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.startswith("."):
+    found, seen, root = FoundFiles(), set(), os.path.realpath(folder)
+    folders, links = deque([folder]), deque[Path]()
+    while folders or links:
+        is_link = not folders
+        path = (folders or links).popleft()
+        try:
+            status, entries = os.stat(path), sorted(os.scandir(path), key=lambda entry: entry.name)
+        except OSError:
+            found.ignored["folder that cannot be opened"] += 1
+            continue
+        above = is_link and f"{root}{os.sep}".startswith(f"{os.path.realpath(path).rstrip(os.sep)}{os.sep}")
+        if above or (status.st_dev, status.st_ino) in seen:
+            found.ignored["link to a folder that is read already"] += 1
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.casefold() in LITTER:
                 continue
-            path = Path(parent) / name
-            # DICOM files often come without an ending.
-            if path.suffix.lower() in IMAGE_SUFFIXES or (not path.suffix and is_dicom_file(path)):
-                images.append(path.relative_to(folder).as_posix())
+            if os.path.isdir(entry.path):
+                (links if entry.is_symlink() else folders).append(Path(entry.path))
             else:
-                others += 1
-    return sorted(images), others
+                _add_file(found, Path(entry.path), Path(entry.path).relative_to(folder).as_posix(), salt)
+    found.images.sort()
+    return found
 
 
-def below_root(root: Path, name: str, table: Path) -> str:
-    """Posix path below `root` of the file that `table` calls `name`; DatasetError if it leaves `root` or is missing."""
-    relative = os.path.normpath(os.path.relpath(root / name, root))
-    if relative.startswith(".."):
-        raise DatasetError(f"{table}: {name!r} leads out of the folder {str(root)!r}")
-    if not (root / relative).is_file():
-        raise DatasetError(f"{table}: there is no file {str(root / relative)!r}")
-    return PurePosixPath(Path(relative)).as_posix()
+def _add_file(found: FoundFiles, path: Path, name: str, salt: str) -> None:
+    """Note a file as an image or as something else."""
+    suffix = path.suffix.lower()
+    kind = f"{suffix} file" if suffix else "file of no known format"
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind, content = "FIFO, device or socket", FileContent()
+    elif suffix in IMAGE_SUFFIXES:
+        content = FileContent("by its name")  # not opened; whether it can be read is found out later
+    elif suffix in SPARE_SUFFIXES or path.name.endswith("~"):
+        content = FileContent()
+    else:
+        content = found.contents[name] = read_content(path, salt)
+    if content.format is None or content.left_out is not None:
+        found.ignored[content.left_out or kind] += 1
+        found.contents.pop(name, None)
+    else:
+        found.images.append(name)
+
+
+def no_images(found: FoundFiles) -> str:
+    """Say that there are none, and what there is."""
+    return f"no images in it or below ({count_kinds(found.ignored) or 'it is empty'})"
+
+
+def count_kinds(ignored: Mapping[str, int]) -> str:
+    """For example "3 files left out: 2 DICOM presentation states, 1 .csv file"; nothing where there are none."""
+    n = sum(ignored.values())
+    kinds = ", ".join(f"{k} {_plural(kind, k)}" for kind, k in sorted(ignored.items(), key=lambda x: (-x[1], x[0])))
+    return f"{n} {_plural('file', n)} left out: {kinds}" if n else ""
+
+
+def _plural(kind: str, n: int) -> str:
+    """Of its first noun, where others follow it: "files of no known format"."""
+    head, space, tail = kind, "", ""
+    for word in (" of ", " to ", " that ", " without "):
+        if word in kind:
+            head, space, tail = kind.partition(word)
+            break
+    return kind if n == 1 else f"{head}{'' if head.endswith(('DIR', 'socket')) else 's'}{space}{tail}"
+
+
+class NamedFiles:
+    """The files below a folder, by the names that a table gives them.
+
+    Parameters
+    ----------
+    root : Path
+    table : Path
+        What names them, for messages.
+    salt : str
+        As in `images.read_header`.
+
+    Attributes
+    ----------
+    contents : dict of str to FileContent
+        What was seen of files that had to be opened.
+    """
+
+    def __init__(self, root: Path, table: Path, salt: str = ""):
+        self.root, self.table, self.salt = root, table, salt
+        self.contents: dict[str, FileContent] = {}
+        self._stems: dict[str, list[str]] | None = None
+
+    def find(self, name: str) -> str:
+        """Posix path below `root` of a file, which a table may name without its ending or its folder.
+
+        Raises
+        ------
+        DatasetError
+            If it leads out of `root`, is missing or no regular file, or the name is that of several files.
+        """
+        names = dict.fromkeys([name, name.strip(), name.strip().replace("\\", "/")])
+        relative = [os.path.normpath(os.path.relpath(self.root / each, self.root)) for each in names]
+        inside = [Path(path).as_posix() for path in relative if path.split(os.sep)[0] != ".."]
+        if not inside:
+            raise DatasetError(
+                f"{self.table}: {name!r} leads out of the folder {str(self.root)!r}; give the images' folder as root="
+            )
+        for path in inside:
+            if os.path.isfile(self.root / path):
+                return path
+        stems = self._by_stem()
+        found = next((stems[path] for path in inside if path in stems), [])
+        if len(found) > 1:
+            raise DatasetError(f"{self.table}: {name!r} may be any of {len(found)} files, such as {found[:2]}")
+        if not found:
+            path = str(self.root / inside[0])
+            found_there = f"{path!r} is no regular file" if os.path.exists(path) else f"there is no file {path!r}"
+            raise DatasetError(f"{self.table}: {found_there}; expected an image for each row")
+        return found[0]
+
+    def _by_stem(self) -> dict[str, list[str]]:
+        """All images below the folder, by their path and name without ending, and by their name."""
+        if self._stems is None:
+            self._stems = {}
+            found = find_images(self.root, self.salt)
+            self.contents = found.contents
+            for image in found.images:
+                path = Path(image)
+                for key in dict.fromkeys([path.with_suffix("").as_posix(), path.stem, path.name]):
+                    self._stems.setdefault(key, []).append(image)
+        return self._stems

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import pandas as pd
 
-from ..exceptions import DatasetError, NoReadableImagesError
+from ..exceptions import NoReadableImagesError
 from ._dataset import FractureDataset, make_dataset
-from ._files import existing_folder, images_below
-
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
+from ._files import existing_folder, find_images, no_images
+from ._layout import read_layout, split_of
 
 
 def load_folder(
-    root: str | os.PathLike[str], *, groups: object = None, positive: str | None = None, salt: str = ""
+    root: str | os.PathLike[str],
+    *,
+    groups: object = None,
+    positive: str | None = None,
+    metadata_columns: Sequence[str] = (),
+    salt: str = "",
 ) -> FractureDataset:
     r"""Load a folder that holds one folder for each class.
 
-    The classes may stand below `train/`, `val/` (or `valid/`) and `test/`; the split is then kept in
-    `frame["split"]`. DICOM files, with the ending `.dcm` or none, add `PatientID`, `StudyInstanceUID` and
-    `SeriesInstanceUID` (hashed), `ViewPosition`, `BodyPartExamined` and `Laterality` to the frame. Files may lie at any
-    depth below their class. Of two classes the one named like a fracture is 1: `fractured/` beside `non-fractured/`,
-    `not fractured`, `Non_fractured`, `normal`, `healthy`, …
+    The classes may stand below `train/`, `val/` (or `valid/`) and `test/`, or folders called like them (`train_set`,
+    `Training`, `val_data`); the split is then kept in `frame["split"]`, which `evaluate(..., cv="split")` uses. Folders
+    above the classes, such as body parts, are found by what the classes are called, and kept in `frame["folder"]`.
+    Files may lie at any depth below their class, and folders may be links.
+
+    A file's content decides where its ending does not: DICOM files are found under any name, and add `PatientID`,
+    `StudyInstanceUID` and `SeriesInstanceUID` (hashed), `ViewPosition`, `BodyPartExamined` and `Laterality` to the
+    frame. Presentation states, reports and the like are no labelled images; they are counted in `ignored`, as are
+    files of other formats. A DICOM whose header cannot be read has none of these; where groups are asked of it, it
+    stands in `left_out`. Files that end in `.jpg` and the like are not opened, unless groups are asked of the header.
+
+    Of two classes the one named like a fracture is 1: `fractured/` beside `non-fractured/`, `not fractured`, `normal`,
+    `healthy`, `sin_fractura`, … Names that are not certain (`no acute fracture`) need `positive=`. Spellings that
+    differ in case, separators or blanks at the ends are one class, which a warning says.
 
     Parameters
     ----------
@@ -40,6 +46,8 @@ def load_folder(
         images and groups, a column of the frame ("PatientID"), or an array by the order of the paths.
     positive : str, default=None
         The folder of the fractures, where two classes do not tell by their names.
+    metadata_columns : sequence of str, default=()
+        Columns of the frame that are known before anyone has looked for a fracture, such as "folder".
     salt : str, default=""
         Key of the hashes that stand for the ids in DICOM headers; keep one secret for each data set.
 
@@ -52,7 +60,12 @@ def load_folder(
     ------
     DatasetError
         If `root` is no folder, holds no images (NoReadableImagesError) or one class only, mixes both layouts, or the
-        fracture or a group cannot be told.
+        fracture or a group cannot be told (GroupsError).
+
+    Warns
+    -----
+    DatasetWarning
+        If several spellings are taken for one class.
 
     Examples
     --------
@@ -63,30 +76,28 @@ def load_folder(
     ['non-fractured', 'fractured']
     """
     path = existing_folder(root)
-    relative, n_ignored = images_below(path)
-    parts = [name.split("/") for name in relative]
-    if not relative:
-        raise NoReadableImagesError(f"{path}: no images in it or below ({n_ignored} other files)")
-    tops = {p[0] for p in parts}
-    with_splits = {top for top in tops if top.casefold() in SPLITS}
-    if with_splits and with_splits != tops:
-        raise DatasetError(
-            f"{path}: splits {sorted(with_splits)} stand beside other folders or images {sorted(tops - with_splits)}"
-        )
-    depth = 1 if with_splits else 0
-    loose = [name for name, p in zip(relative, parts, strict=True) if len(p) < depth + 2]
-    if loose:
-        raise DatasetError(f"{path}: {len(loose)} images lie in no class folder, the first is {loose[0]!r}")
-    frame = pd.DataFrame(index=range(len(relative)))
-    if with_splits:
-        frame["split"] = [SPLITS[p[0].casefold()] for p in parts]
+    found = find_images(path, salt)
+    if not found.images:
+        raise NoReadableImagesError(f"{path}: {no_images(found)}")
+    parts = [name.split("/") for name in found.images]
+    layout = read_layout(parts, str(path))
+    above = [k for k in range(layout.class_level) if k != layout.split_level]
+    columns = {}
+    if layout.split_level is not None:
+        columns["split"] = [split_of(p[layout.split_level]) for p in parts]
+    if len(folders := {tuple(p[k] for k in above) for p in parts}) > 1:
+        shared = [len({folder[k] for folder in folders}) == 1 for k in range(len(above))]
+        columns["folder"] = ["/".join(p[k] for k, same in zip(above, shared, strict=True) if not same) for p in parts]
     return make_dataset(
         path,
-        relative,
-        [p[depth] for p in parts],
-        frame,
+        found.images,
+        [p[layout.class_level] for p in parts],
+        pd.DataFrame(columns, index=range(len(parts))),
         groups=groups,
         positive=positive,
-        n_ignored=n_ignored,
+        metadata_columns=metadata_columns,
+        ignored=found.ignored,
         salt=salt,
+        contents=found.contents,
+        class_level=layout.class_level,
     )

@@ -9,8 +9,8 @@ import pandas as pd
 
 from ..exceptions import DatasetError, NoReadableImagesError
 from ._dataset import FractureDataset, make_dataset
-from ._files import existing_folder, images_below
-from ._folder import SPLITS
+from ._files import existing_folder, find_images, no_images
+from ._layout import SPLITS
 
 LAYOUT = re.compile(
     r"(?:(?P<split>train|valid)/)?XR_(?P<body_part>[A-Z]+)/(?P<patient>patient\d+)/"
@@ -45,9 +45,10 @@ def load_mura(root: str | os.PathLike[str]) -> FractureDataset:
        MIDL 2018.
     """
     folder = existing_folder(root)
-    relative, n_ignored = images_below(folder)
+    found = find_images(folder)
+    relative = found.images
     if not relative:
-        raise NoReadableImagesError(f"{folder}: no images in it or below ({n_ignored} other files)")
+        raise NoReadableImagesError(f"{folder}: {no_images(found)}")
     matches = [LAYOUT.fullmatch(path) for path in relative]
     rows = [match.groupdict() for match in matches if match is not None]
     if len(rows) < len(relative):
@@ -70,5 +71,6 @@ def load_mura(root: str | os.PathLike[str]) -> FractureDataset:
         groups="patient",
         positive="positive",
         metadata_columns=["body_part"],
-        n_ignored=n_ignored,
+        ignored=found.ignored,
+        contents=found.contents,
     )

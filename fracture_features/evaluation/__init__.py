@@ -5,6 +5,7 @@ from ._checkpoint import Checkpoint
 from ._evaluate import evaluate
 from ._files import exclude_unreadable, temporary_cache
 from ._fit import operating_rule
+from ._splits import is_unused_split, published_split
 
 __all__ = [
     "BASELINES",
@@ -15,7 +16,9 @@ __all__ = [
     "baseline_models",
     "evaluate",
     "exclude_unreadable",
+    "is_unused_split",
     "operating_rule",
     "probe_reader",
+    "published_split",
     "temporary_cache",
 ]

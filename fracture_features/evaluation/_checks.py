@@ -38,6 +38,16 @@ def check_data(data: Any, external: Any) -> None:
             raise DatasetError(f"external has the classes {external.target_names}, the data have {data.target_names}")
 
 
+def check_other_files(data: FractureDataset, external: FractureDataset) -> None:
+    """Raise DatasetError where files of the data stand in `external` under another name."""
+    same = external.files["sha256"].isin(data.files["sha256"]).to_numpy()
+    if same.any():
+        raise DatasetError(
+            f"external: {same.sum()} of {len(external)} images are files of the data under another name (equal "
+            f"SHA-256), {external.paths[same][0]!r} among them; expected images of another source"
+        )
+
+
 def _check_dataset(data: Any, parameter: str) -> None:
     if not isinstance(data, FractureDataset):
         raise ValueError(f"{parameter} must be a FractureDataset, got {type(data).__name__}")

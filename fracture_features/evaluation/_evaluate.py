@@ -17,7 +17,7 @@ from ..results import FAILURE_COLUMNS, EvaluationResult, FoldResult
 from ..results._fold import Role
 from ._baselines import baseline_models, probe_reader
 from ._checkpoint import Checkpoint
-from ._checks import check_data, check_models, check_options, warn_without_groups
+from ._checks import check_data, check_models, check_options, check_other_files, warn_without_groups
 from ._files import exclude_unreadable, join, shared_cache, temporary_cache, with_cache
 from ._fit import Job, OperatingPoint, Runner, operating_rule
 from ._jobs import Outcome, Worker, run_jobs
@@ -58,7 +58,8 @@ def evaluate(
     data : FractureDataset
     cv : int, "split", splitter or iterable of (train, test), default=5
         A number stands for StratifiedGroupKFold, or StratifiedKFold where there are no groups, shuffled; "split" for
-        the column of that name in `data.frame`, whose "test" is tested and whose other images train.
+        the column of that name in `data.frame`, whose "test" (where there is none, its "val") is tested and whose other
+        images train.
     n_repeats : int, default=1
         How often to divide anew, where `cv` is a number.
     operating_point : None, "sensitivity", "youden", ("sensitivity", share) or ("threshold", score), default=None
@@ -99,7 +100,8 @@ def evaluate(
     ------
     DatasetError
         If no file can be read (NoReadableImagesError), a file is named twice, a part on which a model would be fitted
-        or tested lacks a class, an image or a group stands on both sides of a split, or `external` has other classes.
+        or tested lacks a class, an image or a group stands on both sides of a split, or `external` has other classes or
+        files of the data under another name.
     ValueError
         If `models` is no mapping of names to classifiers, a name is a baseline's, a parameter is none of those above,
         groups cannot reach the inner folds of a model, a model gives no finite score for each class, or joblib's
@@ -189,6 +191,7 @@ def _plan(
     if external is not None:
         external, excluded_outside = exclude_unreadable(external, readers)
         check_classes(external, np.arange(len(external)), "external", "expected every class")
+        check_other_files(data, external)
         known = join(data, external)
     roles: dict[Role, Mapping[str, Any]] = {
         "baseline": baseline_models(known, cache=shared, random_state=random_state),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[Fr
     data : FractureDataset
         The readable images, with their `files`.
     excluded : DataFrame
-        The others, with the columns path, label and reason.
+        The others, those that the loader left out before them, with the columns path, label and reason.
 
     Raises
     ------
@@ -52,7 +53,8 @@ def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[Fr
         raise NoReadableImagesError(
             f"none of {len(data)} files can be read; the first: {excluded['path'][0]}: {excluded['reason'][0]}"
         )
-    return data.with_files(files).subset(~bad), excluded
+    kept = replace(data, left_out=data.left_out.iloc[:0]).with_files(files).subset(~bad)
+    return kept, pd.concat([data.left_out, excluded], ignore_index=True)
 
 
 @contextmanager

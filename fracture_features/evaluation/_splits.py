@@ -13,10 +13,11 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from .._validation import check_count, is_whole
 from ..datasets import FractureDataset
+from ..datasets._layout import split_of
 from ..exceptions import DatasetError
 
 SPLIT_COLUMN = "split"
-TEST_NAMES = ("test", "testing")
+HELD_OUT = ("test", "val")  # the first that is there is tested
 EXPECTED_CV = "cv must be a number, a splitter, folds or 'split'"
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -40,7 +41,9 @@ def read_cv(data: FractureDataset, cv: Any, n_repeats: int) -> int | list[Split]
     if n_repeats > 1:
         raise ValueError(f"n_repeats must be 1 where cv is no number of folds, got {n_repeats} and cv={cv!r:.80}")
     if isinstance(cv, str):
-        return _split_column(data, cv)
+        if cv != SPLIT_COLUMN:
+            raise ValueError(f"{EXPECTED_CV}, got {cv!r}")
+        return [published_split(data)]
     if not hasattr(cv, "split") and not isinstance(cv, Iterable):
         raise ValueError(f"{EXPECTED_CV}, got {cv!r}")
     folds = _split(data, cv) if hasattr(cv, "split") else list(cv)
@@ -126,17 +129,34 @@ def _split(data: FractureDataset, cv: Any) -> list[Split]:
         raise DatasetError(f"cannot split {data!r} into folds: {error}") from error
 
 
-def _split_column(data: FractureDataset, cv: str) -> list[Split]:
-    """The published split: its test part, and all that is not."""
-    if cv != SPLIT_COLUMN:
-        raise ValueError(f"{EXPECTED_CV}, got {cv!r}")
+def published_split(data: FractureDataset) -> Split:
+    """The split that the data came with: its test part, or else its validation part, and all that is not.
+
+    Raises
+    ------
+    DatasetError
+        If `data.frame` has no column "split", or one without a name for each image and a part to test.
+    """
     if SPLIT_COLUMN not in data.frame:
         raise DatasetError(f"cv='split': no column 'split'; there are {list(data.frame.columns)}")
     names = data.frame[SPLIT_COLUMN]
-    test = names.astype("string").str.casefold().isin(TEST_NAMES).to_numpy()
-    if not test.any() or pd.isna(names).any():
-        raise DatasetError(f"cv='split': expected 'test' and a name for each image, got {sorted(map(str, set(names)))}")
-    return [(np.flatnonzero(~test), np.flatnonzero(test))]
+    parts = np.array([None if pd.isna(name) else split_of(str(name)) for name in names], dtype=object)
+    held_out = next((parts == name for name in HELD_OUT if (parts == name).any()), None)
+    if held_out is None or held_out.all() or pd.isna(names).any():
+        found = sorted(map(str, set(names)))
+        raise DatasetError(f"cv='split': expected 'test' or 'val', others, and a name for each image, got {found}")
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def is_unused_split(data: FractureDataset, folds: Iterable[Split]) -> bool:
+    """Whether the data came with a split, and a fold tests other images or trains on some of its test part."""
+    if SPLIT_COLUMN not in data.frame:
+        return False
+    try:
+        _, test = published_split(data)
+    except DatasetError:  # such as a folder of training images alone
+        return False
+    return any(np.isin(train, test).any() or not np.isin(tested, test).all() for train, tested in folds)
 
 
 def _read_fold(fold: Any, name: str, n_images: int) -> Split:

@@ -1,7 +1,17 @@
 """Files in, grey uint8 images out."""
 
-from ._dicom import is_dicom_file, read_header
+from ._content import FileContent, read_content
+from ._dicom import read_header
 from ._file import ImageFile, describe_file
 from ._reader import ImageReader, read_image, read_shape
 
-__all__ = ["ImageFile", "ImageReader", "describe_file", "is_dicom_file", "read_header", "read_image", "read_shape"]
+__all__ = [
+    "FileContent",
+    "ImageFile",
+    "ImageReader",
+    "describe_file",
+    "read_content",
+    "read_header",
+    "read_image",
+    "read_shape",
+]

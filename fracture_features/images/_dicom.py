@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from .._optional import require
 from ..exceptions import MissingDependencyError
 from ._dicom_pixels import DEFLATED, GREY, INTEGERS, NO_PIXELS, PixelHeader, number, read_pixel_header, read_samples
-from ._errors import DecodeError, named_errors
+from ._errors import DecodeError, check_regular, named_errors
 
 PALETTE = [f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green", "Blue")]
 TAGS = [
@@ -39,15 +39,6 @@ ATTRIBUTES = ("ViewPosition", "BodyPartExamined", "Laterality")
 def is_dicom(data: bytes) -> bool:
     """Whether these bytes are to be read as DICOM: by the "DICM" at byte 128, or data elements from the first byte."""
     return data[128:132] == b"DICM" or data[:4] in BARE_STARTS
-
-
-def is_dicom_file(path: Path) -> bool:
-    """Whether the file starts as DICOM; False where it cannot be opened."""
-    try:
-        with path.open("rb") as file:
-            return is_dicom(file.read(132))
-    except OSError:
-        return False
 
 
 def decode_dicom(data: bytes) -> NDArray[np.uint8]:
@@ -129,20 +120,40 @@ def read_header(path: str | os.PathLike[str], *, salt: str = "") -> dict[str, st
     MissingDependencyError
         If the `dicom` extra is not installed.
     """
+    with named_errors(path):
+        check_regular(path)
     with named_errors(path), Path(path).open("rb") as file:
         return header_elements(file, salt)
 
 
 def header_elements(file: BinaryIO, salt: str) -> dict[str, str | None]:
     """`read_header` of an open file, or of bytes; raises DecodeError."""
+    return parse_header(file, salt).elements
+
+
+class DicomHeader(NamedTuple):
+    """`read_header`'s elements, and what tells whether the object is an image."""
+
+    elements: dict[str, str | None]
+    sop_class: str
+    sop_class_name: str
+    has_rows: bool
+
+
+def parse_header(file: BinaryIO, salt: str) -> DicomHeader:
+    """The header of an open file, or of bytes; raises DecodeError."""
     with _refusals():
-        dataset = _parse(file, [*IDENTIFIERS, *ATTRIBUTES, "ImageLaterality"], stop_before_pixels=True)
+        tags = [*IDENTIFIERS, *ATTRIBUTES, "ImageLaterality", "SOPClassUID", "Rows"]
+        dataset = _parse(file, tags, stop_before_pixels=True)
         values = {name: str(dataset.get(name) or "").strip() for name in (*IDENTIFIERS, *ATTRIBUTES)}
         values["Laterality"] = values["Laterality"] or str(dataset.get("ImageLaterality") or "").strip()
+        sop_class = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or ""
+        name, has_rows = getattr(sop_class, "name", ""), dataset.get("Rows") is not None
     key = blake2b(salt.encode()).digest()
-    for name in IDENTIFIERS:
-        values[name] = values[name] and blake2b(values[name].encode(), digest_size=8, key=key).hexdigest()
-    return {name: value or None for name, value in values.items()}
+    for identifier in IDENTIFIERS:
+        text = values[identifier]
+        values[identifier] = text and blake2b(text.encode(), digest_size=8, key=key).hexdigest()
+    return DicomHeader({name: value or None for name, value in values.items()}, str(sop_class), name, has_rows)
 
 
 def _parse(file: BinaryIO, tags: list[str], *, stop_before_pixels: bool = False) -> Any:

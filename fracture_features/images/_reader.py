@@ -26,7 +26,7 @@ from .._write import reserve
 from ..cache import Cache, Cached, code_version, digest, open_cache
 from ..exceptions import FractureFeaturesError, ImageReadError
 from . import _decode, _dicom, _dicom_pixels, _jpeg
-from ._errors import named_errors
+from ._errors import check_regular, named_errors
 from ._file import ImageFile
 
 BLOCK = 16
@@ -91,6 +91,8 @@ def read_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
         If it is DICOM and the `dicom` extra is not installed.
     """
     # A buffer would read on behind every part of the header.
+    with named_errors(path):
+        check_regular(path)
     with named_errors(path), Path(path).open("rb", buffering=0) as file:
         return _decode.decode_shape(file)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..datasets import FractureDataset
-from ..evaluation import BASELINES
-from ..results import EvaluationResult, model_names
+from ..evaluation import BASELINES, is_unused_split
+from ..results import EvaluationResult, count_copies, model_names
 
 
 def ranked_models(result: EvaluationResult) -> list[str]:
@@ -150,11 +150,20 @@ def describe_folds(result: EvaluationResult) -> str:
     times = "once" if high == 1 else f"{low} times" if low == high else f"{low} to {high} times"
     n, n_all = len(result.tested), len(result.data)
     who = "every image is" if n == n_all else f"a subset of {n} of the {n_all} images is looked at, each"
-    folds = f"{count(n_folds(result), 'fold')}; {who} tested {times}."
+    folds = f"{count(n_folds(result), 'fold')}; {who} tested {times}.{_describe_own_split(result)}"
+    if copies := count_copies(result):
+        folds += f" Of {count(copies, 'tested image')} the training part held a byte-identical copy."
     if result.data.groups is None:
         return f"{folds} No groups are given: images of one patient may stand on both sides of a split and flatter it."
     shared = int(result.folds()["groups_shared"].sum())
     return f"{folds} Groups, such as patients, are kept together: {shared} stand on both sides of a split."
+
+
+def _describe_own_split(result: EvaluationResult) -> str:
+    """What became of the split that the data came with."""
+    if not is_unused_split(result.data, ((fold.train, fold.test) for fold in result.fold_results)):
+        return ""
+    return " The data came with a split of their own, which was not used."
 
 
 def describe_threshold(result: EvaluationResult) -> str:

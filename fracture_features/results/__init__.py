@@ -6,12 +6,14 @@ from ._fold import FoldResult
 from ._manifest import digest_of, make_manifest
 from ._models import model_names
 from ._result import FAILURE_COLUMNS, EvaluationResult
+from ._tables import count_copies
 
 __all__ = [
     "FAILURE_COLUMNS",
     "EvaluationResult",
     "FoldResult",
     "confident_mistakes",
+    "count_copies",
     "digest_of",
     "example_table",
     "make_manifest",

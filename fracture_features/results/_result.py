@@ -186,8 +186,8 @@ class EvaluationResult:
         Returns
         -------
         frame : DataFrame
-            Columns model, fold, n_train, n_test, groups_shared (how many groups stand on both sides: 0), threshold,
-            params, fit_seconds, predict_ms, and each measure on the test part.
+            Columns model, fold, n_train, n_test, groups_shared (how many groups stand on both sides: 0, missing
+            where groups are not known), threshold, params, fit_seconds, predict_ms, and each measure on the test part.
         """
         return fold_table(self)
 

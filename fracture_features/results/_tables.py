@@ -20,14 +20,25 @@ def fold_table(result: EvaluationResult) -> pd.DataFrame:
     groups = result.data.groups
     rows = []
     for fold in result.fold_results:
-        shared = 0 if groups is None else len(np.intersect1d(groups[fold.train], groups[fold.test]))
+        shared = pd.NA if groups is None else len(np.intersect1d(groups[fold.train], groups[fold.test]))
         row = {"model": fold.model, "fold": fold.fold, "n_train": len(fold.train), "n_test": len(fold.test)}
         row |= {"groups_shared": shared, "threshold": fold.threshold, "params": fold.params or None}
         row |= {"fit_seconds": fold.fit_seconds, "predict_ms": fold.predict_ms}
         for name, measure in result.estimates.measures(fold.model).items():
             row[name] = result.estimates.of_fold(fold, measure)
         rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.astype({"groups_shared": "Int64"}) if rows else table
+
+
+def count_copies(result: EvaluationResult) -> int:
+    """How many images were tested by a model that was fitted on a byte-identical file."""
+    content = result.data.files["sha256"]
+    copied: set[int] = set()
+    for fold in {fold.fold: fold for fold in result.fold_results}.values():
+        test, train = content.iloc[fold.test], content.iloc[fold.train].dropna()
+        copied |= set(fold.test[test.isin(train).to_numpy()].tolist())
+    return len(copied)
 
 
 def prediction_table(result: EvaluationResult) -> pd.DataFrame:
