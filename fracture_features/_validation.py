@@ -19,7 +19,7 @@ def check_image_stack(X: ArrayLike, *, estimator: object) -> NDArray[np.uint8]:
     ValueError
         If it has another number of dimensions, another dtype, or no image; the message names `estimator`.
     """
-    stack: NDArray[Any] = X if isinstance(X, np.ndarray) else np.asarray(X)
+    stack: NDArray[Any] = np.asarray(X)  # of a memory map or a stack with an index a view
     name = getattr(estimator, "__name__", type(estimator).__name__)
     if stack.ndim != 3:
         hint = " Paths go through ImageReader first, as in make_pipeline." if stack.dtype.kind in "OUT" else ""
@@ -89,17 +89,19 @@ def as_pair(value: Any, *, name: str, minimum: int = 1) -> tuple[int, int]:
 
 
 def check_paths(X: ArrayLike, *, estimator: object) -> list[str]:
-    """`X` as a list of paths.
+    """`X`, of shape (n_samples,) or (n_samples, 1), as a list of paths.
 
     Raises
     ------
     ValueError
-        If it is one path, is empty, has more than one dimension, or holds anything but str and path-like.
+        If it is one path, is empty, has several columns, or holds anything but str and path-like.
     """
     name = type(estimator).__name__
     if isinstance(X, str | os.PathLike):
         raise ValueError(f"{name} expects a list of paths, got the single path {os.fspath(X)!r}.")
     paths = np.asarray(X, dtype=object)
+    if paths.ndim == 2 and paths.shape[1] == 1:  # a column of a table
+        paths = paths[:, 0]
     if paths.ndim != 1 or len(paths) == 0:
         raise ValueError(f"{name} expects a list of at least one path, got an array of shape {paths.shape}.")
     for path in paths:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
 
 from .._validation import is_whole
 from ..datasets import FractureDataset
@@ -71,8 +73,29 @@ def check_models(models: Any, n_classes: int) -> None:
             raise ValueError(f"models[{name!r}] must be a classifier, got {model!r}")
         if not hasattr(model, "predict_proba") and not hasattr(model, "decision_function"):
             raise ValueError(f"models[{name!r}] must have predict_proba or decision_function, got {model!r}")
+        for entrance in _entrances(model):
+            if isinstance(entrance, ColumnTransformer):
+                raise ValueError(
+                    f"models[{name!r}]: {type(entrance).__name__} takes a table, evaluate hands paths to its models: "
+                    "put MetadataLookup before it, and that beside the images in a FeatureUnion"
+                )
         for parameter, value in model.get_params().items():
             if n_classes > 2 and parameter.endswith("decision_function_shape") and value == "ovo":
                 raise ValueError(
                     f"models[{name!r}]: {parameter} must be 'ovr', a score for each of {n_classes} classes, got 'ovo'"
                 )
+
+
+def _entrances(model: Any) -> Iterator[Any]:
+    """What gets the paths that a model is given: the first steps of its pipelines, however deep."""
+    if isinstance(model, Pipeline):
+        inner = [step for _, step in model.steps if step not in (None, "passthrough")][:1]
+    elif isinstance(model, FeatureUnion):
+        inner = [part for _, part in model.transformer_list]
+    else:
+        inner = [part for _, part in getattr(model, "estimators", None) or [] if hasattr(part, "fit")]
+        inner += [model.estimator] if hasattr(model, "estimator") else []
+    if not inner:
+        yield model
+    for part in inner:
+        yield from _entrances(part)
