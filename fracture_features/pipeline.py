@@ -293,4 +293,5 @@ def _one_feature(feature: Any) -> tuple[str, Features]:
 def _with_common(estimator: Any, common: dict[str, Any]) -> Any:
     """Set those parameters that the estimator has and leaves at None."""
     own = estimator.get_params(deep=False)
-    return estimator.set_params(**{k: v for k, v in common.items() if k in own and own[k] is None})
+    estimator.set_params(**{k: v for k, v in common.items() if k in own and own[k] is None})
+    return estimator  # a FrozenEstimator's own method returns None

@@ -50,7 +50,8 @@ def evaluate(
     Parameters
     ----------
     models : mapping of str to estimator
-        Pipelines, searches or other classifiers that take paths. Those whose `cache` is None share a temporary one.
+        Pipelines, searches or other classifiers that take paths; `MetadataLookup` gives them what else is known of an
+        image. Those whose `cache` is None share a temporary one.
         Where a search or another part of a model has a number as `cv`, it gets inner folds that keep groups together.
     data : FractureDataset
     cv : int, "split", splitter or iterable of (train, test), default=5
@@ -96,7 +97,8 @@ def evaluate(
         or tested lacks a class, an image or a group stands on both sides of a split, or `external` has other classes.
     ValueError
         If `models` is no mapping of names to classifiers, a name is a baseline's, a parameter is none of those above,
-        groups cannot reach the inner folds of a model, or a model gives no finite score for each class.
+        groups cannot reach the inner folds of a model, a model gives no finite score for each class, takes a table
+        instead of paths, or has a part that is fitted already and stays so: a FrozenEstimator, `cv="prefit"`.
     CheckpointError
         If the folder `checkpoint` cannot be made.
 
