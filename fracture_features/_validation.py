@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 
-def check_image_stack(X: ArrayLike, *, estimator: object) -> NDArray[np.uint8]:
+def check_image_stack(X: ArrayLike | None, *, estimator: object) -> NDArray[np.uint8]:
     """`X` as a uint8 array of shape (n_samples, height, width), never a copy of one.
 
     Raises
