@@ -19,7 +19,7 @@ def check_image_stack(X: ArrayLike | None, *, estimator: object) -> NDArray[np.u
     ValueError
         If it has another number of dimensions, another dtype, or no image; the message names `estimator`.
     """
-    stack: NDArray[Any] = np.asarray(X)  # of a memory map or a stack with an index a view
+    stack: NDArray[Any] = X if isinstance(X, np.ndarray) else np.asarray(X)
     name = getattr(estimator, "__name__", type(estimator).__name__)
     if stack.ndim != 3:
         hint = " Paths go through ImageReader first, as in make_pipeline." if stack.dtype.kind in "OUT" else ""

@@ -154,6 +154,16 @@ def compile_prediction(model: Any) -> Callable[[NDArray[np.uint8]], NDArray[np.f
     return run
 
 
+def forget_kernels() -> None:
+    """Have TensorFlow drop what it has compiled for networks that may be gone: 2 MB of each training.
+
+    A cache, filled again by what goes on; `keras.utils.clear_session` does the same, and forgets much else beside.
+    """
+    context = sys.modules.get("tensorflow.python.eager.context")
+    if context is not None:
+        context.context().clear_kernel_cache()
+
+
 def make_adam(schedule: Any) -> Any:
     """Adam, which on TensorFlow does not leave 10 MB of each network behind.
 

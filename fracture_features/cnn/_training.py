@@ -19,7 +19,7 @@ from sklearn.utils import gen_batches
 from ._architectures import thaw
 from ._data import Batches, as_keras
 from ._frozen import make_runner, split_frozen
-from ._keras import float32_policy, load_keras, make_adam, without_retracing_warnings
+from ._keras import float32_policy, forget_kernels, load_keras, make_adam, without_retracing_warnings
 from ._progress import History, TrainingProgress, describe
 
 UNCOMPILED = 4  # images at a time
@@ -109,6 +109,7 @@ def train_network(
                 held_out.body = run
             _compile(head, stage, len(batches))
             watch.fit(head, batches, stage.epochs)
+            forget_kernels()
             if interrupts:
                 break
     if interrupts:
