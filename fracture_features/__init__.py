@@ -5,7 +5,15 @@ Importing it imports neither keras, xgboost, matplotlib nor pydicom.
 
 from ._versions import show_versions
 from .cnn import CNNClassifier, PretrainedExtractor
-from .datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura, make_radiographs
+from .datasets import (
+    FractureDataset,
+    MetadataLookup,
+    load_csv,
+    load_folder,
+    load_fracatlas,
+    load_mura,
+    make_radiographs,
+)
 from .evaluation import evaluate
 from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader, read_image
@@ -23,6 +31,7 @@ __all__ = [
     "HOGExtractor",
     "ImageReader",
     "LBPExtractor",
+    "MetadataLookup",
     "PretrainedExtractor",
     "evaluate",
     "load_csv",

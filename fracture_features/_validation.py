@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 
-def check_image_stack(X: ArrayLike, *, estimator: object) -> NDArray[np.uint8]:
+def check_image_stack(X: ArrayLike | None, *, estimator: object) -> NDArray[np.uint8]:
     """`X` as a uint8 array of shape (n_samples, height, width), never a copy of one.
 
     Raises
@@ -89,17 +89,19 @@ def as_pair(value: Any, *, name: str, minimum: int = 1) -> tuple[int, int]:
 
 
 def check_paths(X: ArrayLike, *, estimator: object) -> list[str]:
-    """`X` as a list of paths.
+    """`X`, of shape (n_samples,) or (n_samples, 1), as a list of paths.
 
     Raises
     ------
     ValueError
-        If it is one path, is empty, has more than one dimension, or holds anything but str and path-like.
+        If it is one path, is empty, has several columns, or holds anything but str and path-like.
     """
     name = type(estimator).__name__
     if isinstance(X, str | os.PathLike):
         raise ValueError(f"{name} expects a list of paths, got the single path {os.fspath(X)!r}.")
     paths = np.asarray(X, dtype=object)
+    if paths.ndim == 2 and paths.shape[1] == 1:  # a column of a table
+        paths = paths[:, 0]
     if paths.ndim != 1 or len(paths) == 0:
         raise ValueError(f"{name} expects a list of at least one path, got an array of shape {paths.shape}.")
     for path in paths:

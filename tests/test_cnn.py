@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 
-from fracture_features.cnn import CNNClassifier, _classifier
+from fracture_features.cnn import CNNClassifier, _classifier, _parts
 from fracture_features.cnn._architectures import build_network
 from fracture_features.cnn._data import Batches
 from fracture_features.cnn._keras import _without_native_stderr, without_retracing_warnings
@@ -235,8 +235,8 @@ def test_too_little_for_a_validation_part(untrained):
 
 def test_groups_reach_fit_by_routing(untrained, monkeypatch):
     seen = []
-    real = _classifier.validation_split
-    monkeypatch.setattr(_classifier, "validation_split", lambda c, g, *a: seen.append(g) or real(c, g, *a))
+    real = _parts.validation_split
+    monkeypatch.setattr(_parts, "validation_split", lambda c, g, *a: seen.append(g) or real(c, g, *a))
     groups = np.arange(len(X)) // 3
     model = Pipeline([("images", FunctionTransformer()), ("classifier", CNNClassifier(random_state=0))])
     grid = GridSearchCV(model, {"classifier__dropout": [0.1, 0.2]}, cv=GroupKFold(2))

@@ -369,14 +369,11 @@ def test_a_splitter_within_a_model_that_ignores_the_groups(pipe, cv):
         warn_of_ignored_groups({"m": pipe(GridSearchCV(Spy(), C, cv=cv))})
 
 
-def test_a_share_as_cv_ignores_the_groups_and_prefit_does_not(patients, pipe):
+def test_a_share_as_cv_ignores_the_groups(patients, pipe):
     with pytest.warns(UngroupedDataWarning, match=r"models\['m'\]: cv=0.5 ignores the groups"):
         warn_of_ignored_groups({"m": TunedThresholdClassifierCV(pipe(Spy()), cv=0.5)})
-    fitted = pipe(Spy()).fit(patients.paths, patients.y)
-    stack = StackingClassifier([("a", fitted)], cv="prefit")
-    assert Runner(patients, None, False, 0).prepare(stack, np.arange(len(patients)), "here").cv == "prefit"
     own = pipe(GridSearchCV(Spy(), C, cv=GroupKFold(3)))
-    warn_of_ignored_groups({"prefit": stack, "own": own})
+    warn_of_ignored_groups({"own": own})
     assert run_once(patients, own).params == {}
 
 

@@ -16,7 +16,14 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from fracture_features import CNNClassifier, HOGExtractor, ImageReader, LBPExtractor, make_pipeline
+from fracture_features import (
+    CNNClassifier,
+    FisherVectorExtractor,
+    HOGExtractor,
+    ImageReader,
+    LBPExtractor,
+    make_pipeline,
+)
 from fracture_features.cnn import PretrainedExtractor
 from fracture_features.pipeline import CLASSIFIERS, FEATURES
 
@@ -331,3 +338,12 @@ def test_recipes_take_three_classes_and_images_without_anything(recipe, data, tm
     scores = model.decision_function(paths)
     assert scores.shape == (60, 3)
     assert np.isfinite(scores).all()
+
+
+def test_fisher_vectors_have_a_seed_unless_given_another():
+    for name in ("accurate", "hog+fisher+svm"):
+        assert make_pipeline(name).get_params()["features__fisher__random_state"] == 0
+        assert make_pipeline(name, random_state=7).get_params()["features__fisher__random_state"] == 7
+    assert make_pipeline(FisherVectorExtractor()).get_params()["features__fisher__random_state"] == 0
+    assert make_pipeline(FisherVectorExtractor(random_state=3)).get_params()["features__fisher__random_state"] == 3
+    assert make_pipeline("hog+random_forest").get_params()["classifier__random_state"] is None

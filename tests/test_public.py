@@ -37,6 +37,7 @@ def test_the_public_names_are_these():
         "HOGExtractor",
         "ImageReader",
         "LBPExtractor",
+        "MetadataLookup",
         "PretrainedExtractor",
         "evaluate",
         "load_csv",

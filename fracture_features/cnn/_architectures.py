@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ._applications import build_backbone
-from ._keras import load_keras
+from ._keras import float32_policy, load_keras
 
 SMALLEST = 32  # pixels, of a side
 LARGEST = 256  # pixels, of the longer side: images of twice that or more are averaged down first
 
 
+@float32_policy(needed_for="CNNClassifier")
 def build_network(
     architecture: str,
     image_shape: tuple[int, int],

@@ -11,15 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from .._validation import check_groups, check_image_shape, check_image_stack
+from .._validation import check_image_shape, check_image_stack
 from ._applications import application_names, restore_weights
 from ._architectures import ARCHITECTURES, build_network
-from ._data import Batches
+from ._keras import load_keras, one_at_a_time
+from ._parts import Labelled, make_parts
 from ._progress import History
-from ._split import validation_split
-from ._targets import encode_labels, loss_weights
 from ._training import plan_stages, predict_blocks, train_network
 
 PREDICTION_BLOCK = 16  # images: of 64, MobileNetV2 at 448 pixels holds 4 GB of maps, and is no faster
@@ -68,7 +67,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         images stay as they are. `augment_images` shows examples.
     validation_fraction : float or None, default=0.1
         Part of the images held out to find the epoch with the smallest loss, whose weights are kept. None
-        trains on all images for all epochs and keeps the last weights.
+        trains on all images for all epochs and keeps the last weights. `fit` takes images of your own instead.
     patience : int or None, default=None
         Epochs without a smaller validation loss after which training stops. None runs them all: a training that
         stops early misses the small learning rates of the end.
@@ -106,14 +105,18 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     it is called with them; otherwise the validation part is stratified by class alone, images of one patient
     may stand on both sides of it, and training stops later than it should.
 
+    With routing, `model.set_params(transform_input=["X_val"]).fit(paths, y, X_val=others, y_val=their_labels)` has a
+    pipeline transform `X_val` too; without, `classifier__X_val=model["images"].transform(others)` gives it stacks.
+
+    Networks compute in float32 whatever keras' policy is, and raise in a process forked from one that has run any.
+
     Ctrl-C before the first epoch is over raises KeyboardInterrupt whatever `on_interrupt` is, and a second one raises
     at once. Python tells the main thread alone of it: a `fit` in another thread runs on to its end. A `fit` that raises
     leaves the estimator as it was; every other one trains a fresh network, without `warm_start`.
 
     A pickle holds the weights and the parameters, not the state of training; it needs no weights file. `fit` uses
     neither Python's nor NumPy's nor keras' global random state, and clears no keras session: other models of the
-    process live on. What TensorFlow notes of each training, some 3 MB and none of it images, does so too, until
-    `keras.backend.clear_session()`.
+    process live on. Of each training TensorFlow keeps less than 1 MB, none of it images, for the life of the process.
 
     References
     ----------
@@ -135,7 +138,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     """
 
     # Read by scikit-learn's metadata routing.
-    __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True}
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"groups": True, "X_val": True, "y_val": True}
 
     classes_: NDArray[Any]
     image_shape_: tuple[int, int]
@@ -202,6 +205,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Self:
         """Train a fresh network.
 
@@ -215,6 +222,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             Weight of each image in the loss, times that of its class; one of weight 0 is left out.
         groups : array-like of shape (n_samples,), default=None
             Patient or study of each image: kept on one side of the validation part.
+        X_val, y_val, sample_weight_val : as `X`, `y` and `sample_weight`, default=None
+            Images to validate on, of other patients, with every class; all of `X` is then trained on, whatever
+            `validation_fraction` says.
 
         Returns
         -------
@@ -225,8 +235,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If `X` is no such stack, its images are too small, `y`, `sample_weight` or `groups` do not fit it,
             there is one class alone, `class_weight` names an unknown class, no validation part can hold every
-            class, `weights` are those of another network, `trainable_layers` are asked for without, or training
-            diverges.
+            class or yours does not, `weights` are those of another network, `trainable_layers` are asked for
+            without, or training diverges.
         FileNotFoundError, ConnectionError
             If there is no file `weights`, or "imagenet" cannot be fetched.
         MissingDependencyError, RuntimeError
@@ -239,24 +249,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If Ctrl-C ended the training and the best weights are kept.
         """
-        stack = check_image_stack(X, estimator=self)
-        classes, codes = encode_labels(y, len(stack))
-        weights = _check_sample_weight(sample_weight, stack, dtype=np.float64, ensure_non_negative=True)
-        weighted = np.flatnonzero(weights)  # the others might as well not be there
-        if not len(weighted):
-            raise ValueError("sample_weight leaves no image with a weight above 0 to train on.")
-        group_codes = None if groups is None else check_groups(groups, len(stack))[0][weighted]
         stages = plan_stages(self.epochs, self.learning_rate, self.trainable_layers, from_scratch=self.weights is None)
         seed = self._draw_seed()
-        parts: tuple[NDArray[np.intp], ...] = (weighted,)
-        if self.validation_fraction is not None:
-            rng = np.random.default_rng(seed)
-            split = validation_split(codes[weighted], group_codes, self.validation_fraction, rng)
-            parts = tuple(weighted[rows] for rows in split)
-        weights = loss_weights(codes, classes, sample_weight=weights, class_weight=self.class_weight, parts=parts)
-        batches = Batches(stack, codes, weights, parts[0], self.batch_size, seed=seed, augment=self.augment)
-        held_out = Batches(stack, codes, weights, parts[1], PREDICTION_BLOCK) if len(parts) > 1 else None
-        shape = (stack.shape[1], stack.shape[2])
+        given, validation = Labelled(X, y, sample_weight), Labelled(X_val, y_val, sample_weight_val)
+        classes, batches, held_out = make_parts(self, given, groups, validation, seed)
+        shape = (batches.stack.shape[1], batches.stack.shape[2])
         network = build_network(
             self.architecture, shape, len(classes), weights=self.weights, dropout=self.dropout, seed=seed
         )
@@ -290,11 +287,14 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def model_(self) -> Any:
         """The network, rebuilt from its weights when first asked for after `fit`, unpickling or copying."""
         check_is_fitted(self)
-        if self._model is None:
-            architecture, shape, n_classes = self._built
-            self._model = build_network(architecture, shape, n_classes)
-            restore_weights(self._model, self._weights)
-        return self._model
+        if (network := self._model) is None:
+            load_keras(needed_for="CNNClassifier")  # which refuses a forked process, before the lock that it may lack
+            with one_at_a_time:
+                network = self._model
+                if network is None:
+                    restore_weights(network := build_network(*self._built), self._weights)
+                    self._model = network  # once it is whole, for other threads ask too
+        return network
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class.

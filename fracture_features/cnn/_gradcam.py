@@ -10,11 +10,12 @@ from scipy.special import softmax
 from sklearn.utils import gen_batches
 
 from ._classifier import CNNClassifier
-from ._keras import load_keras
+from ._keras import float32_policy, load_keras
 
 BLOCK = 4  # images: the maps of every layer are kept until the last
 
 
+@float32_policy(needed_for="CNNClassifier")
 def grad_cam(classifier: CNNClassifier, images: NDArray[np.uint8], column: int) -> NDArray[np.float64]:
     """Grad-CAM [1]_ of a class, signed.
 

@@ -14,7 +14,7 @@ from ..cache import code_version, digest
 from ..features._base import BaseExtractor
 from . import _applications, _onnx
 from ._applications import build_backbone, restore_weights
-from ._keras import compile_prediction, load_keras, one_at_a_time
+from ._keras import compile_prediction, float32_policy, load_keras, one_at_a_time
 from ._onnx import Run, has_onnxruntime, open_graph, write_graph
 
 # Layers whose maps told fractures better than the last ones, where that has been measured.
@@ -186,6 +186,7 @@ class Network:
         return {name: value for name, value in self.__dict__.items() if name != "_runner"}
 
 
+@float32_policy(needed_for="PretrainedExtractor")
 def _build(recipe: Recipe, weights: str | None) -> tuple[Any, str]:
     """The model from images (n, height, width) to features, and the name of the layer with the maps."""
     keras = load_keras(needed_for="PretrainedExtractor")

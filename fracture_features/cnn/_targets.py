@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 
-def encode_labels(y: ArrayLike, n_images: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+def encode_labels(y: ArrayLike | None, n_images: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Classes in order, and the class of each image by its place among them.
 
     Raises
@@ -20,14 +20,36 @@ def encode_labels(y: ArrayLike, n_images: int) -> tuple[NDArray[Any], NDArray[np
     ValueError
         If `y` has another length, is continuous, or names one class alone.
     """
-    labels = column_or_1d(y, warn=True)
-    if len(labels) != n_images:
-        raise ValueError(f"CNNClassifier got {len(labels)} labels in y for {n_images} images.")
-    check_classification_targets(labels)
+    labels = _check_labels(y, n_images, "y")
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"CNNClassifier needs two classes or more in y, got one class: {classes.tolist()}.")
     return classes, codes
+
+
+def encode_as(
+    y: ArrayLike | None, classes: NDArray[Any], n_images: int, weighted: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Place of each label among `classes`, which are sorted, of images to validate on.
+
+    Raises
+    ------
+    ValueError
+        If `y` has another length, another class, or lacks one among the rows that have a weight.
+    """
+    labels = _check_labels(y, n_images, "y_val")
+    for found in (np.unique(labels).tolist(), np.unique(labels[weighted]).tolist()):
+        if found != classes.tolist():
+            raise ValueError(f"y_val must hold every class of y and no other, {classes.tolist()}, got {found}.")
+    return np.searchsorted(classes, labels)
+
+
+def _check_labels(y: ArrayLike | None, n_images: int, name: str) -> NDArray[Any]:
+    labels: NDArray[Any] = column_or_1d(y, warn=True)
+    if len(labels) != n_images:
+        raise ValueError(f"CNNClassifier got {len(labels)} labels in {name} for {n_images} images.")
+    check_classification_targets(labels)
+    return labels
 
 
 def loss_weights(

@@ -19,7 +19,7 @@ from sklearn.utils import gen_batches
 from ._architectures import thaw
 from ._data import Batches, as_keras
 from ._frozen import make_runner, split_frozen
-from ._keras import load_keras, make_adam, without_retracing_warnings
+from ._keras import float32_policy, forget_kernels, load_keras, make_adam, without_retracing_warnings
 from ._progress import History, TrainingProgress, describe
 
 UNCOMPILED = 4  # images at a time
@@ -51,6 +51,7 @@ def plan_stages(epochs: int, learning_rate: float, trainable_layers: int, *, fro
     return [Stage(epochs // 2, learning_rate), Stage(epochs - epochs // 2, learning_rate / FINER, trainable_layers)]
 
 
+@float32_policy(needed_for="CNNClassifier")
 def train_network(
     network: Any,
     batches: Batches,
@@ -108,6 +109,7 @@ def train_network(
                 held_out.body = run
             _compile(head, stage, len(batches))
             watch.fit(head, batches, stage.epochs)
+            forget_kernels()
             if interrupts:
                 break
     if interrupts:
@@ -117,6 +119,7 @@ def train_network(
     return watch.history
 
 
+@float32_policy(needed_for="CNNClassifier")
 def predict_blocks(network: Any, blocks: Iterable[NDArray[Any]], *, compiled: bool) -> NDArray[np.float32]:
     """Probabilities (n_samples, n_classes) of images that come in blocks (n, height, width).
 

@@ -5,11 +5,13 @@ from ._dataset import FractureDataset
 from ._folder import load_folder
 from ._fracatlas import load_fracatlas
 from ._inventory import take_inventory
+from ._metadata import MetadataLookup
 from ._mura import load_mura
 from .synthetic import make_radiographs
 
 __all__ = [
     "FractureDataset",
+    "MetadataLookup",
     "load_csv",
     "load_folder",
     "load_fracatlas",

@@ -89,6 +89,13 @@ class FractureDataset:
         counts = np.bincount(self.y, minlength=len(self.target_names))
         return dict(zip(self.target_names, counts.tolist(), strict=True))
 
+    def metadata(self) -> pd.DataFrame:
+        """Table of `metadata_columns`, indexed by path, as `MetadataLookup` takes it; gaps in text are "unknown"."""
+        table = self.frame[list(self.metadata_columns)].set_axis(pd.Index(self.paths, name="path", dtype=object))
+        # Booleans with gaps are objects, which no encoder can sort.
+        other = table.select_dtypes(exclude="number").columns
+        return table.assign(**{name: table[name].astype("string").fillna("unknown").astype(object) for name in other})
+
     def subset(self, rows: ArrayLike) -> FractureDataset:
         """Return the data set of these rows alone.
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from numpy.typing import NDArray
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
-from ..datasets import FractureDataset
+from ..datasets import FractureDataset, MetadataLookup
 from ..exceptions import ImageReadError
 from ..images import ImageReader
 
-__all__ = ["BASELINES", "TableLookup", "baseline_models", "describe_appearance", "metadata_table"]
+__all__ = ["BASELINES", "baseline_models", "describe_appearance", "metadata_table"]
 
 MAJORITY, METADATA, PROBE = "majority class", "metadata only", "shortcut probe"
 # What each goes by.
@@ -81,7 +80,7 @@ def baseline_models(
         (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude="number")),
         remainder="passthrough",
     )
-    lookup = TableLookup(metadata_table(data))
+    lookup = MetadataLookup(metadata_table(data))
     probe = FunctionTransformer(describe_appearance)
     return {
         MAJORITY: DummyClassifier(strategy="prior"),
@@ -112,38 +111,7 @@ def metadata_table(data: FractureDataset) -> pd.DataFrame:
     for row in np.flatnonzero(data.files["reason"].notna())[:1]:
         raise ImageReadError(data.paths[row], data.files["reason"][row])
     files = data.files[["height", "width", "size"]].to_numpy(dtype=np.int64)
-    table = data.frame[list(data.metadata_columns)].assign(
-        image_height=files[:, 0], image_width=files[:, 1], file_size=files[:, 2]
-    )
-    # Booleans with gaps are objects, which no encoder can sort.
-    other = table.select_dtypes(exclude="number").columns
-    table[other] = table[other].astype("string").fillna("unknown").astype(object)
-    return table.set_axis(pd.Index(data.paths, name="path"))
-
-
-class TableLookup(TransformerMixin, BaseEstimator):
-    """Rows of a table, found by path.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Indexed by path.
-    """
-
-    def __init__(self, table: pd.DataFrame):
-        self.table = table
-
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Do nothing."""
-        return self
-
-    def transform(self, X: ArrayLike) -> pd.DataFrame:
-        """Look up `X`, paths of shape (n_samples,); KeyError where one is not in the table."""
-        return self.table.loc[np.asarray(X)]
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Nothing is learnt."""
-        return True
+    return data.metadata().assign(image_height=files[:, 0], image_width=files[:, 1], file_size=files[:, 2])
 
 
 def describe_appearance(images: NDArray[np.uint8]) -> NDArray[np.float32]:

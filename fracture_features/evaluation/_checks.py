@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import StackingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, Pipeline
 
 from .._validation import is_whole
 from ..datasets import FractureDataset
 from ..exceptions import DatasetError, UngroupedDataWarning
 from ._baselines import BASELINES
+from ._nested import find_fitted, inner_cvs, owner_of
 
 
 def check_options(*, random_state: Any, n_jobs: Any, keep_models: Any, on_error: Any, verbose: Any) -> None:
@@ -81,10 +86,45 @@ def check_models(models: Any, n_classes: int) -> None:
             raise ValueError(f"models: {name!r} is the name of a baseline; give it another than {tuple(BASELINES)}")
         if not hasattr(model, "fit") or isinstance(model, type) or not is_classifier(model):
             raise ValueError(f"models[{name!r}] must be a classifier, got {model!r}")
-        if not hasattr(model, "predict_proba") and not hasattr(model, "decision_function"):
+        if not _has_scores(model):
             raise ValueError(f"models[{name!r}] must have predict_proba or decision_function, got {model!r}")
+        if (found := find_fitted(model)) is not None:
+            raise ValueError(
+                f"models[{name!r}]: {found} is fitted already, on images that may be among those tested, and would not "
+                "be fitted anew in each fold: give what is not fitted"
+            )
+        for entrance in _entrances(model):
+            if isinstance(entrance, ColumnTransformer):
+                raise ValueError(
+                    f"models[{name!r}]: {type(entrance).__name__} takes a table, evaluate hands paths to its models: "
+                    "put MetadataLookup before it, and that beside the images in a FeatureUnion"
+                )
         for parameter, value in model.get_params().items():
             if n_classes > 2 and parameter.endswith("decision_function_shape") and value == "ovo":
                 raise ValueError(
                     f"models[{name!r}]: {parameter} must be 'ovr', a score for each of {n_classes} classes, got 'ovo'"
                 )
+
+
+def _has_scores(model: Any) -> bool:
+    """Whether it will have scores once it is fitted: a stack without a final estimator takes a logistic regression."""
+    stacks = [name for name, cv in inner_cvs(model).items() if isinstance(owner_of(model, name), StackingClassifier)]
+    final = [name.removesuffix("cv") + "final_estimator" for name in stacks]
+    if default := [name for name in final if model.get_params()[name] is None]:
+        model = clone(model).set_params(**dict.fromkeys(default, LogisticRegression()))
+    return hasattr(model, "predict_proba") or hasattr(model, "decision_function")
+
+
+def _entrances(model: Any) -> Iterator[Any]:
+    """What gets the paths that a model is given: the first steps of its pipelines, however deep."""
+    if isinstance(model, Pipeline):
+        inner = [step for _, step in model.steps if step not in (None, "passthrough")][:1]
+    elif isinstance(model, FeatureUnion):
+        inner = [part for _, part in model.transformer_list]
+    else:
+        inner = [part for _, part in getattr(model, "estimators", None) or [] if hasattr(part, "fit")]
+        inner += [model.estimator] if hasattr(model, "estimator") else []
+    if not inner:
+        yield model
+    for part in inner:
+        yield from _entrances(part)

@@ -53,7 +53,8 @@ def evaluate(
     Parameters
     ----------
     models : mapping of str to estimator
-        Pipelines, searches or other classifiers that take paths. Those whose `cache` is None share a temporary one.
+        Pipelines, searches or other classifiers that take paths; `MetadataLookup` gives them what else is known of an
+        image. Those whose `cache` is None share a temporary one.
         Where a search or another part of a model has a number as `cv`, it gets inner folds that keep groups together.
     data : FractureDataset
     cv : int, "split", splitter or iterable of (train, test), default=5
@@ -104,8 +105,9 @@ def evaluate(
         files of the data under another name.
     ValueError
         If `models` is no mapping of names to classifiers, a name is a baseline's, a parameter is none of those above,
-        groups cannot reach the inner folds of a model, a model gives no finite score for each class, or joblib's
-        backend is none of those above.
+        groups cannot reach the inner folds of a model, a model gives no finite score for each class, takes a table
+        instead of paths, or has a part that is fitted already and stays so (a FrozenEstimator, `cv="prefit"`), or
+        joblib's backend is none of those above.
     CheckpointError
         If the folder `checkpoint` cannot be made.
     KeyboardInterrupt

@@ -1,23 +1,79 @@
-"""Models with a `cv` of their own: where it stands, and whether groups reach it."""
+"""What stands within a model: parts with a `cv` of their own and whether groups reach it, parts fitted before."""
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from numbers import Real
+from types import MethodType
 from typing import Any
 
+from sklearn.base import clone
 from sklearn.ensemble import StackingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
 from .._validation import is_whole
 from ..exceptions import UngroupedDataWarning
 
+# By scikit-learn's convention what is learned ends in an underscore; XGBoost has its trees under a name of its own.
+FITTED = re.compile("[^_].*[^_]_|_Booster")
+MANY = 1000  # entries of a list that holds no estimators
+STEPS = ("steps", "transformer_list", "transformers", "estimators")  # parts go by their own names
+
 
 def inner_cvs(model: Any) -> dict[str, Any]:
     """Every `cv` in the model, by the parameter's name."""
     return {name: value for name, value in _parameters(model).items() if name.rpartition("__")[2] == "cv"}
+
+
+def owner_of(model: Any, name: str) -> Any:
+    """The part that a parameter belongs to."""
+    return _parameters(model)[_ancestors(name)[0]]
+
+
+def find_fitted(model: Any) -> str | None:
+    """What `clone` leaves fitted or takes for fitted, in words, if there is any."""
+    for name, value in _parameters(model).items():
+        parameter = name.rpartition("__")[2]
+        if (parameter == "cv" and isinstance(value, str) and value == "prefit") or (
+            parameter == "prefit" and value is True
+        ):
+            return f"what the {type(owner_of(model, name)).__name__} of {name}={value!r} stands on"
+    return _find_fitted(clone(model), "")
+
+
+def _find_fitted(part: Any, name: str) -> str | None:
+    """As `find_fitted`, in what `clone` has given; `name` is the part's, as `get_params` would name it."""
+    learned = _is_estimator(part) and any(FITTED.fullmatch(attribute) for attribute in vars(part))
+    if learned or isinstance(part, FrozenEstimator):
+        return f"{name or 'itself'} ({type(part).__name__})"
+    found = (_find_fitted(inner, f"{name}__{key}" if name and key else name or key) for key, inner in _inside(part))
+    return next(filter(None, found), None)
+
+
+def _inside(part: Any) -> Iterator[tuple[str, Any]]:
+    """What may hold an estimator, with its name: parameters, entries, what a function is a method of or is bound to."""
+    if isinstance(part, dict):
+        yield from part.items()
+    elif isinstance(part, list | tuple | set) and len(part) < MANY:
+        for i, entry in enumerate(part):
+            is_step = isinstance(entry, tuple) and len(entry) > 1 and isinstance(entry[0], str)
+            yield entry[:2] if is_step else (str(i), entry)
+    elif isinstance(part, partial):
+        yield from {"func": part.func, "args": part.args, "keywords": part.keywords}.items()
+    elif isinstance(part, MethodType):
+        yield part.__name__, part.__self__
+    elif _is_estimator(part):
+        for key, value in part.get_params(deep=False).items():
+            yield "" if key in STEPS else key, value
+
+
+def _is_estimator(part: Any) -> bool:
+    return hasattr(part, "get_params") and not isinstance(part, type)
 
 
 def is_fitted_on_all_rows(model: Any, name: str) -> bool:

@@ -9,9 +9,12 @@ from typing import Any, ClassVar, Self
 
 import numba
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import gen_batches
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -19,6 +22,7 @@ from .._fingerprint import fingerprint
 from .._threads import count_threads, map_threads
 from .._validation import check_image_shape, check_image_stack
 from ..cache import Cached, code_version, digest, open_cache
+from ..images._stack import IndexedStack
 
 BLOCK = 32
 # What `kernel` lets the compiler assume, so that it may reorder sums to vectorise them.
@@ -46,7 +50,8 @@ class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
     """An extractor: each image of a uint8 stack becomes one float32 row.
 
     A subclass has parameters, `_extract` and `_layout`, and leaves the rest to this class. Most are stateless: they
-    see each image alone. A fitted encoder has `_learn` and `_state` as well.
+    see each image alone. A fitted encoder has `_learn` and `_state` as well. Parameters that are set after `fit`, but
+    for `cache`, `n_jobs` and `random_state`, want another: until then `transform` raises.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -107,10 +112,21 @@ class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
         stack = check_image_stack(X, estimator=self)
         if self.cache is not None:
             open_cache(self.cache)  # makes the folder
-        self.image_shape_: tuple[int, int] = (stack.shape[1], stack.shape[2])
-        self._learn(stack)
-        self._names, self._regions = self._layout()
+        before = self.__dict__.copy()
+        try:
+            self.image_shape_: tuple[int, int] = (stack.shape[1], stack.shape[2])
+            self._learn(stack)
+            self._names, self._regions = self._layout()
+        except BaseException:
+            self.__dict__ = before  # a mixture of two fits would be neither
+            raise
+        self._fitted_with = self._describe_parameters()
         return self
+
+    def _describe_parameters(self) -> dict[str, bytes]:
+        """Those that rows depend on, for comparison: a list may be changed in place, an array has no one equality."""
+        passing = ("cache", "n_jobs", "random_state")
+        return {name: fingerprint(value) for name, value in self.get_params().items() if name not in passing}
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Extract the features of each image.
@@ -123,11 +139,28 @@ class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
         Returns
         -------
         features : ndarray of shape (n_samples, n_features), dtype float32
+
+        Raises
+        ------
+        NotFittedError
+            If there was no `fit`, or parameters have been set since.
+        ValueError
+            If `X` is no such stack.
         """
         check_is_fitted(self)
+        now = self._describe_parameters()
+        given = self.get_params()
+        if changed := [f"{name}={given[name]!r}" for name, value in self._fitted_with.items() if value != now[name]]:
+            raise NotFittedError(
+                f"{type(self).__name__} was fitted with other parameters than {', '.join(changed)}: call fit again."
+            )
         stack = check_image_stack(X, estimator=self)
         check_image_shape(stack, self.image_shape_, estimator=self)
-        return self._walk(stack)
+        features = self._walk(stack)
+        if isinstance(X, IndexedStack) and _get_output_config("transform", self)["dense"] == "pandas":
+            # scikit-learn takes the index of tables alone.
+            return pd.DataFrame(features, index=X.index, copy=False)  # type: ignore[return-value]
+        return features
 
     def _walk(self, stack: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features of a stack of any length, block by block."""

@@ -28,6 +28,7 @@ from ..exceptions import FractureFeaturesError, ImageReadError
 from . import _decode, _dicom, _dicom_pixels, _jpeg
 from ._errors import check_regular, named_errors
 from ._file import ImageFile
+from ._stack import keep_index
 
 BLOCK = 16
 # Above this many bytes a stack is a memory map over a temporary file.
@@ -123,7 +124,8 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
     """Read files into a stack of equally sized grey images.
 
     What cannot be read raises, naming the file: a row is never dropped. `set_output` has no effect, so that the
-    one of a whole pipeline works.
+    one of a whole pipeline works; the index of a Series or DataFrame of paths is handed on, so that tables made of its
+    images have it. Nothing is fitted: parameters may be set at any time.
 
     Parameters
     ----------
@@ -180,7 +182,7 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,) of str or path-like
+        X : array-like of shape (n_samples,) or (n_samples, 1) of str or path-like
         y : ignored
 
         Returns
@@ -203,12 +205,13 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
         Parameters
         ----------
-        X : array-like of shape (n_samples,) of str or path-like
+        X : array-like of shape (n_samples,) or (n_samples, 1) of str or path-like
 
         Returns
         -------
         images : ndarray of shape (n_samples, height, width), dtype uint8
-            A memory map over a temporary file where it would take more than 1 GiB.
+            A memory map over a temporary file where it would take more than 1 GiB; of a Series or DataFrame an array
+            with its `index`.
 
         Raises
         ------
@@ -233,7 +236,7 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
                 stack[i] = image
 
         map_threads(read, gen_batches(len(paths), BLOCK), self.n_jobs)
-        return stack
+        return keep_index(stack, X)
 
     def _read_block(self, paths: Sequence[str]) -> list[NDArray[np.uint8] | ImageReadError]:
         """The image or the error of each path."""
