@@ -154,7 +154,10 @@ def test_external_data_are_checked_before_the_fits(data):
     models = {"m": Scores(pd.Series(data.y - 0.5, index=data.paths))}
     with pytest.raises(DatasetError, match=r"external has no image of \['fractured'\]: expected every class"):
         evaluate(models, inside, cv=2, external=outside.subset(outside.y == 0))
-    with pytest.raises(DatasetError, match="external shares 27 files"):
+    with (
+        pytest.warns(UngroupedDataWarning, match="No groups are given for external"),
+        pytest.raises(DatasetError, match="external shares 27 files"),
+    ):
         evaluate(models, inside, cv=2, external=replace(inside, groups=None))
     assert not Scores.fits
 

@@ -44,12 +44,14 @@ def check_data(data: Any, external: Any) -> None:
 
 
 def check_other_files(data: FractureDataset, external: FractureDataset) -> None:
-    """Raise DatasetError where files of the data stand in `external` under another name."""
+    """Raise DatasetError where files of the data stand in `external`, under whatever name."""
+    if shared := len(np.intersect1d(data.paths, external.paths)):
+        raise DatasetError(f"external shares {shared} files with the data; expected images of another source")
     same = external.files["sha256"].isin(data.files["sha256"]).to_numpy()
     if same.any():
         raise DatasetError(
             f"external: {same.sum()} of {len(external)} images are files of the data under another name (equal "
-            f"SHA-256), {external.paths[same][0]!r} among them; expected images of another source"
+            f"SHA-256), {str(external.paths[same][0])!r} among them; expected images of another source"
         )
 
 

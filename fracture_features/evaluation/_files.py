@@ -14,7 +14,7 @@ from sklearn.base import clone
 from .._locks import temporary_folder
 from ..cache import cached_parts, close_cache
 from ..datasets import FractureDataset, take_inventory
-from ..exceptions import DatasetError, NoReadableImagesError
+from ..exceptions import NoReadableImagesError
 from ..images import ImageReader
 
 
@@ -84,8 +84,6 @@ def with_cache(model: Any, folder: str) -> Any:
 
 def join(data: FractureDataset, external: FractureDataset) -> FractureDataset:
     """All images with the metadata of `data`, as far as `external` has them."""
-    if shared := len(np.intersect1d(data.paths, external.paths)):
-        raise DatasetError(f"external shares {shared} files with the data; expected images of another source")
     columns = list(data.metadata_columns)
     both = FractureDataset(
         paths=np.concatenate([data.paths, external.paths]),
