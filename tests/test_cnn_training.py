@@ -42,13 +42,13 @@ def hears_ctrl_c():
 def ctrl_c(monkeypatch):
     """Have Ctrl-C pressed in each of the steps that are given, counted from 1; gives the number of the next step."""
 
-    def press(*steps):
+    def press(*steps, number=signal.SIGINT):
         count = itertools.count(1)
         real = _training._Watch.batch_end
 
         def batch_end(self, batch, logs):
             for _ in range(steps.count(next(count))):
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), number)
                 time.sleep(0.01)
             real(self, batch, logs)
 
@@ -190,6 +190,26 @@ def test_ctrl_c_in_the_first_epoch_raises(on_interrupt, ctrl_c):
     with pytest.raises(KeyboardInterrupt):
         cnn.fit(X, y)
     assert not hasattr(cnn, "classes_")
+
+
+@pytest.mark.parametrize("on_interrupt", ["raise", "keep_best"])
+def test_sigterm_reaches_the_handler_of_the_process_after_the_step(on_interrupt, ctrl_c):
+    class Terminated(BaseException):
+        pass
+
+    def terminate(number, frame):
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    steps = ctrl_c(7, number=signal.SIGTERM)
+    try:
+        with pytest.raises(Terminated) as caught:
+            CNNClassifier(epochs=5, batch_size=8, on_interrupt=on_interrupt).fit(X, y)
+        assert signal.getsignal(signal.SIGTERM) is terminate
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert not any(entry.name in ("batch_end", "note") for entry in caught.traceback)  # not in the middle of a step
+    assert next(steps) == 8
 
 
 @pytest.mark.parametrize("on_interrupt", ["raise", "keep_best"])

@@ -242,23 +242,25 @@ def _roc_auc(codes: NDArray[np.intp], probabilities: NDArray[np.float32]) -> flo
 
 @contextmanager
 def _first_interrupt_noted() -> Iterator[list[int]]:
-    """Note the first Ctrl-C instead of raising it; the second one is raised. Only the main thread hears of any.
+    """Note the first Ctrl-C or SIGTERM instead of obeying it; the second is obeyed. Only the main thread hears of any.
 
-    In the middle of a step TensorFlow may drop it, or turn it into another error, which a search would take for a
-    fit that failed.
+    In the middle of a step TensorFlow may drop what a handler raises, or turn it into another error, which a search
+    would take for a fit that failed. A SIGTERM for which the process has a handler is sent again at the end.
     """
     interrupts: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[int, Any] = {number: handler for number, handler in handlers.items() if callable(handler)}
+    if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
 
     def note(number: int, frame: Any) -> None:
         interrupts.append(number)
         if len(interrupts) > 1:
-            before(number, frame)
+            before[number](number, frame)
 
-    signal.signal(signal.SIGINT, note)
+    for number in before:
+        signal.signal(number, note)
     try:
         yield interrupts
     except Exception as error:
@@ -266,7 +268,10 @@ def _first_interrupt_noted() -> Iterator[list[int]]:
             raise KeyboardInterrupt from error
         raise
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if signal.SIGTERM in interrupts:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _warn_of_interrupt(watch: _Watch, n_epochs: int) -> None:
