@@ -270,7 +270,7 @@ def test_interrupt_leaves_what_was_finished(tmp_path):
             seen += os.read(primary, 10_000).decode(errors="replace")
     process.send_signal(signal.SIGINT)
     try:
-        stdout, _ = process.communicate(timeout=60)
+        stdout, _ = process.communicate(timeout=180)
     finally:
         process.kill()
         os.close(primary)

@@ -124,7 +124,7 @@ def make_parser() -> argparse.ArgumentParser:
     cache = commands.add_parser("cache", help="size of a cache folder, or clear it")
     cache.set_defaults(run=_cache)
     cache.add_argument("action", choices=["info", "clear"])
-    cache.add_argument("folder", type=Path)
+    cache.add_argument("folder", type=_folder)
     return parser
 
 
