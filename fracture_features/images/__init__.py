@@ -3,7 +3,8 @@
 from ._content import FileContent, read_content
 from ._dicom import read_header
 from ._file import ImageFile, describe_file
-from ._reader import ImageReader, read_image, read_shape
+from ._image import read_image, read_shape
+from ._reader import ImageReader
 
 __all__ = [
     "FileContent",

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import distributions
 from numbers import Integral
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import cv2
@@ -21,86 +20,19 @@ from sklearn.utils._param_validation import StrOptions
 
 from .._fingerprint import fingerprint
 from .._threads import map_threads
-from .._validation import as_pair, check_count, check_paths
+from .._validation import as_pair, check_paths
 from .._write import reserve
 from ..cache import Cache, Cached, code_version, digest, open_cache
 from ..exceptions import FractureFeaturesError, ImageReadError
-from . import _decode, _dicom, _dicom_pixels, _jpeg
-from ._errors import check_regular, named_errors
+from . import _decode, _dicom, _dicom_pixels, _image, _jpeg
 from ._file import ImageFile
+from ._image import decode_file, resize
 from ._stack import keep_index
 
 BLOCK = 16
 # Above this many bytes a stack is a memory map over a temporary file.
 MAX_IN_MEMORY = 1 << 30
 DECODERS = ("pillow", "simplejpeg", "pydicom", "imagecodecs")
-
-
-def read_image(path: str | os.PathLike[str], *, max_side: int | None = None) -> NDArray[np.uint8]:
-    """Read one file as one grey image.
-
-    JPEG, PNG, TIFF, BMP, GIF and DICOM are told apart by their content, not their name. Colour becomes luminance
-    (ITU-R 601), transparent pixels become black, an EXIF orientation is applied. Grey levels of more than 8 bits
-    are scaled so that full scale, the smallest of 10, 12, 14 and 16 bits that holds the largest level in the file,
-    becomes 255; those of DICOM go through its modality and VOI transformations instead, MONOCHROME1 inverted last.
-
-    Parameters
-    ----------
-    path : str or path-like
-    max_side : int, default=None
-        Height and width in pixels to which a larger image is shrunk, its proportions kept. A JPEG is then decoded at a
-        lower resolution. None means the size of the file.
-
-    Returns
-    -------
-    image : ndarray of shape (height, width), dtype uint8
-
-    Raises
-    ------
-    ValueError
-        If `max_side` is no integer of at least 1.
-    ImageReadError
-        If the file is missing, damaged, cut short, holds several images or more than 80 million pixels, or is
-        no image; the message names it and says which.
-    MissingDependencyError
-        If it is DICOM and the `dicom` extra is not installed.
-
-    Examples
-    --------
-    >>> import tempfile, cv2, numpy as np
-    >>> from fracture_features import read_image
-    >>> path = tempfile.mktemp(suffix=".png")
-    >>> _ = cv2.imwrite(path, np.full((4, 6), 7, dtype=np.uint8))
-    >>> read_image(path).shape
-    (4, 6)
-    """
-    if max_side is not None:
-        max_side = check_count(max_side, name="max_side")
-    image = _decode_file(path, ImageFile(path).data, max_side)
-    scale = 1.0 if max_side is None else max_side / max(image.shape)
-    return image if scale >= 1 else _resize(image, *(max(1, round(side * scale)) for side in image.shape))
-
-
-def read_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Read the height and width that `read_image` would give, from the header alone.
-
-    Raises
-    ------
-    ImageReadError
-        If the file is missing or its header cannot be read; not if what follows is damaged or cut short.
-    MissingDependencyError
-        If it is DICOM and the `dicom` extra is not installed.
-    """
-    # A buffer would read on behind every part of the header.
-    with named_errors(path):
-        check_regular(path)
-    with named_errors(path), Path(path).open("rb", buffering=0) as file:
-        return _decode.decode_shape(file)
-
-
-def _decode_file(path: str | os.PathLike[str], data: bytes, wanted: int | None) -> NDArray[np.uint8]:
-    with named_errors(path):
-        return _decode.decode(data, wanted)
 
 
 def _stretch_percentiles(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -289,7 +221,7 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
     def _recipe(self) -> bytes:
         """What the pixels depend on beside the file's content."""
-        version = code_version(type(self), _decode, _dicom, _dicom_pixels, _jpeg)
+        version = code_version(type(self), _decode, _dicom, _dicom_pixels, _image, _jpeg)
         return digest(version, *_decoder_versions(), fingerprint(self._shape(), self.resize, self.contrast))
 
     def _shape(self) -> tuple[int, int]:
@@ -298,11 +230,11 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
     def _prepare(self, file: ImageFile) -> NDArray[np.uint8]:
         """The image, resized and with its contrast adjusted."""
         height, width = self._shape()
-        image = _decode_file(file.path, file.data, max(height, width))
+        image = decode_file(file.path, file.data, max(height, width))
         if self.resize == "stretch":
-            return CONTRASTS[self.contrast](_resize(image, height, width))
+            return CONTRASTS[self.contrast](resize(image, height, width))
         scale = min(height / image.shape[0], width / image.shape[1])
-        inner = _resize(image, *(max(1, round(side * scale)) for side in image.shape))
+        inner = resize(image, *(max(1, round(side * scale)) for side in image.shape))
         top, left = (height - inner.shape[0]) // 2, (width - inner.shape[1]) // 2
         out = np.zeros((height, width), dtype=np.uint8)
         out[top : top + inner.shape[0], left : left + inner.shape[1]] = CONTRASTS[self.contrast](inner)
@@ -324,11 +256,6 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
         tags.input_tags.string = True
         tags.requires_fit = False
         return tags
-
-
-def _resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    shrinks = height * width < image.size
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 @functools.cache
