@@ -32,6 +32,7 @@ from skimage.filters import gabor_kernel, gaussian, sobel_h, sobel_v
 from threadpoolctl import threadpool_limits
 
 from fracture_features import ImageReader
+from fracture_features.datasets import take_inventory
 from fracture_features.features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from fracture_features.features._descriptors import _axis
 
@@ -166,9 +167,8 @@ def folder_images(folder: Path, count: int, size: int) -> np.ndarray:
     if not paths:
         raise SystemExit(f"no .jpg or .png below {folder}")
     chosen = paths[:: max(1, len(paths) // count)]
-    reader = ImageReader(image_size=size)
-    unreadable = {error.path for error in reader.unreadable(chosen)}
-    return reader.fit_transform([path for path in chosen if path not in unreadable][:count])
+    readable = take_inventory(chosen)["reason"].isna()
+    return ImageReader(image_size=size).fit_transform(np.array(chosen)[readable][:count])
 
 
 def seconds(function: Callable[[], Any]) -> float:

@@ -26,7 +26,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from fracture_features import FractureDataset, ImageReader, load_folder, make_pipeline
+from fracture_features import FractureDataset, load_folder, make_pipeline
 from fracture_features.cache import close_cache
 
 GRID = {"classifier__C": [0.1, 1, 10], "classifier__gamma": ["scale", 1e-3]}
@@ -66,8 +66,7 @@ def search(model: Any, data: FractureDataset) -> tuple[float, np.ndarray]:
 def sample(folder: Path, count: int) -> FractureDataset:
     """`count` readable files, evenly spread."""
     data = load_folder(folder)
-    bad = {error.path for error in ImageReader(n_jobs=-1).unreadable(data.paths)}
-    data = data.subset([path not in bad for path in data.paths])
+    data = data.subset(data.files["reason"].isna())
     return data.subset(np.linspace(0, len(data) - 1, count).astype(int))
 
 

@@ -31,6 +31,7 @@ from _about import write_results
 from PIL import Image
 
 from fracture_features import ImageReader, make_pipeline, make_radiographs
+from fracture_features.datasets import take_inventory
 
 MEGAPIXEL = 1_000_000
 SIDE = (2500, 2000)
@@ -147,8 +148,8 @@ def main() -> None:
     results: dict[str, Any] = {}
     if options.folder.is_dir():
         paths = sorted(str(path) for path in options.folder.rglob("*.jpg"))
-        bad = {error.path for error in ImageReader(n_jobs=-1).unreadable(paths)}
-        pixels = {path: np.prod(Image.open(path).size) for path in paths if path not in bad}
+        readable = take_inventory(paths)["reason"].isna()
+        pixels = {path: np.prod(Image.open(path).size) for path in np.array(paths)[readable].tolist()}
         large = [path for path, n in pixels.items() if n > MEGAPIXEL]
         small = [path for path, n in pixels.items() if n <= MEGAPIXEL][::5]
         if large:
