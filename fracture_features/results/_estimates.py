@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,17 +82,9 @@ class Estimates:
 
     def curve(self, model: str, curve: Callable[..., Floats]) -> ResampledCurve:
         """A curve of the scores and its resamples, which are those of the measures."""
-        folds = self.folds_of(model)
-        rows = np.concatenate([fold.test for fold in folds])
-        return metrics.resample_curve(
-            self._data.y[rows],
-            np.concatenate([fold.of("scores") for fold in folds]),
-            curve,
-            groups=rows if self._data.groups is None else self._data.groups[rows],
-            folds=np.concatenate([np.full(len(fold.test), fold.fold) for fold in folds]),
-            n_resamples=N_RESAMPLES,
-            random_state=self._seed,
-        )
+        rows, folds = self._tested(model)
+        scores = np.concatenate([fold.of("scores") for fold in self.folds_of(model)])
+        return metrics.resample_curve(self._data.y[rows], scores, curve, folds=folds, **self._how(rows))
 
     def pair(self, model: str, reference: str, name: str) -> Resampled:
         """One measure of two models, on the same resamples."""
@@ -135,20 +128,28 @@ class Estimates:
         """Resample measures together, which are all pooled or all not: drawing costs as much as a measure."""
         if not measures:
             return
-        folds = self.folds_of(model)
-        rows = np.concatenate([fold.test for fold in folds])
-        names = np.concatenate([np.full(len(fold.test), fold.fold) for fold in folds])
+        rows, folds = self._tested(model)
         if next(iter(measures.values())).pooled:
             # Each image once in each: the repetitions of the folds.
-            names = pd.Series(rows).groupby(rows).cumcount().to_numpy()
+            folds = pd.Series(rows).groupby(rows).cumcount().to_numpy().astype(np.int64)
+        parts = self.folds_of(model)
         found = metrics.resample(
             self._data.y[rows],
-            [(measure, np.concatenate([fold.of(measure.takes) for fold in folds])) for measure in measures.values()],
-            groups=rows if self._data.groups is None else self._data.groups[rows],
-            folds=names,
-            n_resamples=N_RESAMPLES,
-            random_state=self._seed,
+            [(measure, np.concatenate([fold.of(measure.takes) for fold in parts])) for measure in measures.values()],
+            folds=folds,
+            **self._how(rows),
         )
         for k, name in enumerate(measures):
             one = slice(k, k + 1)
             self._known[model, name] = Resampled(found.values[one], found.draws[one], found.n_groups, found.shares[one])
+
+    def _tested(self, model: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of the data in the model's test parts, one after the other, and the fold of each."""
+        folds = self.folds_of(model)
+        rows = np.concatenate([fold.test for fold in folds])
+        return rows, np.concatenate([np.full(len(fold.test), fold.fold) for fold in folds])
+
+    def _how(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        """The one bootstrap of all tables and curves."""
+        groups = rows if self._data.groups is None else self._data.groups[rows]
+        return {"groups": groups, "n_resamples": N_RESAMPLES, "random_state": self._seed}
