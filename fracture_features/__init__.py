@@ -1,6 +1,6 @@
 """Honest baselines for bone fracture classification on radiographs, as scikit-learn pipelines.
 
-Importing it imports neither keras, xgboost, matplotlib nor pydicom.
+Importing it imports neither keras, xgboost nor matplotlib.
 """
 
 from ._versions import show_versions

@@ -12,7 +12,7 @@ from .exceptions import MissingDependencyError
 EXTRAS = {
     "cnn": "keras",
     "dask": "distributed",
-    "dicom": "pydicom",
+    "dicom": "imagecodecs",
     "onnx": "onnxruntime",
     "plot": "matplotlib",
     "report": "jinja2",

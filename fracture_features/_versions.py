@@ -24,7 +24,6 @@ PACKAGES = (
     "opencv-python-headless",
     "pandas",
     "pillow",
-    "pydicom",
     "rich",
     "scikit-learn",
     "scipy",

@@ -6,21 +6,11 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ._dicom import BARE_STARTS, DicomHeader, parse_header
+from ._dicom import DicomHeader, parse_header
+from ._dicom_elements import BARE_STARTS
 from ._errors import DecodeError
+from ._formats import STARTS, other_image
 
-# First bytes of other formats. Those that cannot be read are images nonetheless, and are named as unreadable.
-STARTS = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-)
-BRANDS = {b"heic": "HEIF", b"heix": "HEIF", b"mif1": "HEIF", b"avif": "AVIF", b"avis": "AVIF"}
 DICOM_SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 SNIFFED = 132  # bytes
 # Kinds of objects that hold no radiograph, by the beginning of their SOP class.
@@ -34,6 +24,8 @@ NO_IMAGE = {
     f"{STORAGE}66.": "DICOM segmentation",
     **{f"{STORAGE}481.{k}": "DICOM radiotherapy object" for k in range(2, 10)},
 }
+# CR, CT, ultrasound, MR, secondary capture, X-ray, PET and so on.
+IMAGES = tuple(f"{STORAGE}{k}." for k in (1, 2, 3, 4, 5, 6, 7, 12, 13, 20, 30, 77, 128, 130))
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,7 @@ class FileContent:
     Attributes
     ----------
     format : str or None
-        "DICOM", "JPEG", ...; None where it is no known image.
+        "DICOM", "JPEG", ... or what `other_image` says; None where it is no known image.
     header : dict of str to (str or None)
         `read_header`'s elements; empty where it is no DICOM, or one whose header cannot be read.
     reason : str or None
@@ -59,13 +51,7 @@ class FileContent:
 
 
 def read_content(path: Path, salt: str = "") -> FileContent:
-    """Open a file once and say what it is; nothing is known of one that cannot be opened or is no regular file.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is DICOM and the `dicom` extra is not installed.
-    """
+    """Open a file once and say what it is; nothing is known of one that cannot be opened or is no regular file."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for whoever writes to it
             return FileContent()
@@ -85,13 +71,9 @@ def read_content(path: Path, salt: str = "") -> FileContent:
 
 
 def _other_format(start: bytes) -> str | None:
-    if start[:2] == b"BM" and start[6:10] == bytes(4):
-        return "BMP"
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        return "WebP"
-    if start[4:8] == b"ftyp" and start[8:12] in BRANDS:
-        return BRANDS[start[8:12]]
-    return next((name for first, name in STARTS if start.startswith(first)), None)
+    if start[:2] == b"BM" and start[6:10] != bytes(4):  # any text may begin so
+        return None
+    return next((name for first, name in STARTS.items() if start.startswith(first)), other_image(start))
 
 
 def _starts_as_dicom(start: bytes) -> bool:
@@ -105,5 +87,5 @@ def _kind_without_image(header: DicomHeader) -> str | None:
     for first, kind in NO_IMAGE.items():
         if header.sop_class.startswith(first):
             return kind
-    is_image = header.has_rows or "Image" in header.sop_class_name or not header.sop_class
+    is_image = header.has_rows or not header.sop_class or f"{header.sop_class}.".startswith(IMAGES)
     return None if is_image else "DICOM object without an image"

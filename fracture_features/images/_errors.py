@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from ..exceptions import ImageReadError
 
 MAX_PIXELS = 80_000_000
+MAX_BYTES = 1 << 30  # 80 million pixels of four samples of 16 bits take less
 
 
 class DecodeError(Exception):
@@ -22,14 +23,18 @@ def check_size(width: int, height: int) -> None:
         raise DecodeError(f"its header announces {width} x {height} pixels; 1 to {MAX_PIXELS:,} are read")
 
 
-def check_regular(path: str | os.PathLike[str]) -> None:
-    """Raise DecodeError for a FIFO, a device or a socket, which may never end; what is missing, opening will say."""
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Raise DecodeError at what would hang or fill the memory when read: a pipe, a device, a file of many gigabytes."""
     try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        status = os.stat(path)
+    except FileNotFoundError:
+        return  # opening it says so
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError
+    if not stat.S_ISREG(status.st_mode):
         raise DecodeError("it is a FIFO, a device or a socket; expected a regular file")
+    if status.st_size > MAX_BYTES:
+        raise DecodeError(f"it has {status.st_size:,} bytes; at most {MAX_BYTES:,} are read")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 from ..cache import Cache, digest
 from . import _decode
 from ._dicom import header_elements
-from ._errors import check_regular, named_errors
+from ._errors import check_file, named_errors
 
 
 class ImageFile:
@@ -30,7 +30,7 @@ class ImageFile:
     def data(self) -> bytes:
         """All of it; ImageReadError where it cannot be opened."""
         with named_errors(self.path):
-            check_regular(self.path)
+            check_file(self.path)
             return Path(self.path).read_bytes()
 
     @cached_property

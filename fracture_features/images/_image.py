@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from .._validation import check_count
 from . import _decode
-from ._errors import check_regular, named_errors
+from ._errors import check_file, named_errors
 from ._file import ImageFile
 
 
@@ -19,9 +21,16 @@ def read_image(path: str | os.PathLike[str], *, max_side: int | None = None) -> 
     """Read one file as one grey image.
 
     JPEG, PNG, TIFF, BMP, GIF and DICOM are told apart by their content, not their name. Colour becomes luminance
-    (ITU-R 601), transparent pixels become black, an EXIF orientation is applied. Grey levels of more than 8 bits
-    are scaled so that full scale, the smallest of 10, 12, 14 and 16 bits that holds the largest level in the file,
-    becomes 255; those of DICOM go through its modality and VOI transformations instead, MONOCHROME1 inverted last.
+    (ITU-R 601), transparent pixels become black, an orientation by EXIF or XMP is applied. Levels of more than 8 bits,
+    grey or of colours, are scaled so that full scale, the smallest of 8, 10, 12, 14 and 16 bits that holds the largest
+    of them in the file, becomes 255; opacity has the same scale where none is larger. A TIFF whose 0 is white is
+    inverted after that. Grey levels of DICOM go through its modality and VOI transformations instead, MONOCHROME1
+    inverted last; its VOI LUT has the full scale that holds its largest entry, and a RescaleSlope of 0 is an error.
+
+    What tells nothing of the pixels is passed over, damaged or not: colour profiles, comments, EXIF blocks that cannot
+    be parsed, bytes behind the end of the image. Any damage to the pixels that their format can show is an error. TIFF
+    in fax compression is not read. No setting that a program has made in Pillow, OpenCV, pydicom or NumPy changes a
+    pixel or an error.
 
     Parameters
     ----------
@@ -39,10 +48,10 @@ def read_image(path: str | os.PathLike[str], *, max_side: int | None = None) -> 
     ValueError
         If `max_side` is no integer of at least 1.
     ImageReadError
-        If the file is missing, damaged, cut short, holds several images or more than 80 million pixels, or is
-        no image; the message names it and says which.
+        If the file is missing, damaged, cut short, holds several images or more than 80 million pixels, is larger
+        than 1 GiB, a pipe or a device, or is no image; the message names it and says which.
     MissingDependencyError
-        If it is DICOM and the `dicom` extra is not installed.
+        If it is DICOM in JPEG 2000, JPEG-LS or JPEG of more than 8 bits, and the `dicom` extra is not installed.
 
     Examples
     --------
@@ -67,12 +76,10 @@ def read_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
     ------
     ImageReadError
         If the file is missing or its header cannot be read; not if what follows is damaged or cut short.
-    MissingDependencyError
-        If it is DICOM and the `dicom` extra is not installed.
     """
     # A buffer would read on behind every part of the header.
     with named_errors(path):
-        check_regular(path)
+        check_file(path)
     with named_errors(path), Path(path).open("rb", buffering=0) as file:
         return _decode.decode_shape(file)
 
@@ -86,4 +93,16 @@ def decode_file(path: str | os.PathLike[str], data: bytes, wanted: int | None) -
 def resize(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     """Shrink by averaging areas, or enlarge by interpolating linearly."""
     shrinks = height * width < image.size
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    with exact():
+        return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Without Intel's faster versions that round otherwise: a switch of OpenCV's that each thread has for itself."""
+    before = cv2.ipp.useIPP_NotExact()
+    cv2.ipp.setUseIPP_NotExact(False)
+    try:
+        yield
+    finally:
+        cv2.ipp.setUseIPP_NotExact(before)

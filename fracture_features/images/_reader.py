@@ -24,15 +24,15 @@ from .._validation import as_pair, check_paths
 from .._write import reserve
 from ..cache import Cache, Cached, code_version, digest, open_cache
 from ..exceptions import FractureFeaturesError, ImageReadError
-from . import _decode, _dicom, _dicom_pixels, _image, _jpeg
+from . import _decode, _image
 from ._file import ImageFile
-from ._image import decode_file, resize
+from ._image import decode_file, exact, resize
 from ._stack import keep_index
 
 BLOCK = 16
 # Above this many bytes a stack is a memory map over a temporary file.
 MAX_IN_MEMORY = 1 << 30
-DECODERS = ("pillow", "simplejpeg", "pydicom", "imagecodecs")
+DECODERS = ("pillow", "simplejpeg", "imagecodecs")
 
 
 def _stretch_percentiles(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -42,7 +42,8 @@ def _stretch_percentiles(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _equalise(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8)).apply(image)
+    with exact():
+        return cv2.createCLAHE(clipLimit=2.0, tileGridSize=(8, 8)).apply(image)
 
 
 CONTRASTS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
@@ -221,7 +222,7 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
 
     def _recipe(self) -> bytes:
         """What the pixels depend on beside the file's content."""
-        version = code_version(type(self), _decode, _dicom, _dicom_pixels, _image, _jpeg)
+        version = code_version(type(self), _decode, *_decode.MODULES, _image)
         return digest(version, *_decoder_versions(), fingerprint(self._shape(), self.resize, self.contrast))
 
     def _shape(self) -> tuple[int, int]:
