@@ -13,6 +13,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -457,6 +458,45 @@ def test_an_operating_point_is_for_two_classes(radiographs, tmp_path, capsys):
         shutil.copy(path, target)
     assert main(["compare", str(tmp_path / "data"), "--operating-point", "youden", *QUICK]) == 2
     assert "--operating-point is for two classes, there are 5" in capsys.readouterr().err
+
+
+@pytest.fixture
+def dicom(tmp_path):
+    """Two folders of drawn radiographs as DICOM, which share two of their patients."""
+    test_datasets = pytest.importorskip("test_datasets")
+    pytest.importorskip("pydicom")
+    noise = np.random.default_rng(0).integers(0, 256, (32, 64), dtype=np.uint8)
+    for k, pixels in enumerate(noise):
+        folder = tmp_path / ("here", "there")[k % 2] / ("fractured", "normal")[k // 2 % 2]
+        patient = {"PatientID": f"P{k if k > 3 else k // 2}"}
+        test_datasets.write_dicom(folder / f"{k}.dcm", **patient, PixelData=pixels.tobytes())
+    return tmp_path
+
+
+def test_the_key_of_hashes_changes_nothing_and_is_written_nowhere(dicom, capsys, monkeypatch):
+    monkeypatch.chdir(dicom)
+    quick = ["--groups", "PatientID", "--models", "edges+svm", "--folds", "2", "--image-size", "16", "--out", "out"]
+    assert main(["compare", "here", *quick, "--salt", "hush-hush"]) == 0
+    first = pd.read_csv("out/measures.csv")
+    assert "hush-hush" not in Path("out/manifest.json").read_text()
+    for files in ("out", "out/checkpoint"):
+        assert not any(b"hush-hush" in path.read_bytes() for path in Path(files).iterdir() if path.is_file())
+    times = {path: path.stat().st_mtime_ns for path in Path("out/checkpoint").iterdir()}
+    assert main(["compare", "here", *quick, "--salt=another"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("out/checkpoint").iterdir()} == times, "fitted again"
+    assert main(["compare", "--rerun", "out/manifest.json", "--salt", "third"]) == 0
+    pd.testing.assert_frame_equal(pd.read_csv("out/measures.csv"), first)
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["compare", "here", "--salt", ""])
+    assert "expected a secret text, got an empty one" in capsys.readouterr().err
+
+
+def test_patients_of_the_data_among_the_external_ones_are_said(dicom, capsys, monkeypatch):
+    monkeypatch.chdir(dicom)
+    quick = ["--groups", "PatientID", "--models", "edges+svm", "--folds", "2", "--image-size", "16"]
+    assert main(["compare", "here", "--external", "there", *quick]) == 0
+    assert "external: 2 of 16 images are of 2 patients of the data" in capsys.readouterr().err.replace("\n", " ")
 
 
 @pytest.fixture

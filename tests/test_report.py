@@ -165,13 +165,15 @@ def test_names_are_escaped(data, tmp_path):
     folder = tmp_path / "<img src=x onerror=alert(1)>"
     folder.mkdir()
     paths = [str(shutil.copy(path, folder / f"{k}<b>.jpg")) for k, path in enumerate(data.paths)]
-    named = replace(with_three_classes(data, [EVIL, "$x_$", "骨折"]), paths=np.array(paths))
+    named = with_three_classes(data, [EVIL, "$x_$", "骨折"])
+    named = replace(named, paths=np.array(paths), ignored={"DICOM presentation state": 12, f".{EVIL} file": 1})
     excluded = pd.DataFrame({"path": [f"{folder}/{EVIL}"], "label": [EVIL], "reason": [EVIL]})
     result = make_result(named, [EVIL, "{{ 7 * 7 }}"], excluded=excluded)
     text = write_report(result, tmp_path / "report.html").read_text(encoding="utf-8")
     check_contained(text)
     shown = Page(text).text
     assert EVIL in shown
+    assert f"13 files left out: 12 DICOM presentation states, 1 .{EVIL} file" in shown
     assert "<b>.jpg" in shown
     assert "{{ 7 * 7 }}" in shown
     assert "骨折" in shown

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .. import __version__
+from .._text import any_text
 from ..cache import cache_size, clear_cache, damaged_files
 from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura
 from ..evaluation import operating_rule
@@ -30,9 +31,11 @@ from ._output import escaped_output, say, visible
 from ._rerun import draw, rerun
 from ._run import run
 
+SALT_HELP = "key of the hashes of ids in DICOM headers, written nowhere (a random one; groups do not depend on it)"
 DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,accurate,cnn"
 
 
+@any_text
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code.
 
@@ -48,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     args = make_parser().parse_args(argv)
-    args.argv = list(argv)
+    args.argv = _without_salt(argv)
     with escaped_output(), warnings.catch_warnings(), sigterm_raises():
         for kind in (DatasetWarning, UngroupedDataWarning):
             warnings.simplefilter("always", kind)
@@ -114,6 +117,7 @@ def make_parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--external-groups", metavar="G", help="as --groups, for --external (the same as --groups, where it applies)"
     )
+    compare.add_argument("--salt", metavar="TEXT", type=_salt, help=SALT_HELP)
     _add_common(compare, out=None)
 
     demo = commands.add_parser("demo", help="draw synthetic radiographs and compare models on them")
@@ -150,6 +154,19 @@ def _add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 
     parser.add_argument("--seed", type=_at_least_0, default=0, help="of folds, models and bootstrap (%(default)s)")
     parser.add_argument("--jobs", type=_jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
     parser.add_argument("--cache", metavar="DIR", type=_folder, help="keep pixels and features here for the next run")
+
+
+def _without_salt(argv: Sequence[str]) -> list[str]:
+    """Arguments as they may be written into a manifest."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--salt")
+    return parser.parse_known_args(argv)[1]
+
+
+def _salt(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a secret text, got an empty one")
+    return text
 
 
 def _folder(text: str) -> Path:
@@ -271,6 +288,7 @@ def _load(args: argparse.Namespace, folder: Path, layout: str, groups: str | Non
             positive=args.positive,
             empty=args.empty,
             metadata_columns=metadata,
+            salt=args.salt,
         )
     if folder == args.folder and (args.root or args.empty) is not None:
         raise argparse.ArgumentTypeError(f"--root and --empty are for a csv; {str(folder)!r} is of layout {layout}")
@@ -278,7 +296,7 @@ def _load(args: argparse.Namespace, folder: Path, layout: str, groups: str | Non
         return load_fracatlas(folder, groups=groups)
     if layout == "mura":
         return load_mura(folder)
-    return load_folder(folder, groups=groups, positive=args.positive, metadata_columns=metadata)
+    return load_folder(folder, groups=groups, positive=args.positive, metadata_columns=metadata, salt=args.salt)
 
 
 def _load_external(args: argparse.Namespace) -> FractureDataset:

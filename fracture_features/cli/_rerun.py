@@ -16,7 +16,7 @@ from ..exceptions import FractureFeaturesError
 from ._output import say
 
 AGAIN = ("compare", "demo")
-BESIDE = {"rerun", "out", "cache", "jobs", "argv", "run"}  # what may be given beside --rerun
+BESIDE = {"rerun", "out", "cache", "jobs", "salt", "argv", "run"}  # what may be given beside --rerun
 
 
 def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -32,7 +32,7 @@ def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if given := [name for name, value in vars(args).items() if name not in BESIDE and value != getattr(fresh, name)]:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given))
         raise FractureFeaturesError(
-            f"{where} takes all but --out, --cache and --jobs from the manifest; got {options} too"
+            f"{where} takes all but --out, --cache, --jobs and --salt from the manifest; got {options} too"
         )
     argv, folder, digest = _read(args.rerun, where)
     out, cache = (None if path is None else path.absolute() for path in (args.out, args.cache))
@@ -50,7 +50,7 @@ def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if argv[0] == "demo":
         again.images = again.out / "radiographs"
     again.argv, again.digest = argv, digest
-    again.out, again.cache, again.jobs = out, cache or again.cache, args.jobs
+    again.out, again.cache, again.jobs, again.salt = out, cache or again.cache, args.jobs, args.salt
     return int(again.run(again))
 
 

@@ -2,6 +2,7 @@
 
 from ._csv import load_csv
 from ._dataset import FractureDataset
+from ._files import count_kinds
 from ._folder import load_folder
 from ._fracatlas import load_fracatlas
 from ._inventory import take_inventory
@@ -12,6 +13,7 @@ from .synthetic import make_radiographs
 __all__ = [
     "FractureDataset",
     "MetadataLookup",
+    "count_kinds",
     "load_csv",
     "load_folder",
     "load_fracatlas",

@@ -26,7 +26,7 @@ def load_csv(
     positive: Hashable | None = None,
     empty: str | None = None,
     metadata_columns: Sequence[str] = (),
-    salt: str = "",
+    salt: str | None = None,
 ) -> FractureDataset:
     """Load a csv with one row for each image.
 
@@ -54,8 +54,9 @@ def load_csv(
         The class of images whose label is empty; None makes an empty label an error.
     metadata_columns : sequence of str, default=()
         Columns that are known before anyone has looked for a fracture, such as body part and view.
-    salt : str, default=""
-        Key of the hashes that stand for the ids in DICOM headers, as in `load_folder`.
+    salt : str, default=None
+        Key of the hashes that stand for the ids in DICOM headers. None means a random one, the same for all data sets
+        of a process; with a secret one, ids of several processes can be compared. Groups do not depend on it.
 
     Returns
     -------

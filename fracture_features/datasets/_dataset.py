@@ -42,8 +42,6 @@ class FractureDataset:
         Columns of `frame` that are known before anyone has looked for a fracture.
     ignored : dict of str to int
         How many files were found that are no labelled images, by kind, such as "DICOM presentation state".
-    salt : str
-        Key of the hashes that stand for the ids in DICOM headers.
     left_out : DataFrame
         Labelled files that could not be taken, with the columns path, label and reason; `evaluate` lists them among
         those it excludes.
@@ -56,7 +54,6 @@ class FractureDataset:
     frame: pd.DataFrame
     metadata_columns: tuple[str, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
-    salt: str = field(default="", repr=False)
     left_out: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LEFT_OUT), dtype=object))
 
     @property
@@ -69,9 +66,10 @@ class FractureDataset:
         """What one pass over the files found, a row for each image; taken when first asked for.
 
         Columns size (bytes), mtime, sha256, format, height and width (pixels, as displayed), reason (why it cannot be
-        read; missing where it can) and, where there is any DICOM, the elements of `images.read_header`.
+        read; missing where it can) and, where there is any DICOM, ViewPosition, BodyPartExamined and Laterality. Ids
+        in DICOM headers, as hashes, are columns of `frame`.
         """
-        return take_inventory(self.paths.tolist(), salt=self.salt)
+        return take_inventory(self.paths.tolist())
 
     def __len__(self) -> int:
         """Number of images."""
@@ -132,7 +130,7 @@ def make_dataset(
     positive: Hashable | None = None,
     metadata_columns: Sequence[str] = (),
     ignored: Mapping[str, int] | None = None,
-    salt: str = "",
+    salt: str | None = None,
     contents: Mapping[str, FileContent] | None = None,
     class_level: int | None = None,
     where: str | None = None,
@@ -146,7 +144,7 @@ def make_dataset(
     labels, frame
         A class and a row of other columns for each image.
     groups, positive, metadata_columns, ignored, salt
-        As in the loaders and in FractureDataset.
+        As in FractureDataset and in the loaders.
     contents : mapping of str to FileContent, default=None
         What a loader saw of files that it opened.
     class_level : int, default=None
@@ -179,7 +177,6 @@ def make_dataset(
         frame=frame,
         metadata_columns=tuple(dict.fromkeys(metadata_columns)),
         ignored=dict(ignored or {}),
-        salt=salt,
         left_out=left_out,
     )
 

@@ -46,7 +46,7 @@ def existing_folder(root: str | os.PathLike[str]) -> Path:
     return path
 
 
-def find_images(folder: Path, salt: str = "") -> FoundFiles:
+def find_images(folder: Path, salt: str | None = None) -> FoundFiles:
     """Find all images below a folder.
 
     Links to folders are followed, each folder once, after those that are no links. What the ending does not tell, the
@@ -55,7 +55,7 @@ def find_images(folder: Path, salt: str = "") -> FoundFiles:
     Parameters
     ----------
     folder : Path
-    salt : str
+    salt : str or None
         As in `images.read_header`.
     """
     found, seen, root = FoundFiles(), set(), os.path.realpath(folder)
@@ -84,7 +84,7 @@ def find_images(folder: Path, salt: str = "") -> FoundFiles:
     return found
 
 
-def _add_file(found: FoundFiles, path: Path, name: str, salt: str) -> None:
+def _add_file(found: FoundFiles, path: Path, name: str, salt: str | None) -> None:
     """Note a file as an image or as something else."""
     suffix = path.suffix.lower()
     kind = f"{suffix} file" if suffix else "file of no known format"
@@ -133,7 +133,7 @@ class NamedFiles:
     root : Path
     table : Path
         What names them, for messages.
-    salt : str
+    salt : str or None
         As in `images.read_header`.
 
     Attributes
@@ -142,7 +142,7 @@ class NamedFiles:
         What was seen of files that had to be opened.
     """
 
-    def __init__(self, root: Path, table: Path, salt: str = ""):
+    def __init__(self, root: Path, table: Path, salt: str | None = None):
         self.root, self.table, self.salt = root, table, salt
         self.contents: dict[str, FileContent] = {}
         self._stems: dict[str, list[str]] | None = None

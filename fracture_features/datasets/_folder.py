@@ -7,19 +7,21 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from .._text import any_text
 from ..exceptions import NoReadableImagesError
 from ._dataset import FractureDataset, make_dataset
 from ._files import existing_folder, find_images, no_images
 from ._layout import read_layout, split_of
 
 
+@any_text
 def load_folder(
     root: str | os.PathLike[str],
     *,
     groups: object = None,
     positive: str | None = None,
     metadata_columns: Sequence[str] = (),
-    salt: str = "",
+    salt: str | None = None,
 ) -> FractureDataset:
     r"""Load a folder that holds one folder for each class.
 
@@ -48,8 +50,9 @@ def load_folder(
         The folder of the fractures, where two classes do not tell by their names.
     metadata_columns : sequence of str, default=()
         Columns of the frame that are known before anyone has looked for a fracture, such as "folder".
-    salt : str, default=""
-        Key of the hashes that stand for the ids in DICOM headers; keep one secret for each data set.
+    salt : str, default=None
+        Key of the hashes that stand for the ids in DICOM headers. None means a random one, the same for all data sets
+        of a process; with a secret one, ids of several processes can be compared. Groups do not depend on it.
 
     Returns
     -------

@@ -17,11 +17,11 @@ from ..images import ImageFile, ImageReader, describe_file
 
 BLOCK = 16
 COLUMNS = ("size", "mtime", "sha256", "format", "height", "width", "reason")
-VERSION = "inventory 1"  # another one where the description of a file changes
+VERSION = "inventory 2"  # another one where the description of a file changes
 
 
 def take_inventory(
-    paths: Sequence[str], readers: Iterable[ImageReader] = (), *, salt: str = "", n_jobs: int | None = -1
+    paths: Sequence[str], readers: Iterable[ImageReader] = (), *, n_jobs: int | None = -1
 ) -> pd.DataFrame:
     """Open each file once: describe it, and read it as each reader will, which fills their caches.
 
@@ -31,8 +31,6 @@ def take_inventory(
     readers : iterable of ImageReader, default=()
         None stands for a reader with default parameters. With the cache of one of them, a file that has not changed
         since an earlier pass is not opened at all.
-    salt : str, default=""
-        Key of the hashes of ids in DICOM headers.
     n_jobs : int, default=-1
         Threads.
 
@@ -41,7 +39,7 @@ def take_inventory(
     files : DataFrame
         A row for each path: size (bytes), mtime (UTC), sha256, format ("JPEG", "PNG", "DICOM", ...), height and width
         as displayed, reason why it cannot be read as an image (missing where it can), and, where there is any DICOM,
-        `images.read_header`'s elements. What is not known of an unreadable file is missing.
+        those of `images.read_header`'s elements that name nobody. What is not known of an unreadable file is missing.
     """
     unique = {repr(reader): reader for reader in readers}
     ordered = [unique[name] for name in sorted(unique)] or [ImageReader()]
@@ -49,7 +47,7 @@ def take_inventory(
 
     def describe(rows: slice) -> list[dict[str, Any]]:
         keep: dict[Any, list[tuple[bytes, bytes]]] = {folder: [] for folder in caches}
-        found = [_row(ImageFile(path), ordered, caches, keep, salt) for path in paths[rows]]
+        found = [_row(ImageFile(path), ordered, caches, keep) for path in paths[rows]]
         for folder, cache in caches.items():
             cache.put(keep[folder])
         return found
@@ -61,7 +59,7 @@ def take_inventory(
     return frame.astype(numbers).assign(mtime=pd.to_datetime(frame["mtime"], utc=True))
 
 
-def _row(file: ImageFile, readers: list[ImageReader], caches: dict[Any, Cache], keep: dict[Any, Any], salt: str) -> Any:
+def _row(file: ImageFile, readers: list[ImageReader], caches: dict[Any, Cache], keep: dict[Any, Any]) -> Any:
     row: dict[str, Any] = {"reason": None}
     folder = next(iter(caches), None)  # any will do
     try:
@@ -72,18 +70,18 @@ def _row(file: ImageFile, readers: list[ImageReader], caches: dict[Any, Cache], 
     except ImageReadError as error:
         row["reason"] = error.reason
     try:
-        return row | _description(file, caches.get(folder), keep.get(folder), salt)
+        return row | _description(file, caches.get(folder), keep.get(folder))
     except ImageReadError as error:
         return row | {"reason": row["reason"] or error.reason}
 
 
-def _description(file: ImageFile, cache: Cache | None, keep: Any, salt: str) -> dict[str, Any]:
+def _description(file: ImageFile, cache: Cache | None, keep: Any) -> dict[str, Any]:
     """What the file's content says beside its pixels; from the cache where it is there."""
-    key = digest(VERSION, salt, file.sha256(cache, keep))
+    key = digest(VERSION, file.sha256(cache, keep))
     found = None if cache is None else cache.get([key])[0]
     if found is not None:
         return dict(json.loads(found))
-    described = describe_file(file, salt=salt)
+    described = describe_file(file)
     if cache is not None:
         keep.append((key, json.dumps(described).encode()))
     return described

@@ -15,7 +15,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from .._validation import is_whole
 from ..datasets import FractureDataset
-from ..exceptions import DatasetError, UngroupedDataWarning
+from ..exceptions import DatasetError, DatasetWarning, UngroupedDataWarning
 from ._baselines import BASELINES
 from ._nested import find_fitted, inner_cvs, owner_of
 
@@ -44,7 +44,7 @@ def check_data(data: Any, external: Any) -> None:
 
 
 def check_other_files(data: FractureDataset, external: FractureDataset) -> None:
-    """Raise DatasetError where files of the data stand in `external`, under whatever name."""
+    """Raise DatasetError where files of the data stand in `external`, under whatever name; warn of shared patients."""
     if shared := len(np.intersect1d(data.paths, external.paths)):
         raise DatasetError(f"external shares {shared} files with the data; expected images of another source")
     same = external.files["sha256"].isin(data.files["sha256"]).to_numpy()
@@ -53,6 +53,16 @@ def check_other_files(data: FractureDataset, external: FractureDataset) -> None:
             f"external: {same.sum()} of {len(external)} images are files of the data under another name (equal "
             f"SHA-256), {str(external.paths[same][0])!r} among them; expected images of another source"
         )
+    if "PatientID" in data.frame and "PatientID" in external.frame:
+        known = external.frame["PatientID"].isin(data.frame["PatientID"].dropna())
+        if known.any():
+            n = external.frame["PatientID"][known].nunique()
+            warnings.warn(
+                f"external: {known.sum()} of {len(external)} images are of {n} patients of the data (equal PatientID); "
+                "results on them are no external validation.",
+                DatasetWarning,
+                stacklevel=3,
+            )
 
 
 def _check_dataset(data: Any, parameter: str) -> None:

@@ -12,12 +12,14 @@ import pandas as pd
 from sklearn.base import clone
 
 from .._locks import temporary_folder
+from .._text import any_text
 from ..cache import cached_parts, close_cache
 from ..datasets import FractureDataset, take_inventory
 from ..exceptions import NoReadableImagesError
 from ..images import ImageReader
 
 
+@any_text
 def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[FractureDataset, pd.DataFrame]:
     """Take the inventory of a data set, reading every file as the models will, and filling their caches.
 
@@ -40,7 +42,7 @@ def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[Fr
         If no file can be read.
     """
     readers = [part for model in models for part in cached_parts(model) if isinstance(part, ImageReader)]
-    files = take_inventory(data.paths.tolist(), readers, salt=data.salt)
+    files = take_inventory(data.paths.tolist(), readers)
     bad = files["reason"].notna().to_numpy()
     excluded = pd.DataFrame(
         {

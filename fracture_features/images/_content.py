@@ -50,7 +50,7 @@ class FileContent:
     left_out: str | None = None
 
 
-def read_content(path: Path, salt: str = "") -> FileContent:
+def read_content(path: Path, salt: str | None = None) -> FileContent:
     """Open a file once and say what it is; nothing is known of one that cannot be opened or is no regular file."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a FIFO would wait for whoever writes to it

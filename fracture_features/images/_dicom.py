@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -18,6 +19,7 @@ from ._errors import DecodeError, check_file, named_errors
 from ._levels import luminance, scale
 
 IDENTIFIERS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
+RUN_SALT = secrets.token_hex(16)
 ATTRIBUTES = ("ViewPosition", "BodyPartExamined", "Laterality")
 
 
@@ -80,14 +82,14 @@ def dicom_shape(file: BinaryIO) -> tuple[int, int]:
     return header.rows, header.columns
 
 
-def read_header(path: str | os.PathLike[str], *, salt: str = "") -> dict[str, str | None]:
+def read_header(path: str | os.PathLike[str], *, salt: str | None = None) -> dict[str, str | None]:
     """Read what a data set may want to know of a DICOM file; no other element of its header is kept.
 
     Parameters
     ----------
     path : str or path-like
-    salt : str, default=""
-        Key of the hash. Without a secret one, hashes of short ids can be reversed by trying all ids.
+    salt : str, default=None
+        Key of the hash: who knows it can reverse hashes by trying all ids. None means a random one of this process.
 
     Returns
     -------
@@ -104,12 +106,13 @@ def read_header(path: str | os.PathLike[str], *, salt: str = "") -> dict[str, st
     with named_errors(path):
         check_file(path)
         with Path(path).open("rb") as file:
-            return header_elements(file, salt)
+            return parse_header(file, salt).elements
 
 
-def header_elements(file: BinaryIO, salt: str) -> dict[str, str | None]:
-    """`read_header` of an open file, or of bytes; raises DecodeError."""
-    return parse_header(file, salt).elements
+def attributes(file: BinaryIO) -> dict[str, str | None]:
+    """Elements of `read_header` that name nobody, of an open file or of bytes; raises DecodeError."""
+    elements = parse_header(file, None).elements
+    return {name: elements[name] for name in ATTRIBUTES}
 
 
 class DicomHeader(NamedTuple):
@@ -120,12 +123,12 @@ class DicomHeader(NamedTuple):
     has_rows: bool
 
 
-def parse_header(file: BinaryIO, salt: str) -> DicomHeader:
+def parse_header(file: BinaryIO, salt: str | None) -> DicomHeader:
     """The header of an open file, or of bytes; raises DecodeError."""
     elements = read_elements(file, pixels=False)
     values = {name: text(elements, name) for name in (*IDENTIFIERS, *ATTRIBUTES)}
     values["Laterality"] = values["Laterality"] or text(elements, "ImageLaterality")
-    key = blake2b(salt.encode()).digest()
+    key = blake2b((RUN_SALT if salt is None else salt).encode("utf-8", "surrogateescape")).digest()
     for name in IDENTIFIERS:
         values[name] = values[name] and blake2b(values[name].encode(), digest_size=8, key=key).hexdigest()
     sop_class = text(elements, "SOPClassUID") or text(elements, "MediaStorageSOPClassUID")

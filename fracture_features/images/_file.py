@@ -11,7 +11,7 @@ from typing import Any
 
 from ..cache import Cache, digest
 from . import _decode
-from ._dicom import header_elements
+from ._dicom import attributes
 from ._errors import check_file, named_errors
 
 
@@ -58,8 +58,8 @@ class ImageFile:
         return found
 
 
-def describe_file(file: ImageFile, *, salt: str = "") -> dict[str, Any]:
-    """What a file's header says: format, height and width as displayed and, of DICOM, `read_header`'s elements.
+def describe_file(file: ImageFile) -> dict[str, Any]:
+    """What a file's header says: format, height and width as displayed and, of DICOM, what names nobody.
 
     Raises
     ------
@@ -69,5 +69,5 @@ def describe_file(file: ImageFile, *, salt: str = "") -> dict[str, Any]:
     with named_errors(file.path):
         name = _decode.file_format(file.data)
         height, width = _decode.decode_shape(io.BytesIO(file.data))
-        elements = header_elements(io.BytesIO(file.data), salt) if name == "DICOM" else {}
+        elements = attributes(io.BytesIO(file.data)) if name == "DICOM" else {}
     return {"format": name, "height": height, "width": width, **elements}

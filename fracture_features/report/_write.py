@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .._optional import require
+from .._text import any_text
 from .._write import whole_file
+from ..datasets import count_kinds
 from ..results import EvaluationResult
 from ._checklist import make_checklist
 from ._figures import describe_hidden, make_figures
@@ -19,6 +21,7 @@ from ._summary import describe, has_intervals, make_facts, make_question, ranked
 from ._tables import make_tables
 
 
+@any_text
 def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, model: Any = None) -> Path:
     r"""Write one HTML page that tells of an evaluation and needs nothing else: no network, no other file.
 
@@ -100,6 +103,7 @@ def _content(result: EvaluationResult, model: Any) -> dict[str, Any]:
         "hidden": describe_hidden(ranked),
         "pictures": make_pictures(result, best, names, model),
         "manifest": manifest,
+        "ignored": count_kinds(result.data.ignored),
         "grouped": result.data.groups is not None,
         "grouped_outside": external is None or external.data.groups is not None,
         "has_intervals": has_intervals(result),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from .._text import any_text
 from .._validation import check_count
 from ._fold import FoldResult
 from ._models import model_names
@@ -36,6 +37,7 @@ def example_table(result: EvaluationResult, model: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+@any_text
 def _fold_table(result: EvaluationResult, fold: FoldResult) -> pd.DataFrame:
     names, rows = np.array(result.data.target_names, dtype=object), np.arange(len(fold.test))
     score = fold.scores[rows, fold.y_pred]

@@ -21,8 +21,9 @@ def make_manifest(
 ) -> dict[str, Any]:
     """Versions, seed, data and folds of a result, ready for json.
 
-    Files are listed with their SHA-256; `digest` is the SHA-256 of those, in the order of the paths. Counts of a fold
-    are by part: images, groups (where known) and images of each class.
+    Files are listed with their SHA-256; `digest` is the SHA-256 of those, in the order of the paths; `ignored` counts
+    files that are no labelled images, by kind. Counts of a fold are by part: images, groups (where known) and images
+    of each class.
     """
     files = _files(data)
     parts = {fold.fold: {"train": fold.train, "test": fold.test} for fold in folds}
@@ -35,6 +36,7 @@ def make_manifest(
             "images": len(data),
             "classes": data.class_counts(),
             "groups": None if data.groups is None else len(np.unique(data.groups)),
+            "ignored": dict(data.ignored),
             "digest": digest_of(data),
             "files": files,
         },

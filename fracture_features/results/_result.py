@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
 
 from .. import metrics
+from .._text import any_text
 from ..datasets import FractureDataset
 from ._estimates import PRIMARY, Estimates
 from ._fold import FoldResult
@@ -245,6 +246,7 @@ class EvaluationResult:
         """
         return reliability_table(self, n_bins)
 
+    @any_text
     def confusion(self, model: str) -> pd.DataFrame:
         """Return how often a model called each class what.
 

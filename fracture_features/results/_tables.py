@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._text import any_text
+
 if TYPE_CHECKING:
     from ._result import EvaluationResult
 
@@ -41,6 +43,7 @@ def count_copies(result: EvaluationResult) -> int:
     return len(copied)
 
 
+@any_text
 def prediction_table(result: EvaluationResult) -> pd.DataFrame:
     """`EvaluationResult.predictions`."""
     data, names = result.data, np.array(result.data.target_names)
@@ -63,6 +66,7 @@ def _by_class(name: str, values: NDArray[np.float64], targets: list[str]) -> dic
     return {f"{name}_{target}": values[:, k] for k, target in enumerate(targets)}
 
 
+@any_text
 def subgroup_table(result: EvaluationResult, column: str, measures: Sequence[str]) -> pd.DataFrame:
     """`EvaluationResult.subgroups`."""
     if column not in result.data.frame:

@@ -1,0 +1,23 @@
+"""Tables that hold any name a file can have."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import pandas as pd
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def any_text(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function make tables of names that are not UTF-8, which pandas cannot keep as strings of pyarrow."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        with pd.option_context("mode.string_storage", "python"):
+            return function(*args, **kwargs)
+
+    return wrapped
