@@ -92,7 +92,7 @@ def in_child(target: Any, folder: Path, *arguments: Any, kill_after: float | Non
 
 def damage(path: Path, others: list[Path], rng: np.random.Generator) -> str:
     """Do one thing to a file; says which."""
-    data = bytearray(path.read_bytes())
+    data = bytearray(path.read_bytes()) or bytearray(b"\0")  # one that was killed may have begun it
     kind = rng.choice(
         ["bits", "header", "cut", "longer", "zeros", "swapped", "version", "pipe", "folder", "link", "none"]
     )

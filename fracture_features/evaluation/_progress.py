@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .._kernels import told_of_compilation
 from ..results import FoldResult
 
+COMPILING = "Compiling the extractors, which a later run finds on disk; no fit's time counts it"
 Listener = Callable[[FoldResult], None]
 
 
@@ -17,6 +20,7 @@ Listener = Callable[[FoldResult], None]
 def shown_progress(models: Sequence[str], n_folds: int) -> Iterator[Listener]:
     """A bar on stderr that moves on with each fold or, where that is no terminal, a line for each."""
     console = Console(stderr=True, highlight=False)
+    say_once = functools.cache(lambda: console.print(COMPILING, soft_wrap=True))
     total = len(models) * n_folds
     if not console.is_terminal:
         done: list[FoldResult] = []
@@ -28,7 +32,8 @@ def shown_progress(models: Sequence[str], n_folds: int) -> Iterator[Listener]:
             )
             console.print(text, markup=False, soft_wrap=True)
 
-        yield write
+        with told_of_compilation(say_once):
+            yield write
         return
     description = TextColumn("{task.description}", markup=False)
     times = (TimeElapsedColumn(), TimeRemainingColumn())
@@ -41,4 +46,5 @@ def shown_progress(models: Sequence[str], n_folds: int) -> Iterator[Listener]:
             current = list(models).index(fold.model) + (fold.fold == n_folds)
             progress.update(task, advance=1, description=models[min(current, len(models) - 1)])
 
-        yield advance
+        with told_of_compilation(say_once):
+            yield advance

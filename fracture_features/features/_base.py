@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
-import numba
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +16,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from .. import _kernels
 from .._fingerprint import fingerprint
 from .._threads import count_threads, map_threads
 from .._validation import check_image_shape, check_image_stack
@@ -25,25 +24,6 @@ from ..cache import Cached, code_version, digest, open_cache
 from ..images._stack import IndexedStack
 
 BLOCK = 32
-# What `kernel` lets the compiler assume, so that it may reorder sums to vectorise them.
-ANY_ORDER = {"reassoc", "nnan", "ninf", "nsz", "contract"}
-
-
-def kernel(function: Any = None, *, fastmath: bool | set[str] = False) -> Any:
-    """Compile with numba, without the GIL; kept on disk where a folder for it can be written.
-
-    `fastmath` is numba's: what the compiler may assume of floating point numbers. Such a kernel is copied into those
-    that call it: called, it would round otherwise in the process that compiles it than in those that find it on disk.
-    """
-    if function is None:
-        return functools.partial(kernel, fastmath=fastmath)
-    compile_ = functools.partial(numba.njit, nogil=True, fastmath=fastmath, forceinline=bool(fastmath))
-    try:
-        return compile_(function, cache=True)
-    except RuntimeError as error:
-        if "cannot cache" not in str(error):
-            raise
-        return compile_(function)
 
 
 class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
@@ -191,7 +171,7 @@ class BaseExtractor(Cached, TransformerMixin, BaseEstimator):
     def _settings(self) -> bytes:
         """Digest of the code, the parameters and the images' shape."""
         parameters = {k: v for k, v in self.get_params().items() if k not in self._not_in_keys}
-        return digest(code_version(type(self)), fingerprint(parameters, self.image_shape_))
+        return digest(code_version(type(self), _kernels), fingerprint(parameters, self.image_shape_))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """Names of the features, in their order.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._base import ANY_ORDER, kernel
+from .._kernels import ANY_ORDER, kernel
 
 CELLS = 4  # rows and columns of cells in a patch
 ORIENTATIONS = 8

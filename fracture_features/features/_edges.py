@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from ._base import kernel
+from .._kernels import kernel
 from ._grid import GridExtractor
 
 # What Sobel's operator makes of a slope of one grey level per pixel.

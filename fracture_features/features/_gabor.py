@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval
 
-from ._base import ANY_ORDER, kernel
+from .._kernels import ANY_ORDER, kernel
 from ._grid import POOLINGS, GridExtractor, check_pooling, pool_cells
 
 # Standard deviation of the envelope, in wavelengths, for a bandwidth of one octave: Petkov and Kruizinga's formula.

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .._kernels import ANY_ORDER, kernel
 from .._validation import as_pair
-from ._base import ANY_ORDER, BaseExtractor, kernel
+from ._base import BaseExtractor
 
 POOLINGS = ("mean", "max", "std")
 

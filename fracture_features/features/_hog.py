@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._kernels import kernel
 from .._validation import as_pair
-from ._base import BaseExtractor, kernel
+from ._base import BaseExtractor
 
 BLOCK_NORMS = ("L1", "L1-sqrt", "L2", "L2-Hys")
 EPS = 1e-5

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ._base import kernel
+from .._kernels import kernel
 from ._grid import GridExtractor, share_codes
 
 METHODS = ("default", "ror", "uniform", "nri_uniform")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ._base import ANY_ORDER, kernel
+from .._kernels import ANY_ORDER, kernel
 
 BLOCK = 1024  # rows at a time: their posteriors stay in the processor's cache
 NEGLIGIBLE = 14.0  # a posterior below about exp(-14) of the largest counts as 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
+from .._kernels import kernel
 from ._errors import DecodeError
 
 CLEAR, END, FIRST, MAX_CODES = 256, 257, 258, 4096
@@ -15,25 +15,13 @@ CLEAR, END, FIRST, MAX_CODES = 256, 257, 258, 4096
 def unpack_lzw(data: bytes, length: int) -> bytes:
     """The first `length` bytes; raises DecodeError where a code names no entry or the data end early."""
     out = np.empty(length, dtype=np.uint8)
-    n = int(_kernel()(np.frombuffer(data, np.uint8), out)) if data else 0
+    n = int(_unpack(np.frombuffer(data, np.uint8), out)) if data else 0
     if n < length:
         raise DecodeError(f"damaged or cut short: {n:,} bytes of pixels where its header announces {length:,}")
     return out.tobytes()
 
 
-@functools.cache
-def _kernel() -> Any:
-    """Compiled when first asked for: few files need it."""
-    import numba
-
-    try:
-        return numba.njit(nogil=True, cache=True)(_unpack)
-    except RuntimeError as error:
-        if "cannot cache" not in str(error):
-            raise
-        return numba.njit(nogil=True)(_unpack)
-
-
+@kernel
 def _unpack(data: Any, out: Any) -> int:
     """Fill `out`, and return how far: every entry is a piece of what is out already."""
     starts, lengths = np.zeros(MAX_CODES, np.int64), np.zeros(MAX_CODES, np.int64)

@@ -38,7 +38,8 @@ class FoldResult:
     params : dict
         `best_params_` of a search; values that are no number, text or None as their repr.
     fit_seconds : float
-        Wall time, with files already decoded, and with features in the cache where an earlier model left them.
+        Wall time, with files already decoded, with features in the cache where an earlier model left them, and without
+        the compilation of kernels, which a first run waits for.
     predict_ms : float
         Wall time in milliseconds per image from the file to the label, nothing cached, on at most 50 images.
     role : {"model", "baseline"}
