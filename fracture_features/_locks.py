@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 try:
     import fcntl
@@ -29,12 +30,12 @@ def held(path: Path) -> Iterator[bool]:
         yield True
         return
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    is_mine = _lock(descriptor, path)
     try:
-        is_mine = _lock(descriptor, path)
         yield is_mine
+    finally:
         if is_mine:
             path.unlink(missing_ok=True)
-    finally:
         os.close(descriptor)
 
 
@@ -49,22 +50,35 @@ def _lock(descriptor: int, path: Path) -> bool:
 
 @contextmanager
 def temporary_folder() -> Iterator[str]:
-    """A folder for this process alone, removed at the end; those of processes that were killed are removed first."""
+    """A folder for this process alone, removed at the end; those of processes that were killed are removed first.
+
+    Its lock stands beside it, is there before it and goes after it: what a kill leaves can be told from what is in use.
+    """
     _remove_abandoned()
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder, held(Path(folder) / LOCK):
-        content = Path(folder) / "content"
-        content.mkdir()
-        yield str(content)
+    lock = Path(tempfile.gettempdir()) / f"{PREFIX}{uuid4().hex}{LOCK}"
+    with held(lock) as is_mine:
+        if not is_mine:  # taken for an abandoned one before it was locked
+            with temporary_folder() as folder:
+                yield folder
+            return
+        own = lock.with_suffix("")
+        own.mkdir(mode=0o700)
+        try:
+            yield str(own)
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
 
 
 def _remove_abandoned() -> None:
-    """Remove folders of this user's whose lock nobody holds; one without a lock may just be coming into being."""
+    """Remove this user's folders whose lock nobody holds."""
     if fcntl is None:
         return
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        lock = folder / LOCK
-        if folder.is_symlink() or not lock.is_file() or folder.stat().st_uid != os.getuid():
+    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*{LOCK}"):
+        try:
+            if lock.lstat().st_uid != os.getuid():
+                continue
+            with held(lock) as is_abandoned:
+                if is_abandoned:
+                    shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+        except FileNotFoundError:  # its owner has removed it meanwhile
             continue
-        with held(lock) as is_abandoned:
-            if is_abandoned:
-                shutil.rmtree(folder, ignore_errors=True)

@@ -226,12 +226,12 @@ def check_installed(name: str) -> None:
 
 
 def check_image_size(model: Pipeline) -> None:
-    """Raise ValueError where the images that a pipeline reads are too small for its extractors."""
+    """Raise ValueError where the images that a pipeline reads are too small for its extractors or its network."""
     steps = model.named_steps
-    if "features" in steps:
-        shape = as_pair(steps["images"].image_size, name="image_size")
-        for _, extractor in steps["features"].transformer_list:
-            extractor.check_image_shape(shape)
+    takers = [extractor for _, extractor in steps["features"].transformer_list] if "features" in steps else []
+    for taker in [*takers, steps["classifier"]]:
+        if hasattr(taker, "check_image_shape"):
+            taker.check_image_shape(as_pair(steps["images"].image_size, name="image_size"))
 
 
 def _parse_name(name: str, classifier: Any) -> tuple[list[str | BaseEstimator] | None, Any]:

@@ -435,6 +435,8 @@ def test_the_table_fits_the_terminal_and_breaks_no_number(width):
         (["--jobs", "0"], "expected a number of threads, or -1 for all cores, got 0"),
         (["--image-size", "8", "--models", "hog+svm"], "--image-size 8: hog+svm: HOGExtractor"),
         (["--image-size", "8", "--models", "accurate"], "--image-size 8: accurate: FisherVectorExtractor"),
+        (["--image-size", "31", "--models", "lbp+svm,cnn"], "--image-size 31: cnn: architecture='small' needs images"),
+        (["--image-size", "16", "--models", "densenet121+svm"], "--image-size 16: densenet121+svm: architecture="),
     ],
 )
 def test_wrong_arguments_are_named_before_anything_is_fitted(radiographs, tmp_path, capsys, arguments, message):
@@ -565,6 +567,15 @@ def test_a_demo_killed_while_it_draws_leaves_no_half_folder(tmp_path):
     assert not list(tmp_path.glob("demo/.*"))
 
 
+def test_a_second_demo_into_the_same_folder_draws_nothing(tmp_path, capsys):
+    out = tmp_path / "demo"
+    out.mkdir()
+    with held(out / LOCK):
+        assert main(["demo", "--n-samples", "60", "--out", str(out), *QUICK]) == 2
+    assert "is being written by another run" in capsys.readouterr().err.replace("\n", " ")
+    assert not list(out.glob("*radiographs*"))
+
+
 def test_a_second_run_into_the_same_folder_refuses(radiographs, tmp_path, capsys):
     out = tmp_path / "out"
     out.mkdir()
@@ -605,7 +616,7 @@ def test_a_killed_runs_temporary_folder_is_removed_by_the_next(tmp_path, monkeyp
     started = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdin=-1, stdout=-1, text=True) for _ in range(2)
     ]
-    folders = [Path(process.stdout.readline().strip()).parent for process in started]
+    folders = [Path(process.stdout.readline().strip()) for process in started]
     killed, living = started
     killed.kill()
     killed.wait()

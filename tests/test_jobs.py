@@ -1,9 +1,7 @@
 """Jobs: in any order, on any backend, found again, one failure at a time."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -432,61 +430,3 @@ for checkpoint in (None, sys.argv[2]):
     result = evaluate(model, data, cv=2, random_state=0, n_jobs=2, keep_models=True, checkpoint=checkpoint)
     print(type(result.folds_of("m")[0].estimator[-1]).__name__ == "Mine")
 """
-
-
-COMPARE = ("--groups", r"patient(\d+)", "--folds", "2", "--image-size", "48", "--models")
-
-
-def start(folder, out, models):
-    command = [sys.executable, "-m", "fracture_features", "compare", str(folder), "--out", str(out), *COMPARE, models]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def read_tables(out):
-    frames = {path.name: pd.read_csv(path) for path in sorted(out.glob("*.csv"))}
-    measures = frames["measures.csv"]
-    frames["measures.csv"] = measures[~measures["measure"].isin(["fit_minutes", "predict_ms"])]
-    frames["folds.csv"] = frames["folds.csv"].drop(columns=TIMES)
-    return frames
-
-
-def assert_resumes(folder, tmp_path, models, kills, sig=signal.SIGKILL):
-    """Killed again and again at random moments, then let through: whole files each time, equal tables at the end."""
-    began = time.monotonic()
-    start(folder, tmp_path / "whole", models).communicate()
-    lasts = time.monotonic() - began
-    expected = read_tables(tmp_path / "whole")
-    rng = np.random.default_rng(0)
-    for k in range(kills):
-        out = tmp_path / f"out{k}"
-        process = start(folder, out, models)
-        time.sleep(lasts * rng.uniform(0.1, 1.05))
-        process.send_signal(sig)
-        process.communicate()
-        finished = sorted(path.name for path in (out / "checkpoint").glob("*.npz")) if out.exists() else []
-        for path in out.glob("*.*"):  # whole, whatever the moment
-            if path.suffix == ".csv":
-                pd.read_csv(path)
-            elif path.suffix == ".json":
-                json.loads(path.read_text())
-            elif path.suffix == ".html":
-                assert path.read_text().rstrip().endswith("</html>")
-        times = {name: os.stat(out / "checkpoint" / name).st_mtime_ns for name in finished}
-        process = start(folder, out, models)
-        said, _ = process.communicate()
-        assert process.returncode == 0, said
-        for name, frame in read_tables(out).items():
-            pd.testing.assert_frame_equal(frame, expected[name])
-        assert times == {name: os.stat(out / "checkpoint" / name).st_mtime_ns for name in finished}
-        assert (out / "report.html").read_text().rstrip().endswith("</html>")
-        assert not [path for path in out.rglob("*") if path.name.endswith(".part")]
-
-
-def test_a_killed_comparison_goes_on_where_it_was(radiographs, tmp_path):
-    assert_resumes(radiographs, tmp_path, "edges+svm,hog+svm", kills=2)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_killed_at_twenty_moments(radiographs, tmp_path):
-    assert_resumes(radiographs, tmp_path, "edges+svm,hog+xgboost,lbp+logistic", kills=20)

@@ -20,7 +20,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .._write import PART
+from .._locks import LOCK, held
+from .._write import PART, remove_parts
+from ..exceptions import FractureFeaturesError
 from ..results import EvaluationResult
 
 COLUMNS = {
@@ -44,6 +46,26 @@ TABLES = ("measures", "comparison", "folds", "predictions", "external_measures",
 FILES = (*(f"{name}.csv" for name in (*TABLES, "excluded", "failures")), "report.html", "manifest.json")
 
 messages = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def held_folder(folder: Path) -> Iterator[None]:
+    """Make the folder and hold it against other runs; what a killed one left half written in it is removed.
+
+    Raises
+    ------
+    FractureFeaturesError
+        If it cannot be made, or another run holds it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FractureFeaturesError(f"--out {str(folder)!r} cannot be made: {error.strerror}") from error
+    with held(folder / LOCK) as is_mine:
+        if not is_mine:
+            raise FractureFeaturesError(f"--out {str(folder)!r} is being written by another run; wait or give another")
+        remove_parts(folder)
+        yield
 
 
 def visible(text: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from .. import __version__
 from .._write import PART, whole_file
 from ..datasets import make_radiographs
 from ..exceptions import FractureFeaturesError
-from ._output import say
+from ._output import held_folder, say
 
 AGAIN = ("compare", "demo")
 BESIDE = {"rerun", "out", "cache", "jobs", "salt", "argv", "run"}  # what may be given beside --rerun
@@ -41,8 +40,9 @@ def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         os.chdir(folder)
     except SystemExit:
         raise FractureFeaturesError(f"{where}: its arguments are none of this version's: {argv}") from None
-    except OSError as error:
-        raise FractureFeaturesError(f"{where}: its folder {folder!r} cannot be entered: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: no name that a folder can have
+        why = getattr(error, "strerror", error)
+        raise FractureFeaturesError(f"{where}: its folder {folder!r} cannot be entered: {why}") from error
     if getattr(again, "rerun", None) is not None:
         raise FractureFeaturesError(
             f"{where} is of a run that was itself a --rerun; give the manifest that one was given"
@@ -73,23 +73,33 @@ def draw(folder: Path, n_samples: int, seed: int) -> None:
     Raises
     ------
     FractureFeaturesError
-        If the folder holds others.
+        If the folder holds others, or cannot be written.
     """
     wanted = {"n_samples": n_samples, "seed": seed, "version": __version__}
     note = folder.with_name(f"{folder.name}.json")
     if folder.exists():
-        found = json.loads(note.read_text()) if note.is_file() else None
+        found = _read_note(note)
         if found != wanted:
             drawn = "others" if found is None else f"those of {found}"
             raise FractureFeaturesError(
                 f"{folder} holds {drawn}, not those of {wanted}: remove it or give another --out"
             )
         return
-    say(f"Drawing {n_samples} synthetic radiographs into {folder}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.with_name(f".{folder.name}{PART}")
-    shutil.rmtree(part, ignore_errors=True)
-    make_radiographs(n_samples, folder=part, random_state=seed)
-    with whole_file(note) as file:
-        file.write_text(json.dumps(wanted))
-    part.replace(folder)
+    with held_folder(folder.parent):
+        say(f"Drawing {n_samples} synthetic radiographs into {folder}")
+        part = folder.with_name(f".{folder.name}{PART}")
+        try:
+            make_radiographs(n_samples, folder=part, random_state=seed)
+            with whole_file(note) as file:
+                file.write_text(json.dumps(wanted))
+            part.replace(folder)
+        except OSError as error:
+            raise FractureFeaturesError(f"the radiographs cannot be written to {folder}: {error.strerror}") from error
+
+
+def _read_note(note: Path) -> Any:
+    """What the radiographs beside it are; None where that is not known."""
+    try:
+        return json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

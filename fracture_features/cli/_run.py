@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
-from .._locks import LOCK, held
-from .._write import remove_parts
 from ..cache import set_caches
 from ..datasets import FractureDataset
 from ..evaluation import (
@@ -34,7 +31,7 @@ from ..pipeline import check_image_size, make_pipeline
 from ..report import best_model, write_report
 from ..results import EvaluationResult, digest_of
 from ._exit import ExitCode
-from ._output import messages, say, write_result
+from ._output import held_folder, messages, say, write_result
 
 
 def run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> int:
@@ -52,7 +49,8 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
             raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
         _report_excluded(excluded, args.out)
         _report_own_split(args, data)
-        with _held_folder(args.out) as checkpoint:
+        with nullcontext() if args.out is None else held_folder(args.out):
+            checkpoint = None if args.out is None else Checkpoint(args.out / "checkpoint")
             return _run(args, models, data, excluded, external, checkpoint, cache)
 
 
@@ -128,23 +126,6 @@ def _model_for_maps(result: EvaluationResult, cache: str) -> Any:
         model = model.calibrated_classifiers_[0].estimator  # the one model behind the calibration
     model = set_caches(model, cache)
     return model if isinstance(model, Pipeline) and isinstance(model[0], ImageReader) else None
-
-
-@contextmanager
-def _held_folder(folder: Path | None) -> Iterator[Checkpoint | None]:
-    """Make the folder, hold it against other runs, and give that of finished jobs in it."""
-    if folder is None:
-        yield None
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FractureFeaturesError(f"--out {str(folder)!r} cannot be made: {error.strerror}") from error
-    with held(folder / LOCK) as is_mine:
-        if not is_mine:
-            raise FractureFeaturesError(f"--out {str(folder)!r} is being written by another run; wait or give another")
-        remove_parts(folder)
-        yield Checkpoint(folder / "checkpoint")
 
 
 def _report_excluded(excluded: pd.DataFrame, out: Path | None) -> None:

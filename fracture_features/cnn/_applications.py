@@ -32,6 +32,15 @@ SMALLEST = {
 }
 
 
+def check_side(architecture: str, smallest: int, image_shape: tuple[int, ...]) -> None:
+    """Raise ValueError where a side of `image_shape` (height, width) is below `smallest`, in pixels."""
+    if min(image_shape) < smallest:
+        raise ValueError(
+            f"architecture={architecture!r} needs images of at least {smallest} x {smallest} pixels, "
+            f"got {image_shape} (height, width)."
+        )
+
+
 def application_names() -> list[str]:
     """Names of the networks of keras.applications that `build_backbone` builds, sorted."""
     return sorted(SMALLEST)
@@ -80,11 +89,7 @@ def build_backbone(
         If "imagenet" cannot be fetched.
     """
     smallest = _known(name, SMALLEST, "architecture", "a network of keras.applications")
-    if min(pixels.shape[1:]) < smallest:
-        raise ValueError(
-            f"architecture={name!r} needs images of at least {smallest} x {smallest} pixels, "
-            f"got {tuple(pixels.shape[1:])} (height, width)."
-        )
+    check_side(name, smallest, tuple(pixels.shape[1:]))
     if weights not in (None, "imagenet") and not os.path.isfile(weights):
         raise FileNotFoundError(
             f"weights={os.fspath(weights)!r} is no file; expected 'imagenet', None or the path of a file with "

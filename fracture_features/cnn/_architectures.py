@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ._applications import build_backbone
+from ._applications import SMALLEST, build_backbone, check_side
 from ._keras import float32_policy, load_keras
 
-SMALLEST = 32  # pixels, of a side
+SMALLEST_OWN = 32  # pixels, of a side
 LARGEST = 256  # pixels, of the longer side: images of twice that or more are averaged down first
 
 
@@ -98,11 +98,12 @@ def _check_own(architecture: str, image_shape: tuple[int, int], weights: Any) ->
             f"weights={weights!r} are for a network of keras.applications; architecture={architecture!r} is trained "
             "from scratch, with weights=None."
         )
-    if min(image_shape) < SMALLEST:
-        raise ValueError(
-            f"architecture={architecture!r} needs images of at least {SMALLEST} x {SMALLEST} pixels, "
-            f"got {image_shape} (height, width)."
-        )
+    check_side(architecture, SMALLEST_OWN, image_shape)
+
+
+def smallest_side(architecture: str) -> int:
+    """Smallest side of an image, in pixels, that a network takes whose name is known."""
+    return SMALLEST_OWN if architecture in ARCHITECTURES else SMALLEST[architecture]
 
 
 def _convolution(

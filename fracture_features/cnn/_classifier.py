@@ -14,8 +14,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_image_shape, check_image_stack
-from ._applications import application_names, restore_weights
-from ._architectures import ARCHITECTURES, build_network
+from ._applications import application_names, check_side, restore_weights
+from ._architectures import ARCHITECTURES, build_network, smallest_side
 from ._keras import load_keras, one_at_a_time
 from ._parts import Labelled, make_parts
 from ._progress import History
@@ -197,6 +197,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         self.class_weight = class_weight
         self.random_state = random_state
         self.verbose = verbose
+
+    def check_image_shape(self, shape: tuple[int, int]) -> None:
+        """Raise ValueError where images of `shape` (height, width) are too small for the architecture."""
+        check_side(self.architecture, smallest_side(self.architecture), shape)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(

@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import StrOptions
 from ..cache import code_version, digest
 from ..features._base import BaseExtractor
 from . import _applications, _onnx
-from ._applications import build_backbone, restore_weights
+from ._applications import SMALLEST, build_backbone, check_side, restore_weights
 from ._keras import compile_prediction, float32_policy, load_keras, one_at_a_time
 from ._onnx import Run, has_onnxruntime, open_graph, write_graph
 
@@ -116,7 +116,8 @@ class PretrainedExtractor(BaseExtractor):
         self.layer_ = self._network.layer
 
     def _check_shape(self) -> None:
-        """The network says it, which is built to fit."""
+        if self.architecture in SMALLEST:  # of another name the network says it, which is built to fit
+            check_side(self.architecture, SMALLEST[self.architecture], self.image_shape_)
 
     def _layout(self) -> tuple[list[str], NDArray[np.int64]]:
         poolings = POOLINGS[self.pooling]

@@ -1,0 +1,108 @@
+"""Runs killed at random moments: files are whole, nothing finished is lost, the next run removes what was left."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+# A hundred take half an hour.
+KILLS = int(os.environ.get("FRACTURE_FEATURES_KILLS", "12"))
+# A signal that comes before it is listened to ends the process as the system does.
+CODES = {signal.SIGINT: {130, 1, -2}, signal.SIGTERM: {143, -15}, signal.SIGKILL: {-9}}
+COMPARE = ("--groups", r"patient(\d+)", "--folds", "2", "--image-size", "48", "--models")
+
+
+def start(command, temporary):
+    environment = os.environ | {"TMPDIR": str(temporary)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "fracture_features", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a shell in the background ignores
+    )
+
+
+def read_tables(out):
+    frames = {path.name: pd.read_csv(path) for path in sorted(out.glob("*.csv"))}
+    measures = frames["measures.csv"]
+    frames["measures.csv"] = measures[~measures["measure"].isin(["fit_minutes", "predict_ms"])]
+    frames["folds.csv"] = frames["folds.csv"].drop(columns=["fit_seconds", "predict_ms"])
+    return frames
+
+
+def finished_jobs(out):
+    """When each job that is finished was written."""
+    return {path.name: path.stat().st_mtime_ns for path in (out / "checkpoint").glob("*.npz")}
+
+
+def check_whole(out):
+    for path in out.glob("*.*"):
+        if path.suffix == ".csv":
+            pd.read_csv(path)
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.suffix == ".html":
+            assert path.read_text().rstrip().endswith("</html>")
+
+
+def assert_resumes(command, tmp_path, kills, signals):
+    """Kill runs of a command that takes --out at random moments, then let each through: its tables are those expected.
+
+    Its temporary folder is one of its own, so that whatever it leaves there is seen.
+    """
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    began = time.monotonic()
+    said, _ = start([*command, "--out", tmp_path / "whole"], temporary).communicate()
+    lasts, expected = time.monotonic() - began, read_tables(tmp_path / "whole")
+    assert len(expected) >= 4, said
+    rng = np.random.default_rng(0)
+    for k in range(kills):
+        out, sig = tmp_path / f"out{k}", signals[k % len(signals)]
+        process = start([*command, "--out", out], temporary)
+        time.sleep(lasts * rng.uniform(0.02, 1.05))
+        process.send_signal(sig)
+        said, _ = process.communicate()
+        where = f"kill {k} by {sig.name}: {said}"
+        assert process.returncode in {0, *CODES[sig]}, where
+        if process.returncode in (130, 143):
+            assert "Traceback" not in said, where
+            assert not list(temporary.glob("fracture_features_*")), where
+        check_whole(out)
+        jobs = finished_jobs(out)
+        process = start([*command, "--out", out], temporary)
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+        for name, frame in read_tables(out).items():
+            pd.testing.assert_frame_equal(frame, expected[name])
+        assert jobs.items() <= finished_jobs(out).items(), "a finished job was run again"
+        check_whole(out)
+        assert (out / "report.html").exists()
+        assert not [path for path in out.rglob(".*") if not path.name.startswith(".fracture")], "left behind"
+        assert not list(temporary.glob("fracture_features_*")), "left behind"
+
+
+def test_a_killed_comparison_goes_on_where_it_was(radiographs, tmp_path):
+    assert_resumes(["compare", radiographs, *COMPARE, "edges+svm,hog+svm"], tmp_path, 2, [signal.SIGKILL])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_comparisons_with_a_network_are_killed(radiographs, tmp_path):
+    command = ["compare", radiographs, *COMPARE, "edges+svm,cnn"]
+    assert_resumes(command, tmp_path, KILLS // 2, [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_demos_with_a_network_are_killed(tmp_path):
+    command = ["demo", "--n-samples", "60", "--folds", "2", "--image-size", "48", "--models", "cnn,hog+svm"]
+    assert_resumes(command, tmp_path, KILLS - KILLS // 2, [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
