@@ -19,7 +19,6 @@ from sklearn.utils import get_tags
 
 from ._optional import check_extra
 from ._pca import CappedPCA
-from ._validation import as_pair
 from .cnn import CNNClassifier, PretrainedExtractor
 from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader
@@ -228,10 +227,11 @@ def check_installed(name: str) -> None:
 def check_image_size(model: Pipeline) -> None:
     """Raise ValueError where the images that a pipeline reads are too small for its extractors or its network."""
     steps = model.named_steps
+    shape = steps["images"].image_shape()
     takers = [extractor for _, extractor in steps["features"].transformer_list] if "features" in steps else []
     for taker in [*takers, steps["classifier"]]:
         if hasattr(taker, "check_image_shape"):
-            taker.check_image_shape(as_pair(steps["images"].image_size, name="image_size"))
+            taker.check_image_shape(shape)
 
 
 def _parse_name(name: str, classifier: Any) -> tuple[list[str | BaseEstimator] | None, Any]:

@@ -436,6 +436,11 @@ def test_the_table_fits_the_terminal_and_breaks_no_number(width):
         (["--image-size", "8", "--models", "hog+svm"], "--image-size 8: hog+svm: HOGExtractor"),
         (["--image-size", "8", "--models", "accurate"], "--image-size 8: accurate: FisherVectorExtractor"),
         (["--image-size", "31", "--models", "lbp+svm,cnn"], "--image-size 31: cnn: architecture='small' needs images"),
+        (
+            ["--image-size", "40000", "--models", "svm"],
+            "--image-size 40000: svm: image_size must be at most",
+        ),
+        (["--image-size", "9" * 20, "--models", "hog+svm"], "image_size must be at most 80,000,000 pixels, got 99,999"),
         (["--image-size", "16", "--models", "densenet121+svm"], "--image-size 16: densenet121+svm: architecture="),
     ],
 )

@@ -25,6 +25,7 @@ from .._write import reserve
 from ..cache import Cache, Cached, code_version, digest, open_cache
 from ..exceptions import FractureFeaturesError, ImageReadError
 from . import _decode, _image
+from ._errors import MAX_PIXELS
 from ._file import ImageFile
 from ._image import decode_file, exact, resize
 from ._stack import keep_index
@@ -128,7 +129,7 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
             If `X` is no such list of paths or a parameter is out of its range.
         """
         check_paths(X, estimator=self)
-        as_pair(self.image_size, name="image_size")
+        self.image_shape()
         if self.cache is not None:
             open_cache(self.cache)  # makes the folder
         return self
@@ -160,7 +161,7 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
             in it is damaged. Files are then read.
         """
         paths = check_paths(X, estimator=self)
-        stack = _allocate((len(paths), *self._shape()))
+        stack = _allocate((len(paths), *self.image_shape()))
 
         def read(rows: slice) -> None:
             for i, image in zip(range(rows.start, rows.stop), self._read_block(paths[rows]), strict=True):
@@ -215,7 +216,7 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
         key = digest(recipe or self._recipe(), file.sha256(cache, keep))
         (pixels,) = cache.get([key])
         if pixels is not None:
-            return np.frombuffer(pixels, dtype=np.uint8).reshape(self._shape())
+            return np.frombuffer(pixels, dtype=np.uint8).reshape(self.image_shape())
         image = self._prepare(file)
         keep.append((key, image.tobytes()))
         return image
@@ -223,14 +224,24 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
     def _recipe(self) -> bytes:
         """What the pixels depend on beside the file's content."""
         version = code_version(type(self), _decode, *_decode.MODULES, _image)
-        return digest(version, *_decoder_versions(), fingerprint(self._shape(), self.resize, self.contrast))
+        return digest(version, *_decoder_versions(), fingerprint(self.image_shape(), self.resize, self.contrast))
 
-    def _shape(self) -> tuple[int, int]:
-        return as_pair(self.image_size, name="image_size")
+    def image_shape(self) -> tuple[int, int]:
+        """Height and width of the images, in pixels.
+
+        Raises
+        ------
+        ValueError
+            If `image_size` is neither an integer nor a pair, or more than 80 million pixels.
+        """
+        height, width = as_pair(self.image_size, name="image_size")
+        if height * width > MAX_PIXELS:
+            raise ValueError(f"image_size must be at most {MAX_PIXELS:,} pixels, got {height:,} x {width:,}.")
+        return height, width
 
     def _prepare(self, file: ImageFile) -> NDArray[np.uint8]:
         """The image, resized and with its contrast adjusted."""
-        height, width = self._shape()
+        height, width = self.image_shape()
         image = decode_file(file.path, file.data, max(height, width))
         if self.resize == "stretch":
             return CONTRASTS[self.contrast](resize(image, height, width))
