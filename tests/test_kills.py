@@ -35,6 +35,8 @@ def read_tables(out):
     measures = frames["measures.csv"]
     frames["measures.csv"] = measures[~measures["measure"].isin(["fit_minutes", "predict_ms"])]
     frames["folds.csv"] = frames["folds.csv"].drop(columns=["fit_seconds", "predict_ms"])
+    paths = frames["predictions.csv"]["path"]
+    frames["predictions.csv"]["path"] = paths.str.rpartition("/")[2]  # a demo draws into the folder of its results
     return frames
 
 

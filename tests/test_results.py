@@ -1,6 +1,7 @@
 """What is read from fold results, and that nothing is drawn twice."""
 
 import ast
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +16,27 @@ import fracture_features
 from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
 from fracture_features.cache import cached_parts, set_caches
 from fracture_features.evaluation._files import with_cache
-from fracture_features.results import FoldResult, mean_curves
+from fracture_features.metrics import resample
+from fracture_features.results import FoldResult
+from fracture_features.results._curves import GRID, _curve
 
 PACKAGE = Path(fracture_features.__file__).parent
 
 
-def test_the_band_and_the_area_come_from_the_same_resamples(data, monkeypatch):
-    """The area below each resample's mean curve is that resample's mean area."""
+def test_the_band_is_of_the_method_trained_anew(data):
+    """The areas below resampled curves lie as far apart as resamples of the area, times Nadeau and Bengio's factor."""
     result = make_result(data)
-    seen = {}
-    real = result.estimates.curve
-
-    def curve(model, function):
-        seen[model] = real(model, function)
-        return seen[model]
-
-    monkeypatch.setattr(result.estimates, "curve", curve)
-    mean_curves(result, "roc")
-    for model in ("hog", "shortcut probe"):
-        areas = np.trapezoid(seen[model].draws, np.linspace(0, 1, 101), axis=1)
-        draws = result.estimates.one(model, "roc_auc").draws[0]
-        assert np.corrcoef(areas, draws)[0, 1] > 0.999
-        assert np.abs(areas - draws).max() < 0.02
+    curve = result.estimates.curve("hog", partial(_curve, "roc"))
+    areas = np.trapezoid(curve.draws, GRID, axis=1)
+    folds = result.folds_of("hog")
+    rows = np.concatenate([fold.test for fold in folds])
+    in_fold = np.concatenate([np.full(len(fold.test), fold.fold) for fold in folds])
+    scores = np.concatenate([fold.of("scores") for fold in folds])
+    plain = resample(data.y[rows], [("roc_auc", scores)], groups=data.groups[rows], folds=in_fold, random_state=0)
+    assert np.trapezoid(curve.values, GRID) == pytest.approx(result.estimates.value("hog", "roc_auc"), abs=0.02)
+    fraction = result.estimates.test_fraction
+    assert fraction == pytest.approx(1 / len(folds))
+    assert np.nanstd(areas) / np.nanstd(plain.draws[0]) == pytest.approx(np.sqrt(2 - fraction), rel=0.05)
 
 
 def test_plotting_and_report_draw_no_random_number_of_their_own():

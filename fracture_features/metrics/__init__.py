@@ -9,6 +9,7 @@ metric of many resamples at once, so that a bootstrap of thousands costs a few m
 from ._bootstrap import Resampled, ResampledCurve, bootstrap_interval, resample, resample_curve
 from ._comparison import Comparison, TTest, compare, corrected_resampled_ttest, holm, paired_comparison
 from ._independent import ZTest, delong_interval, delong_test, wilson_interval
+from ._jackknife import Jackknifed, jackknife, metric_interval
 from ._limits import Share, percentile_interval, share_interval
 from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
@@ -29,6 +30,7 @@ __all__ = [
     "MEASURES",
     "Comparison",
     "Interval",
+    "Jackknifed",
     "Measure",
     "Resampled",
     "ResampledCurve",
@@ -46,7 +48,9 @@ __all__ = [
     "delong_test",
     "group_weights",
     "holm",
+    "jackknife",
     "macro",
+    "metric_interval",
     "negative_likelihood_ratio",
     "npv_score",
     "one_vs_rest",

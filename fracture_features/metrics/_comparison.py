@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from ._bootstrap import Resampled, resample
 from ._callables import Metric
-from ._limits import percentile_interval
+from ._checks import check_share
+from ._jackknife import Jackknifed, jackknife
 from ._types import Floats
 
 
@@ -32,56 +32,77 @@ class TTest(NamedTuple):
     p_value: float
 
 
-def compare(resampled: Resampled, first: int, second: int, *, confidence_level: float = 0.95) -> Comparison:
-    """Difference of two rows of `resample`'s result: `first` minus `second`.
+def compare(
+    jackknifed: Jackknifed,
+    first: int,
+    second: int,
+    *,
+    confidence_level: float = 0.95,
+    test_fraction: float | None = None,
+) -> Comparison:
+    """Difference of two rows of `jackknife`'s result: `first` minus `second`.
 
     Parameters
     ----------
-    resampled : Resampled
+    jackknifed : Jackknifed
     first, second : int
         Rows.
     confidence_level : float, default=0.95
+    test_fraction : float, default=None
+        As in `metric_interval`: given, the difference is of the two methods, trained anew.
 
     Returns
     -------
     comparison : Comparison
-        The interval is `percentile_interval` of the paired differences. The p-value inverts it [1]_: 1 minus the
-        highest confidence level whose interval leaves out 0, so that p <= 0.05 and a 95 % interval without 0 are the
-        same statement. Differences that are undefined speak for 0.
+        The interval is the difference ± t standard errors, the p-value that of the same t test, so that p <= 0.05 and a
+        95 % interval without 0 are the same statement. Where a value stands at the end of its scale and shows no
+        variance, the interval that it has all the same stands for one. NaN where either is undefined, or a class has
+        fewer than two groups.
 
     Raises
     ------
     ValueError
         If `confidence_level` lies outside 0 to 1.
 
-    References
-    ----------
-    .. [1] A. C. Davison and D. V. Hinkley, "Bootstrap methods and their application", sections 4.4 and 5.2, 1997.
-
     Examples
     --------
     >>> import numpy as np
-    >>> from fracture_features.metrics import compare, resample
+    >>> from fracture_features.metrics import compare, jackknife
     >>> y_true = np.repeat([0, 1], 30)
     >>> noise = np.random.default_rng(0).normal(size=(2, 60))
     >>> models = [("roc_auc", 2 * y_true + noise[0]), ("roc_auc", noise[1])]
-    >>> comparison = compare(resample(y_true, models, random_state=0), 0, 1)
+    >>> comparison = compare(jackknife(y_true, models), 0, 1)
     >>> 0 < comparison.low < comparison.difference < comparison.high, comparison.p_value < 0.01
     (True, True)
     """
+    check_share(confidence_level, name="confidence_level")
+    pair = np.zeros(len(jackknifed.values))
+    pair[[first, second]] = 1, -1
     with np.errstate(invalid="ignore"):  # two infinite likelihood ratios have no difference
-        draws = resampled.draws[first] - resampled.draws[second]
-        difference = resampled.values[first] - resampled.values[second]
-    interval = percentile_interval(draws, confidence_level, resampled.n_groups)
-    return Comparison(float(difference), *interval, _p_value(draws, resampled.n_groups))
+        difference = float(jackknifed.values[first] - jackknifed.values[second])
+    if first == second or not np.isfinite(difference) or jackknifed.n_groups < 2:
+        same = 0.0 if first == second else np.nan
+        return Comparison(difference, same, same, 1.0)
+    variance, df = jackknifed.spread(pair, test_fraction)
+    for row in (first, second):
+        hidden = _hidden_variance(jackknifed, row, test_fraction)
+        if hidden > 0:
+            variance, df = variance + hidden, min(df, jackknifed.scales[row].n_groups - 1.0)
+    if variance == 0:
+        return Comparison(difference, difference, difference, float(difference == 0))
+    error = math.sqrt(variance)
+    reach = float(stats.t.ppf((1 + confidence_level) / 2, df)) * error
+    p_value = float(2 * stats.t.sf(abs(difference) / error, df))
+    return Comparison(difference, difference - reach, difference + reach, p_value)
 
 
-def _p_value(draws: Floats, n_groups: int) -> float:
-    beyond = min((~(draws > 0)).sum(), (~(draws < 0)).sum())
-    tail = min(0.5, (1 + beyond) / (1 + len(draws)))
-    if n_groups < 2:
-        return 1.0
-    return float(2 * stats.t.cdf(math.sqrt((n_groups - 1) / n_groups) * stats.norm.ppf(tail), n_groups - 1))
+def _hidden_variance(jackknifed: Jackknifed, row: int, test_fraction: float | None) -> float:
+    """What the interval of a value at the end of its scale speaks for, where the sample shows none; 0 elsewhere."""
+    scale, value = jackknifed.scales[row], jackknifed.values[row]
+    if scale.bounds is None or value not in scale.bounds or (jackknifed.influences[row] != 0).any():
+        return 0.0
+    interval = jackknifed.interval(row, test_fraction=test_fraction)
+    return ((interval.high - interval.low) / float(stats.t.ppf(0.975, scale.n_groups - 1))) ** 2
 
 
 def paired_comparison(
@@ -92,22 +113,25 @@ def paired_comparison(
     *,
     groups: ArrayLike | None = None,
     folds: ArrayLike | None = None,
+    test_fraction: float | None = None,
     confidence_level: float = 0.95,
-    n_resamples: int = 2000,
-    random_state: int | None = None,
+    random_state: int | None = 0,
 ) -> Comparison:
-    """Difference of two models in one metric, by a bootstrap that draws whole groups, the same for both.
+    """Difference of two models in one metric on the same images, in which whole groups count.
 
     Parameters
     ----------
     metric : str, Measure or callable
         A name from `MEASURES`, a `Measure` or, slower, any `metric(y_true, y_score)`, scikit-learn's among them: see
         `resample`.
-    y_true, y_score, groups, folds, n_resamples, random_state
+    y_true, y_score, groups, folds
         As for `resample`.
     y_reference : array-like
         As `y_score`, of the model that is subtracted.
-    confidence_level : float, default=0.95
+    test_fraction, confidence_level
+        As for `compare`.
+    random_state : int, default=0
+        As for `jackknife`.
 
     Returns
     -------
@@ -117,17 +141,19 @@ def paired_comparison(
     Raises
     ------
     ValueError
-        As `resample` does, or if `confidence_level` lies outside 0 to 1.
+        As `resample` does, or if `confidence_level` or `test_fraction` lies outside 0 to 1.
 
     Examples
     --------
     >>> from fracture_features.metrics import paired_comparison
-    >>> paired_comparison("roc_auc", [0, 1] * 10, range(20), range(20), random_state=0)
+    >>> paired_comparison("roc_auc", [0, 1] * 10, range(20), range(20))
     Comparison(difference=0.0, low=0.0, high=0.0, p_value=1.0)
     """
+    if test_fraction is not None:
+        check_share(test_fraction, name="test_fraction")
     both = [(metric, y_score), (metric, y_reference)]
-    resampled = resample(y_true, both, groups=groups, folds=folds, n_resamples=n_resamples, random_state=random_state)
-    return compare(resampled, 0, 1, confidence_level=confidence_level)
+    jackknifed = jackknife(y_true, both, groups=groups, folds=folds, random_state=random_state)
+    return compare(jackknifed, 0, 1, confidence_level=confidence_level, test_fraction=test_fraction)
 
 
 def holm(p_values: ArrayLike) -> Floats:

@@ -15,6 +15,83 @@ from ._types import Floats, Interval
 ROUNDING = 1e-12
 
 
+class Scale(NamedTuple):
+    """Between what limits a metric lies, None where it has none, and of how many samples and groups it is.
+
+    `n_samples` is None unless it is a share of samples. For all but shares the groups of the rarer class count.
+    """
+
+    bounds: tuple[float, float] | None
+    n_samples: int | None
+    n_groups: int
+
+
+def degrees_of_freedom(influences: Floats) -> float:
+    """Those of a variance that is the sum of squared influences (n,): 2 n / (kurtosis - 1), from 1 to n - 1."""
+    n, squares = len(influences), influences**2
+    if n < 2 or not squares.sum() > 0:
+        return float(max(n - 1, 1))
+    kurtosis = n * float(squares @ squares) / float(squares.sum()) ** 2
+    return float(np.clip(2 * n / max(kurtosis - 1, 1e-9), 1, n - 1))
+
+
+def centred_interval(value: float, variance: float, df: float, scale: Scale, confidence_level: float) -> Interval:
+    """Wilson's interval between the limits of a scale, or value ± t standard errors where there are none.
+
+    Parameters
+    ----------
+    value, variance, df : float
+        Estimate, its variance and the degrees of freedom with which that is known.
+    scale : Scale
+    confidence_level : float
+
+    Returns
+    -------
+    interval : Interval
+        NaN where `value` is, there are fewer than two groups, or a scale without limits shows no variance.
+    """
+    tail = (1 - confidence_level) / 2
+    if not np.isfinite(value) or scale.n_groups < 2 or not np.isfinite(variance):
+        return Interval(np.nan, np.nan)
+    if scale.bounds is None:
+        reach = -stats.t.ppf(tail, df) * math.sqrt(variance) if variance > 0 else np.nan
+        return Interval(float(value - reach), float(value + reach))
+    low, high = scale.bounds
+    p, variance = (value - low) / (high - low), variance / (high - low) ** 2
+    if variance < ROUNDING:
+        if ROUNDING < p < 1 - ROUNDING:
+            return Interval(float(value), float(value))
+        n, df = float(scale.n_groups), scale.n_groups - 1.0
+    else:
+        n = min(np.inf if scale.n_samples is None else scale.n_samples, p * (1 - p) / variance)
+    limits = wilson(p, n, float(stats.t.ppf(tail, df)) ** 2)
+    return Interval(*(low + (high - low) * limit for limit in limits))
+
+
+def wilson(p: float, n: float, square: float) -> Interval:
+    """Wilson's limits of a share of n samples, for a squared quantile."""
+    middle = (p + square / (2 * n)) / (1 + square / n)
+    reach = math.sqrt(square * (p * (1 - p) / n + square / (4 * n**2))) / (1 + square / n)
+    return Interval(float(max(middle - reach, 0)), float(min(middle + reach, 1)))
+
+
+def ratio_limits(numerator: float, of_numerator: Interval, denominator: float, of_denominator: Interval) -> Interval:
+    """Square-and-add limits of the ratio of two independent shares: see `metric_interval`."""
+    p, (low, high), q, (q_low, q_high) = numerator, of_numerator, denominator, of_denominator
+
+    def root(c: float, a: float, *, lower: bool) -> float:
+        """A root r of a r² - 2 p q r + c."""
+        inner = math.sqrt(max((p * q) ** 2 - a * c, 0))
+        if lower:
+            return c / (p * q + inner) if p * q + inner > 0 else 0.0
+        return (p * q + inner) / a if a > 0 else math.inf
+
+    if np.isnan([low, high, q_low, q_high]).any():
+        return Interval(np.nan, np.nan)
+    lower = root(low * (2 * p - low), q_high * (2 * q - q_high), lower=True)
+    return Interval(max(lower, 0.0), root(high * (2 * p - high), q_low * (2 * q - q_low), lower=False))
+
+
 class Share(NamedTuple):
     """What a measure that is a share is a share of: so many samples, of so many groups."""
 
@@ -65,9 +142,7 @@ def share_interval(value: float, draws: Floats, share: Share, confidence_level: 
         return Interval(float(value), float(value))
     n = min(share.n_samples, value * (1 - value) / variance) if variance > ROUNDING else share.n_groups
     square = stats.t.ppf(tail, share.n_groups - 1) ** 2
-    middle = (value + square / (2 * n)) / (1 + square / n)
-    reach = math.sqrt(square * (value * (1 - value) / n + square / (4 * n**2))) / (1 + square / n)
-    return Interval(float(max(middle - reach, 0)), float(min(middle + reach, 1)))
+    return wilson(value, n, square)
 
 
 def percentile_interval(values: Floats, confidence_level: float, n_groups: int | None = None) -> Interval:

@@ -13,7 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from .._validation import check_count
 from . import _calibration, _confusion, _ranking
 from ._checks import check_both_classes, check_labels, check_scores, check_share
-from ._types import Floats, Kernel, Labels
+from ._limits import ratio_limits
+from ._types import Floats, Interval, Kernel, Labels
+
+Part = tuple[float, Interval]  # a value and its interval
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,12 @@ class Measure:
     pooled : bool
         Whether it is of all folds' test parts together and not the mean over them: of what the model calls fractured
         a fold may hold next to nothing, and a slope fitted to few samples is too steep.
+    bounds : (float, float) or None
+        Its smallest and largest value, None where there are none: its interval keeps within them.
+    parts : tuple of Measure
+        Measures that its interval is made from.
+    limits : callable or None
+        `limits(*parts)` of (value, interval) of each of these gives the interval.
     """
 
     function: Kernel
@@ -44,6 +53,9 @@ class Measure:
     columns: int = 1
     share_of: Callable[[Labels, NDArray], NDArray[np.bool_]] | None = None
     pooled: bool = False
+    bounds: tuple[float, float] | None = (0.0, 1.0)
+    parts: tuple[Measure, ...] = ()
+    limits: Callable[..., Interval] | None = None
 
     def __call__(self, y_true: Labels, y_score: Floats | Labels, weights: Floats) -> Floats:
         """Values of the resamples, nothing checked."""
@@ -70,6 +82,29 @@ class Measure:
         return labels, scores
 
 
+def _lr_plus_limits(sensitivity: Part, specificity: Part) -> Interval:
+    (value, interval), (other, (low, high)) = sensitivity, specificity
+    return ratio_limits(value, interval, 1 - other, Interval(1 - high, 1 - low))
+
+
+def _lr_minus_limits(sensitivity: Part, specificity: Part) -> Interval:
+    (value, (low, high)), (other, interval) = sensitivity, specificity
+    return ratio_limits(1 - value, Interval(1 - high, 1 - low), other, interval)
+
+
+def _ppv_limits(prevalence: float, *parts: Part) -> Interval:
+    return Interval(*(_share(limit * prevalence, 1 - prevalence) for limit in _lr_plus_limits(*parts)))
+
+
+def _npv_limits(prevalence: float, *parts: Part) -> Interval:
+    low, high = (_share(1 - prevalence, limit * prevalence) for limit in _lr_minus_limits(*parts))
+    return Interval(high, low)
+
+
+def _share(part: float, other: float) -> float:
+    return 1.0 if np.isinf(part) else 0.0 if np.isinf(other) else part / (part + other)
+
+
 MEASURES: dict[str, Measure] = {
     "roc_auc": Measure(_ranking.roc_auc, "scores"),
     "average_precision": Measure(_ranking.average_precision, "scores"),
@@ -77,16 +112,19 @@ MEASURES: dict[str, Measure] = {
     "specificity": Measure(_confusion.specificity, "labels", share_of=lambda y, _: y == 0),
     "ppv": Measure(_confusion.ppv, "labels", share_of=lambda _, called: called == 1, pooled=True),
     "npv": Measure(_confusion.npv, "labels", share_of=lambda _, called: called == 0, pooled=True),
-    "positive_likelihood_ratio": Measure(_confusion.positive_likelihood_ratio, "labels", pooled=True),
-    "negative_likelihood_ratio": Measure(_confusion.negative_likelihood_ratio, "labels", pooled=True),
+    "positive_likelihood_ratio": Measure(_confusion.positive_likelihood_ratio, "labels", pooled=True, bounds=None),
+    "negative_likelihood_ratio": Measure(_confusion.negative_likelihood_ratio, "labels", pooled=True, bounds=None),
     "accuracy": Measure(_confusion.accuracy, "labels", n_classes=None, share_of=lambda y, _: np.isfinite(y)),
     "balanced_accuracy": Measure(_confusion.balanced_accuracy, "labels", n_classes=None),
-    "mcc": Measure(_confusion.mcc, "labels", n_classes=None),
-    "kappa": Measure(_confusion.kappa, "labels", n_classes=None),
-    "brier_score": Measure(_calibration.brier_score, "probabilities"),
-    "calibration_intercept": Measure(_calibration.calibration_intercept, "probabilities", pooled=True),
-    "calibration_slope": Measure(_calibration.calibration_slope, "probabilities", pooled=True),
+    "mcc": Measure(_confusion.mcc, "labels", n_classes=None, bounds=(-1.0, 1.0)),
+    "kappa": Measure(_confusion.kappa, "labels", n_classes=None, bounds=(-1.0, 1.0)),
+    "brier_score": Measure(_calibration.brier_score, "probabilities", bounds=None),
+    "calibration_intercept": Measure(_calibration.calibration_intercept, "probabilities", pooled=True, bounds=None),
+    "calibration_slope": Measure(_calibration.calibration_slope, "probabilities", pooled=True, bounds=None),
 }
+_SHARES = MEASURES["sensitivity"], MEASURES["specificity"]
+for _name, _limits in (("positive_likelihood_ratio", _lr_plus_limits), ("negative_likelihood_ratio", _lr_minus_limits)):
+    MEASURES[_name] = replace(MEASURES[_name], parts=_SHARES, limits=_limits)
 
 
 def get_measure(metric: str | Measure) -> Measure:
@@ -128,7 +166,8 @@ def at_prevalence(name: Literal["ppv", "npv"], prevalence: float) -> Measure:
         raise ValueError(f"name must be 'ppv' or 'npv', got {name!r}.")
     prevalence = check_share(prevalence, name="prevalence")
     function = partial(MEASURES[name].function, prevalence=prevalence)
-    return replace(MEASURES[name], function=function, share_of=None)
+    limits = partial(_ppv_limits if name == "ppv" else _npv_limits, prevalence)
+    return replace(MEASURES[name], function=function, share_of=None, parts=_SHARES, limits=limits)
 
 
 def one_vs_rest(metric: str | Measure, label: int) -> Measure:
@@ -176,6 +215,7 @@ def one_vs_rest(metric: str | Measure, label: int) -> Measure:
         n_classes=None,
         columns=max(label + 1, 2),
         share_of=None if share_of is None else lambda y_true, y_score: share_of(*one_of(y_true, y_score)),
+        parts=tuple(one_vs_rest(part, label) for part in measure.parts),
     )
 
 
@@ -211,4 +251,4 @@ def macro(metric: str | Measure, n_classes: int) -> Measure:
     def mean(y_true: Labels, y_score: Floats, weights: Floats) -> Floats:
         return np.mean([measure(y_true, y_score, weights) for measure in by_class], axis=0)
 
-    return replace(by_class[0], function=mean, columns=n_classes, share_of=None)
+    return replace(by_class[0], function=mean, columns=n_classes, share_of=None, parts=(), limits=None)

@@ -1,9 +1,8 @@
-"""Values of measures over the folds, and their resamples: each is drawn once, for all tables."""
+"""Values of measures over the folds and what groups add to them, computed once for all tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,12 +10,14 @@ from numpy.typing import NDArray
 
 from .. import metrics
 from ..datasets import FractureDataset
-from ..metrics import Measure, Resampled, ResampledCurve
+from ..metrics import Interval, Jackknifed, Measure, ResampledCurve
 from ._fold import FoldResult
 
 Floats = NDArray[np.float64]
 PRIMARY = "roc_auc"
-N_RESAMPLES = 2000
+N_RESAMPLES = 2000  # of curves
+# What an interval is of: the method, trained anew on other patients, or the models that were fitted.
+INFERENCES = ("method", "models")
 
 
 class Estimates:
@@ -27,14 +28,14 @@ class Estimates:
     data : FractureDataset
     fold_results : list of FoldResult
     seed : int
-        Of the resamples, the same for all models.
+        Of the resamples of curves, the same for all models, and of blocks of many groups.
     """
 
     def __init__(self, data: FractureDataset, fold_results: list[FoldResult], seed: int):
         self._data = data
         self._fold_results = fold_results
         self._seed = seed
-        self._known: dict[tuple[str, str], Resampled] = {}
+        self._known: dict[tuple[str, str], tuple[Jackknifed, int]] = {}
 
     @property
     def models(self) -> list[str]:
@@ -69,79 +70,114 @@ class Estimates:
         has_probabilities = all(fold.probabilities is not None for fold in self.folds_of(model))
         return {name: m for name, m in known.items() if has_probabilities or m.takes != "probabilities"}
 
-    def of(self, model: str, measures: dict[str, Measure]) -> list[Resampled]:
-        """Values and resamples of some measures of a model, one job each."""
+    @property
+    def test_fraction(self) -> float | None:
+        """Share of the images that a fold does not train on, where folds share training data; None elsewhere."""
+        sizes = {fold.fold: len(fold.train) for fold in self._fold_results}
+        n_train = float(np.mean([*sizes.values()])) if sizes else 0.0
+        return 1 - n_train / len(self._data) if len(sizes) > 1 and n_train else None
+
+    def fraction_for(self, inference: str | None) -> float | None:
+        """`test_fraction` for intervals of the "method", None for those of the "models"; None takes what there is.
+
+        Raises
+        ------
+        ValueError
+            If `inference` is another, or is "method" where the models were trained once.
+        """
+        if inference not in (None, *INFERENCES):
+            raise ValueError(f"inference must be None or one of {INFERENCES}, got {inference!r}")
+        fraction = self.test_fraction
+        if inference == "method" and fraction is None:
+            raise ValueError("inference='method' needs folds with training parts of their own, there is one alone")
+        return None if inference == "models" else fraction
+
+    def estimate(self, model: str, measures: dict[str, Measure]) -> None:
+        """Compute measures of a model, all together, that are not known yet."""
         new = {name: measure for name, measure in measures.items() if (model, name) not in self._known}
         for pooled in (False, True):
-            self._resample(model, {name: measure for name, measure in new.items() if measure.pooled == pooled})
-        return [self._known[model, name] for name in measures]
+            self._jackknife(model, {name: measure for name, measure in new.items() if measure.pooled == pooled})
 
-    def one(self, model: str, name: str) -> Resampled:
-        """Value and resamples of one measure."""
-        return self.of(model, {name: self.measures(model)[name]})[0]
+    def value(self, model: str, name: str) -> float:
+        """One measure, a name of `measures`."""
+        jackknifed, row = self._one(model, name)
+        return float(jackknifed.values[row])
+
+    def interval(self, model: str, name: str, confidence_level: float, fraction: float | None) -> Interval:
+        """Interval of one measure that is known."""
+        jackknifed, row = self._known[model, name]
+        return jackknifed.interval(row, confidence_level, test_fraction=fraction)
+
+    def compare(
+        self, model: str, reference: str, name: str, confidence_level: float, fraction: float | None
+    ) -> metrics.Comparison:
+        """Difference of two models in one measure."""
+        (first, row), (second, other) = self._one(model, name), self._one(reference, name)
+        both = first.joined(second, row, other)
+        return metrics.compare(both, 0, 1, confidence_level=confidence_level, test_fraction=fraction)
+
+    def _one(self, model: str, name: str) -> tuple[Jackknifed, int]:
+        if (model, name) not in self._known:
+            self.estimate(model, {name: self.measures(model)[name]})
+        return self._known[model, name]
 
     def curve(self, model: str, curve: Callable[..., Floats]) -> ResampledCurve:
-        """A curve of the scores and its resamples, which are those of the measures."""
+        """A curve of the scores and its resamples, as far from it as those of the method, trained anew, would be."""
         rows, folds = self._tested(model)
         scores = np.concatenate([fold.of("scores") for fold in self.folds_of(model)])
-        return metrics.resample_curve(self._data.y[rows], scores, curve, folds=folds, **self._how(rows))
-
-    def pair(self, model: str, reference: str, name: str) -> Resampled:
-        """One measure of two models, on the same resamples."""
-        first, second = self.one(model, name), self.one(reference, name)
-        return Resampled(
-            np.concatenate([first.values, second.values]),
-            np.concatenate([first.draws, second.draws]),
-            first.n_groups,
-            first.shares + second.shares,
+        found = metrics.resample_curve(
+            self._data.y[rows],
+            scores,
+            curve,
+            groups=self._groups(rows),
+            folds=folds,
+            n_resamples=N_RESAMPLES,
+            random_state=self._seed,
         )
+        widened = np.sqrt(2 - (self.test_fraction or 1))
+        return found._replace(draws=found.values + widened * (found.draws - found.values))
 
     def of_fold(self, fold: FoldResult, measure: Measure) -> float:
         """A measure on one fold's test part."""
         y = self._data.y[fold.test]
         return float(measure(y, fold.of(measure.takes), np.ones((1, len(y))))[0])
 
-    def corrected_t(self, model: str, reference: str, name: str) -> float:
-        """P-value of Nadeau and Bengio's test; NaN where the measure is undefined in a fold."""
-        measure = self.measures(model)[name]
-        pairs = list(zip(self.folds_of(model), self.folds_of(reference), strict=True))
-        differences = [self.of_fold(a, measure) - self.of_fold(b, measure) for a, b in pairs]
-        if len(differences) < 2 or not len(pairs[0][0].train) or not np.isfinite(differences).all():
-            return np.nan
-        n_train, n_test = np.mean([(len(fold.train), len(fold.test)) for fold, _ in pairs], axis=0)
-        return metrics.corrected_resampled_ttest(differences, n_train, n_test).p_value
-
     def best_baseline(self) -> str:
         """Of the models that cannot see a fracture the one with the highest ROC AUC."""
         if not self.baselines:
             raise ValueError(f"there is no baseline among the models {self.models}; name a reference")
-        return max(self.baselines, key=lambda name: self.one(name, PRIMARY).values[0])
+        return max(self.baselines, key=lambda name: self.value(name, PRIMARY))
 
-    def above_baselines(self, model: str, confidence_level: float) -> bool | None:
-        """Whether the whole interval of the difference from the best baseline lies above 0."""
-        if model in self.baselines or not self.baselines:
-            return None
-        pair = self.pair(model, self.best_baseline(), PRIMARY)
-        return bool(metrics.compare(pair, 0, 1, confidence_level=confidence_level).low > 0)
+    def above_baselines(self, confidence_level: float, fraction: float | None) -> dict[str, bool]:
+        """Which models are shown to lie above the best baseline, at one error rate for all that were tried."""
+        tried = [model for model in self.models if model not in self.baselines]
+        if not self.baselines or not tried:
+            return {}
+        best = self.best_baseline()
+        found = [self.compare(model, best, PRIMARY, confidence_level, fraction) for model in tried]
+        adjusted = metrics.holm([1.0 if np.isnan(each.p_value) else each.p_value for each in found])
+        return {
+            model: bool(each.difference > 0 and p <= 1 - confidence_level)
+            for model, each, p in zip(tried, found, adjusted, strict=True)
+        }
 
-    def _resample(self, model: str, measures: dict[str, Measure]) -> None:
-        """Resample measures together, which are all pooled or all not: drawing costs as much as a measure."""
+    def _jackknife(self, model: str, measures: dict[str, Measure]) -> None:
+        """Compute measures together, which are all pooled or all not."""
         if not measures:
             return
         rows, folds = self._tested(model)
-        if next(iter(measures.values())).pooled:
-            # Each image once in each: the repetitions of the folds.
-            folds = pd.Series(rows).groupby(rows).cumcount().to_numpy().astype(np.int64)
+        repetitions = pd.Series(rows).groupby(rows).cumcount().to_numpy().astype(np.int64)
         parts = self.folds_of(model)
-        found = metrics.resample(
+        found = metrics.jackknife(
             self._data.y[rows],
             [(measure, np.concatenate([fold.of(measure.takes) for fold in parts])) for measure in measures.values()],
-            folds=folds,
-            **self._how(rows),
+            groups=self._groups(rows),
+            folds=repetitions if next(iter(measures.values())).pooled else folds,
+            repetitions=repetitions,
+            random_state=self._seed,
         )
-        for k, name in enumerate(measures):
-            one = slice(k, k + 1)
-            self._known[model, name] = Resampled(found.values[one], found.draws[one], found.n_groups, found.shares[one])
+        for row, name in enumerate(measures):
+            self._known[model, name] = found, row
 
     def _tested(self, model: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows of the data in the model's test parts, one after the other, and the fold of each."""
@@ -149,7 +185,5 @@ class Estimates:
         rows = np.concatenate([fold.test for fold in folds])
         return rows, np.concatenate([np.full(len(fold.test), fold.fold) for fold in folds])
 
-    def _how(self, rows: NDArray[np.int64]) -> dict[str, Any]:
-        """The one bootstrap of all tables and curves."""
-        groups = rows if self._data.groups is None else self._data.groups[rows]
-        return {"groups": groups, "n_resamples": N_RESAMPLES, "random_state": self._seed}
+    def _groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return rows if self._data.groups is None else self._data.groups[rows]

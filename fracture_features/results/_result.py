@@ -29,9 +29,10 @@ class EvaluationResult:
 
     A value in a table is the mean over the folds' test parts; PPV, NPV, likelihood ratios, calibration intercept and
     slope, which a fold of few patients leaves undefined or biased, are those of all test parts together (of each
-    repetition of the folds, averaged). Its interval is a bootstrap of 2000 resamples that draw whole groups, the fitted
-    models held fixed: it tells how far the value would move with other patients, not with other training data. Limits
-    are percentiles, of shares such as sensitivity those of `metrics.share_interval`. With more than two classes,
+    repetition of the folds, averaged). Its interval comes from leaving out one group after the other
+    (`metrics.metric_interval`). Where folds share training data it is of the method, trained anew on other patients
+    like these; `inference="models"` asks for that of these fitted models on other patients, which is all there is for
+    one held-out part and for `external`. With more than two classes,
     measures of two are the mean over the classes, each against the rest, and stand for each class beside it.
 
     Parameters
@@ -98,7 +99,13 @@ class EvaluationResult:
         """The images of the test parts; of a subset they are fewer than `data`."""
         return self.data.subset(np.unique(np.concatenate([fold.test for fold in self.fold_results])))
 
-    def frame(self, *, prevalences: Sequence[float] = (), confidence_level: float = 0.95) -> pd.DataFrame:
+    def frame(
+        self,
+        *,
+        prevalences: Sequence[float] = (),
+        confidence_level: float = 0.95,
+        inference: str | None = None,
+    ) -> pd.DataFrame:
         """Return one row for each model and measure.
 
         Parameters
@@ -106,39 +113,52 @@ class EvaluationResult:
         prevalences : sequence of float, default=()
             Shares of fractures at which PPV and NPV are given too, from sensitivity and specificity.
         confidence_level : float, default=0.95
+        inference : {"method", "models"}, default=None
+            What the intervals are of: the method, trained anew, or these fitted models; both on other patients. None
+            takes the first where folds share training data.
 
         Returns
         -------
         frame : DataFrame
-            Columns model, measure, value, low, high, above_baselines: whether the whole interval of the model's paired
-            difference in ROC AUC from the best of the baselines lies above 0; a baseline has none. Measures of
-            probabilities are there for models that give any. fit_minutes is the sum and predict_ms the mean over the
-            folds of the times in FoldResult; they have no interval.
+            Columns model, measure, value, low, high, inference, above_baselines: whether the model's ROC AUC is shown
+            to lie above that of the best of the baselines, at one error rate, 1 - `confidence_level` on both sides, for
+            all models that were tried (Holm); a baseline has none. Measures of probabilities are there for models that
+            give any. fit_minutes is the sum and predict_ms the mean over the folds of the times in FoldResult; they
+            have no interval.
 
         Raises
         ------
         ValueError
-            If a prevalence or the confidence level is not between 0 and 1, or a prevalence is given for more than two
-            classes.
+            If a prevalence or the confidence level is not between 0 and 1, a prevalence is given for more than two
+            classes, or there is no such inference.
         """
-        rows = []
+        fraction = self.estimates.fraction_for(inference)
+        kind = "models" if fraction is None else "method"
+        above = self.estimates.above_baselines(confidence_level, fraction)
+        rows: list[tuple[object, ...]] = []
         for model in self.models:
-            above = self.estimates.above_baselines(model, confidence_level)
-            measures = self.estimates.measures(model, prevalences)
-            for name, resampled in zip(measures, self.estimates.of(model, measures), strict=True):
-                interval = resampled.interval(0, confidence_level)
-                rows.append((model, name, resampled.values[0], *interval, above))
+            measures, mark = self.estimates.measures(model, prevalences), above.get(model)
+            self.estimates.estimate(model, measures)
+            for name in measures:
+                interval = self.estimates.interval(model, name, confidence_level, fraction)
+                rows.append((model, name, self.estimates.value(model, name), *interval, kind, mark))
             folds = self.estimates.folds_of(model)
             minutes = sum(fold.fit_seconds for fold in folds) / 60
             predict_ms = np.mean([fold.predict_ms for fold in folds])
             rows += [
-                (model, name, value, np.nan, np.nan, above)
+                (model, name, value, np.nan, np.nan, None, mark)
                 for name, value in (("fit_minutes", minutes), ("predict_ms", predict_ms))
             ]
-        return pd.DataFrame(rows, columns=["model", "measure", "value", "low", "high", "above_baselines"])
+        columns = ["model", "measure", "value", "low", "high", "inference", "above_baselines"]
+        return pd.DataFrame(rows, columns=columns)
 
     def comparison(
-        self, reference: str | None = None, *, measure: str = PRIMARY, confidence_level: float = 0.95
+        self,
+        reference: str | None = None,
+        *,
+        measure: str = PRIMARY,
+        confidence_level: float = 0.95,
+        inference: str | None = None,
     ) -> pd.DataFrame:
         """Return the difference of every other model that has the measure from `reference`.
 
@@ -149,15 +169,15 @@ class EvaluationResult:
         measure : str, default="roc_auc"
             As in `frame`.
         confidence_level : float, default=0.95
+        inference : {"method", "models"}, default=None
+            As in `frame`.
 
         Returns
         -------
         frame : DataFrame
-            Columns model, reference, measure, difference, low, high, p_value, p_holm, p_corrected_t. The interval and
-            `p_value` are those of the paired difference on resamples of whole groups (`metrics.compare`); `p_holm` is
-            corrected for the number of models and is the one to quote. `p_corrected_t` is Nadeau and Bengio's t test
-            over the folds, which asks for other training data too (`metrics.corrected_resampled_ttest`); NaN where a
-            measure is undefined in a fold.
+            Columns model, reference, measure, difference, low, high, p_value, p_holm. Interval and `p_value` are those
+            of the paired difference (`metrics.compare`); `p_holm` is corrected for the number of models that were
+            tried and is the one to quote; baselines are none of these, and have none.
 
         Raises
         ------
@@ -169,16 +189,17 @@ class EvaluationResult:
             raise ValueError(f"reference={reference!r} is none of the models {self.models}")
         if measure not in (known := list(self.estimates.measures(reference))):
             raise ValueError(f"measure={measure!r} is none of the measures {known} of {reference!r}")
+        fraction, baselines = self.estimates.fraction_for(inference), self.baselines
         rows = []
         for model in self.models:
             if model == reference or measure not in self.estimates.measures(model):
                 continue
-            pair = self.estimates.pair(model, reference, measure)
-            compared = metrics.compare(pair, 0, 1, confidence_level=confidence_level)
-            rows.append((model, reference, measure, *compared, self.estimates.corrected_t(model, reference, measure)))
-        columns = ["model", "reference", "measure", "difference", "low", "high", "p_value", "p_corrected_t"]
-        frame = pd.DataFrame(rows, columns=columns)
-        frame.insert(7, "p_holm", metrics.holm(frame["p_value"]))
+            compared = self.estimates.compare(model, reference, measure, confidence_level, fraction)
+            rows.append((model, reference, measure, *compared))
+        columns = ["model", "reference", "measure", "difference", "low", "high", "p_value"]
+        frame = pd.DataFrame(rows, columns=columns).assign(p_holm=np.nan)
+        tried = ~frame["model"].isin(baselines) & frame["p_value"].notna()
+        frame.loc[tried, "p_holm"] = metrics.holm(frame.loc[tried, "p_value"])
         return frame
 
     def folds(self) -> pd.DataFrame:

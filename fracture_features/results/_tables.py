@@ -92,8 +92,12 @@ def _subgroup_rows(part: EvaluationResult, model: str, names: Sequence[str]) -> 
     known = part.estimates.measures(model)
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"measures={unknown} are none of {list(known)}")
-    estimates = part.estimates.of(model, {name: known[name] for name in names})
-    return [(*shown, name, x.values[0], *x.interval(0)) for name, x in zip(names, estimates, strict=True)]
+    part.estimates.estimate(model, {name: known[name] for name in names})
+    fraction = part.estimates.test_fraction
+    return [
+        (*shown, name, part.estimates.value(model, name), *part.estimates.interval(model, name, 0.95, fraction))
+        for name in names
+    ]
 
 
 def reliability_table(result: EvaluationResult, n_bins: int) -> pd.DataFrame:

@@ -1,0 +1,300 @@
+"""Metrics with the influence of each group on them, and intervals from these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .._threads import map_threads
+from .._validation import check_groups
+from ._bootstrap import _apply, _check_metric
+from ._callables import Metric
+from ._checks import check_share
+from ._limits import Scale, centred_interval, degrees_of_freedom
+from ._measures import Measure
+from ._resampling import BLOCK, check_sample, rarest_groups
+from ._types import Floats, Interval, Kernel, Labels
+
+Statistic = Callable[[NDArray[np.intp], Floats], Floats]
+TINY = 1e-14
+# Of more groups in a fold, random blocks of groups are left out together.
+MAX_LEFT_OUT = 500
+
+
+class Spread(NamedTuple):
+    """Variance of an estimate and the degrees of freedom with which it is known."""
+
+    variance: float
+    df: float
+
+
+class Jackknifed(NamedTuple):
+    """Values of several metrics or models on the same samples, and how far each group moves them; a row for each.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_metrics,), dtype float64
+        Means over the folds.
+    influences : ndarray of shape (n_metrics, n_groups), dtype float64
+        What each group adds to the deviation of the value from what it estimates; their squares add up to the
+        jackknife's variance.
+    of_folds : ndarray of shape (n_metrics, n_folds), dtype float64
+    repetition : ndarray of shape (n_folds,)
+        Which repetition of the folds each fold belongs to.
+    n_groups : int
+        How many groups have the class that fewest have.
+    scales : tuple of Scale
+        Between what limits each metric lies, and how many samples and groups it is of.
+    parts : tuple of (tuple of int)
+        Rows, among all, of the measures that a metric's interval is made from; empty where it has one of its own.
+    kernels : tuple of (Measure or callable)
+    """
+
+    values: Floats
+    influences: Floats
+    of_folds: Floats
+    repetition: NDArray[np.intp]
+    n_groups: int
+    scales: tuple[Scale, ...]
+    parts: tuple[tuple[int, ...], ...]
+    kernels: tuple[Kernel, ...]
+
+    def joined(self, other: Jackknifed, row: int, other_row: int) -> Jackknifed:
+        """One row of each, of the same samples."""
+        pick = [(self, row), (other, other_row)]
+        return self._replace(
+            values=np.array([one.values[k] for one, k in pick]),
+            influences=np.stack([one.influences[k] for one, k in pick]),
+            of_folds=np.stack([one.of_folds[k] for one, k in pick]),
+            scales=tuple(one.scales[k] for one, k in pick),
+            parts=((), ()),
+            kernels=tuple(one.kernels[k] for one, k in pick),
+        )
+
+    def interval(self, row: int, confidence_level: float = 0.95, *, test_fraction: float | None = None) -> Interval:
+        """Interval of a metric: `metric_interval` says how it is made.
+
+        Parameters
+        ----------
+        row : int
+        confidence_level : float, default=0.95
+        test_fraction : float, default=None
+            As in `metric_interval`.
+        """
+        check_share(confidence_level, name="confidence_level")
+        if self.parts[row]:
+            inner = [self.interval(part, confidence_level, test_fraction=test_fraction) for part in self.parts[row]]
+            kernel = self.kernels[row]
+            assert isinstance(kernel, Measure)
+            assert kernel.limits is not None
+            return kernel.limits(
+                *((self.values[part], each) for part, each in zip(self.parts[row], inner, strict=True))
+            )
+        spread = self.spread(np.eye(len(self.values))[row], test_fraction)
+        return centred_interval(self.values[row], *spread, self.scales[row], confidence_level)
+
+    def spread(self, combination: Floats, test_fraction: float | None = None) -> Spread:
+        """Variance of a combination (n_metrics,) of the rows, such as a difference."""
+        rows = np.flatnonzero(combination)
+        with np.errstate(invalid="ignore"):
+            u, folds = (combination[rows] @ part[rows] for part in (self.influences, self.of_folds))
+        variance, df = float(u @ u), degrees_of_freedom(u)
+        if variance < TINY and len(folds) > 1 and np.ptp(folds) > TINY:
+            # each fold's images are all called alike, and differently in other folds
+            return Spread(float(folds.var(ddof=1)) / len(folds), len(folds) - 1)
+        if test_fraction is None:
+            return Spread(variance, df)
+        # Nadeau and Bengio's correlation of folds is the share of the data that a test part holds.
+        variance *= 2 - test_fraction
+        means = [folds[self.repetition == k].mean() for k in np.unique(self.repetition)]
+        if len(means) < 2:
+            return Spread(variance, df)
+        other = float(np.var(means, ddof=1)) / len(means)
+        total = variance + other
+        if total == 0:
+            return Spread(0.0, df)
+        return Spread(total, total**2 / (variance**2 / df + other**2 / (len(means) - 1)))
+
+
+def jackknife(
+    y_true: ArrayLike,
+    metrics: Sequence[tuple[Metric, ArrayLike]],
+    *,
+    groups: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    repetitions: ArrayLike | None = None,
+    random_state: int | None = 0,
+) -> Jackknifed:
+    """Several metrics, or one metric of several models, each with one group after the other left out.
+
+    Parameters
+    ----------
+    y_true, metrics, groups, folds
+        As for `resample`.
+    repetitions : array-like of shape (n_samples,), default=None
+        Which repetition of the folds a sample's row belongs to; None takes all folds for one.
+    random_state : int, default=0
+        Of the random blocks of groups that are left out together where a fold has more than 500 groups.
+
+    Returns
+    -------
+    jackknifed : Jackknifed
+        The values are NaN where the metric is undefined in a fold. A fold that is undefined without a group is left
+        out with it.
+
+    Raises
+    ------
+    ValueError
+        As `resample` does.
+
+    References
+    ----------
+    .. [1] B. Efron and C. Stein, "The jackknife estimate of variance", Annals of Statistics 9(3), 1981.
+
+    Examples
+    --------
+    The jackknife's variance of a share is the known one, p (1 - p) / (n - 1):
+
+    >>> from fracture_features.metrics import jackknife
+    >>> jackknifed = jackknife([1] * 10 + [0] * 10, [("sensitivity", [1] * 8 + [0] * 12)])
+    >>> round(float(sum(jackknifed.influences[0] ** 2)), 5), round(0.8 * 0.2 / 9, 5)
+    (0.01873, 0.01778)
+    """
+    labels, index, rows = check_sample(y_true, groups, folds)
+    checked = [_check_metric(metric, labels, scores) for metric, scores in metrics]
+    kernels, parts = _with_parts(checked)
+
+    def statistic(part: NDArray[np.intp], weights: Floats) -> Floats:
+        return np.stack([_apply(kernel, labels[part], scores[part], weights) for kernel, scores in kernels], axis=1)
+
+    left_out, n_left_out = _left_out(index, rows, random_state)
+    n_jobs = -1 if all(isinstance(kernel, Measure) for kernel, _ in kernels) else 1
+    of_folds = np.stack([statistic(part, np.ones((1, len(part))))[0] for part in rows], axis=1)
+    values = of_folds.mean(axis=1)
+    moved = np.zeros((len(kernels), n_left_out))
+    with np.errstate(invalid="ignore"):  # infinite likelihood ratios, whose intervals are made from other rows
+        for k, (part, found) in enumerate(_without_each(statistic, rows, left_out, n_jobs)):
+            others = (of_folds.sum(axis=1) - of_folds[:, k]) / max(len(rows) - 1, 1) - values
+            moved[:, part] += np.where(np.isnan(found), others, (found - of_folds[:, k]) / len(rows)).T
+        n = n_left_out
+        influences = -(moved - moved.mean(axis=1, keepdims=True)) * np.sqrt((n - 1) / n)
+    repetition, _ = check_groups(np.zeros(len(labels)) if repetitions is None else repetitions, len(labels))
+    return Jackknifed(
+        values,
+        influences,
+        of_folds,
+        np.array([repetition[part[0]] for part in rows]),
+        rarest_groups(labels, index),
+        tuple(_scale(kernel, labels, scores, index) for kernel, scores in kernels),
+        parts,
+        tuple(kernel for kernel, _ in kernels),
+    )
+
+
+def _with_parts(
+    checked: list[tuple[Kernel, NDArray]],
+) -> tuple[list[tuple[Kernel, NDArray]], tuple[tuple[int, ...], ...]]:
+    """The metrics, after them the measures that their intervals are made from, and which these are for each."""
+    kernels, parts = list(checked), []
+    for kernel, scores in checked:
+        of = kernel.parts if isinstance(kernel, Measure) else ()
+        parts.append(tuple(range(len(kernels), len(kernels) + len(of))))
+        kernels += [(part, scores) for part in of]
+    return kernels, (*parts, *[()] * (len(kernels) - len(parts)))
+
+
+def _left_out(index: NDArray[np.intp], rows: list[NDArray[np.intp]], seed: int | None) -> tuple[NDArray[np.intp], int]:
+    """What is left out together with each sample, numbered, and how many such parts there are."""
+    n = int(index.max()) + 1
+    if max(len(np.unique(index[part])) for part in rows) <= MAX_LEFT_OUT:
+        return index, n
+    blocks = np.random.default_rng(seed).permutation(n) % MAX_LEFT_OUT
+    return blocks[index], MAX_LEFT_OUT
+
+
+def _without_each(
+    statistic: Statistic, rows: list[NDArray[np.intp]], left_out: NDArray[np.intp], n_jobs: int
+) -> Iterator[tuple[NDArray[np.intp], Floats]]:
+    """For each fold what may be left out of it, and the statistic without each, (n_left_out, n_columns)."""
+
+    def without(part: NDArray[np.intp], place: NDArray[np.intp], numbers: NDArray[np.intp]) -> Floats:
+        return statistic(part, (place != numbers[:, None]).astype(np.float64))
+
+    for part in rows:
+        here, place = np.unique(left_out[part], return_inverse=True)
+        blocks = np.array_split(np.arange(len(here)), -(-len(here) * len(part) // BLOCK))
+        yield here, np.concatenate(map_threads(partial(without, part, place), blocks, n_jobs))
+
+
+def _scale(kernel: Kernel, labels: Labels, scores: NDArray, index: NDArray[np.intp]) -> Scale:
+    if not isinstance(kernel, Measure):
+        return Scale(None, len(labels), rarest_groups(labels, index))
+    if kernel.share_of is None:
+        return Scale(kernel.bounds, None, rarest_groups(labels, index))
+    among = kernel.share_of(labels, scores)
+    return Scale((0.0, 1.0), int(among.sum()), len(np.unique(index[among])))
+
+
+def metric_interval(
+    metric: Metric,
+    y_true: ArrayLike,
+    y_score: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    folds: ArrayLike | None = None,
+    test_fraction: float | None = None,
+    confidence_level: float = 0.95,
+) -> Interval:
+    r"""Interval of a metric, its variance from leaving out one group after the other.
+
+    A metric between two limits has Wilson's interval for as many independent samples as the variance speaks for, a
+    quantile of Student's t in the place of the normal one. The degrees of freedom are those with which the variance is
+    known, :math:`2 n / (\kappa - 1)` for n groups whose influences have the kurtosis :math:`\kappa`: few large groups,
+    or few misplaced images at an AUC near 1, leave few. At the end of a scale, where the sample shows no variance, the
+    number of groups of the rarer class stands for that of samples. Likelihood ratios, and PPV and NPV at another
+    prevalence, are made from the intervals of sensitivity and specificity [3]_; what has no limits, such as a
+    calibration slope, has value ± t standard errors.
+
+    Parameters
+    ----------
+    metric, y_true, y_score, groups, folds
+        As for `bootstrap_interval`.
+    test_fraction : float, default=None
+        Share of the images that a fold's test part holds. Given, the interval is of the method, trained anew: the
+        variance is multiplied by 2 - `test_fraction`, for models whose training parts overlap, and have learned from
+        each other's test parts [2]_. None: of these fitted models on other patients.
+    confidence_level : float, default=0.95
+
+    Returns
+    -------
+    interval : Interval
+        NaN where the metric is undefined, or a class has fewer than two groups.
+
+    Raises
+    ------
+    ValueError
+        As `resample` does, or if `confidence_level` or `test_fraction` lies outside 0 to 1.
+
+    References
+    ----------
+    .. [1] E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with small expected number of positive
+       counts estimated from survey data", Survey Methodology 24, 1998.
+    .. [2] C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.
+    .. [3] A. Donner and G. Y. Zou, "Closed-form confidence intervals for functions of the normal mean and standard
+       deviation", Statistical Methods in Medical Research 21(4), 2012 (square-and-add limits).
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import metric_interval
+    >>> y_true, y_score = [0] * 20 + [1] * 20, range(40)
+    >>> [round(limit, 3) for limit in metric_interval("roc_auc", y_true, y_score)]
+    [0.82, 1.0]
+    """
+    if test_fraction is not None:
+        check_share(test_fraction, name="test_fraction")
+    jackknifed = jackknife(y_true, [(metric, y_score)], groups=groups, folds=folds)
+    return jackknifed.interval(0, confidence_level, test_fraction=test_fraction)
