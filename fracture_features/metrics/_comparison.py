@@ -24,6 +24,9 @@ class Comparison(NamedTuple):
     p_value: float
 
 
+SMALLEST_SHARE = 1e-3  # of a share times its complement
+
+
 class TTest(NamedTuple):
     """Result of a t test: statistic, degrees of freedom and two-sided p-value."""
 
@@ -55,7 +58,9 @@ def compare(
     -------
     comparison : Comparison
         The interval is the difference ± t standard errors, the p-value that of the same t test, so that p <= 0.05 and a
-        95 % interval without 0 are the same statement. Where a value stands at the end of its scale and shows no
+        95 % interval without 0 are the same statement. Of a metric between two limits the influences are those that
+        both models would have at the middle of their values, as a score test has them: near an end of the scale a value
+        is low, or high, and its variance small for the same reason. Where a value stands at the end itself and shows no
         variance, the interval that it has all the same stands for one. NaN where either is undefined, or a class has
         fewer than two groups.
 
@@ -83,6 +88,7 @@ def compare(
     if first == second or not np.isfinite(difference) or jackknifed.n_groups < 2:
         same = 0.0 if first == second else np.nan
         return Comparison(difference, same, same, 1.0)
+    pair[[first, second]] *= _at_the_middle(jackknifed, first, second)
     variance, df = jackknifed.spread(pair, test_fraction)
     for row in (first, second):
         hidden = _hidden_variance(jackknifed, row, test_fraction)
@@ -94,6 +100,17 @@ def compare(
     reach = float(stats.t.ppf((1 + confidence_level) / 2, df)) * error
     p_value = float(2 * stats.t.sf(abs(difference) / error, df))
     return Comparison(difference, difference - reach, difference + reach, p_value)
+
+
+def _at_the_middle(jackknifed: Jackknifed, first: int, second: int) -> Floats:
+    """What to multiply both rows' influences with: the binomial's deviation at the mean of both over that at their own."""
+    bounds, values = jackknifed.scales[first].bounds, jackknifed.values[[first, second]]
+    if bounds is None or np.isinf(bounds[1]):
+        return np.ones(2)
+    low, high = bounds
+    shares = (np.append(values, values.mean()) - low) / (high - low)
+    deviations = np.sqrt(np.maximum(shares * (1 - shares), SMALLEST_SHARE))
+    return deviations[2] / deviations[:2]
 
 
 def _hidden_variance(jackknifed: Jackknifed, row: int, test_fraction: float | None) -> float:

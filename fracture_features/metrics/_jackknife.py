@@ -45,8 +45,10 @@ class Jackknifed(NamedTuple):
     of_folds : ndarray of shape (n_metrics, n_folds), dtype float64
     repetition : ndarray of shape (n_folds,)
         Which repetition of the folds each fold belongs to.
+    is_rare : ndarray of shape (n_groups,), dtype bool
+        Which groups have the class that fewest have.
     n_groups : int
-        How many groups have the class that fewest have.
+        How many these are.
     scales : tuple of Scale
         Between what limits each metric lies, and how many samples and groups it is of.
     parts : tuple of (tuple of int)
@@ -58,6 +60,7 @@ class Jackknifed(NamedTuple):
     influences: Floats
     of_folds: Floats
     repetition: NDArray[np.intp]
+    is_rare: NDArray[np.bool_]
     n_groups: int
     scales: tuple[Scale, ...]
     parts: tuple[tuple[int, ...], ...]
@@ -102,7 +105,7 @@ class Jackknifed(NamedTuple):
         rows = np.flatnonzero(combination)
         with np.errstate(invalid="ignore"):
             u, folds = (combination[rows] @ part[rows] for part in (self.influences, self.of_folds))
-        variance, df = float(u @ u), degrees_of_freedom(u)
+        variance, df = float(u @ u), degrees_of_freedom(u, self.is_rare)
         if variance < TINY and len(folds) > 1 and np.ptp(folds) > TINY:
             # each fold's images are all called alike, and differently in other folds
             return Spread(float(folds.var(ddof=1)) / len(folds), len(folds) - 1)
@@ -166,7 +169,7 @@ def jackknife(
     """
     labels, index, rows = check_sample(y_true, groups, folds)
     checked = [_check_metric(metric, labels, scores) for metric, scores in metrics]
-    kernels, parts = _with_parts(checked)
+    kernels, parts = _with_parts(checked, labels)
 
     def statistic(part: NDArray[np.intp], weights: Floats) -> Floats:
         return np.stack([_apply(kernel, labels[part], scores[part], weights) for kernel, scores in kernels], axis=1)
@@ -188,6 +191,7 @@ def jackknife(
         influences,
         of_folds,
         np.array([repetition[part[0]] for part in rows]),
+        _has_rarest(labels, left_out, n),
         rarest_groups(labels, index),
         tuple(_scale(kernel, labels, scores, index) for kernel, scores in kernels),
         parts,
@@ -196,15 +200,20 @@ def jackknife(
 
 
 def _with_parts(
-    checked: list[tuple[Kernel, NDArray]],
+    checked: list[tuple[Kernel, NDArray]], labels: Labels
 ) -> tuple[list[tuple[Kernel, NDArray]], tuple[tuple[int, ...], ...]]:
     """The metrics, after them the measures that their intervals are made from, and which these are for each."""
     kernels, parts = list(checked), []
     for kernel, scores in checked:
-        of = kernel.parts if isinstance(kernel, Measure) else ()
+        of = kernel.parts(labels) if isinstance(kernel, Measure) and kernel.parts is not None else ()
         parts.append(tuple(range(len(kernels), len(kernels) + len(of))))
         kernels += [(part, scores) for part in of]
     return kernels, (*parts, *[()] * (len(kernels) - len(parts)))
+
+
+def _has_rarest(labels: Labels, left_out: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
+    found = [np.bincount(left_out[labels == label], minlength=n) > 0 for label in np.unique(labels)]
+    return min(found, key=np.count_nonzero)
 
 
 def _left_out(index: NDArray[np.intp], rows: list[NDArray[np.intp]], seed: int | None) -> tuple[NDArray[np.intp], int]:
@@ -253,8 +262,9 @@ def metric_interval(
 
     A metric between two limits has Wilson's interval for as many independent samples as the variance speaks for, a
     quantile of Student's t in the place of the normal one. The degrees of freedom are those with which the variance is
-    known, :math:`2 n / (\kappa - 1)` for n groups whose influences have the kurtosis :math:`\kappa`: few large groups,
-    or few misplaced images at an AUC near 1, leave few. At the end of a scale, where the sample shows no variance, the
+    known: Welch's, of the groups with the rarer class and the others, and at most :math:`2 n / (\kappa - 1)` for n
+    groups whose influences have the kurtosis :math:`\kappa`. Few fractured patients, few large groups, or few misplaced
+    images at an AUC near 1 leave few. At the end of a scale, where the sample shows no variance, the
     number of groups of the rarer class stands for that of samples. Likelihood ratios, and PPV and NPV at another
     prevalence, are made from the intervals of sensitivity and specificity [3]_; what has no limits, such as a
     calibration slope, has value ± t standard errors.

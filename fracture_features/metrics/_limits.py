@@ -7,6 +7,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from ._checks import check_share
@@ -26,17 +27,22 @@ class Scale(NamedTuple):
     n_groups: int
 
 
-def degrees_of_freedom(influences: Floats) -> float:
-    """Those of a variance that is the sum of squared influences (n,): 2 n / (kurtosis - 1), from 1 to n - 1."""
+def degrees_of_freedom(influences: Floats, is_rare: NDArray[np.bool_]) -> float:
+    """Those of a variance that is the sum of squared influences (n,): see `metric_interval`; from 1 to n - 1."""
     n, squares = len(influences), influences**2
-    if n < 2 or not squares.sum() > 0:
+    total = float(squares.sum())
+    if n < 2 or not total > 0:
         return float(max(n - 1, 1))
-    kurtosis = n * float(squares @ squares) / float(squares.sum()) ** 2
-    return float(np.clip(2 * n / max(kurtosis - 1, 1e-9), 1, n - 1))
+    kurtosis = n * float(squares @ squares) / total**2
+    parts = [(float(squares[side].sum()), int(np.count_nonzero(side))) for side in (is_rare, ~is_rare)]
+    welch = total**2 / sum(part**2 / max(m - 1, 1) for part, m in parts)
+    return float(np.clip(min(2 * n / max(kurtosis - 1, 1e-9), welch), 1, n - 1))
 
 
 def centred_interval(value: float, variance: float, df: float, scale: Scale, confidence_level: float) -> Interval:
     """Wilson's interval between the limits of a scale, or value ± t standard errors where there are none.
+
+    Of a scale that has no end above, standard errors are those of the logarithm.
 
     Parameters
     ----------
@@ -57,14 +63,25 @@ def centred_interval(value: float, variance: float, df: float, scale: Scale, con
         reach = -stats.t.ppf(tail, df) * math.sqrt(variance) if variance > 0 else np.nan
         return Interval(float(value - reach), float(value + reach))
     low, high = scale.bounds
+    if np.isinf(high):
+        if value <= 0:
+            return Interval(
+                0.0, wilson(0.0, float(scale.n_groups), float(stats.t.ppf(tail, scale.n_groups - 1)) ** 2).high
+            )
+        reach = -stats.t.ppf(tail, df) * math.sqrt(variance) / value
+        return Interval(float(value * math.exp(-reach)), float(value * math.exp(reach)))
     p, variance = (value - low) / (high - low), variance / (high - low) ** 2
     if variance < ROUNDING:
         if ROUNDING < p < 1 - ROUNDING:
             return Interval(float(value), float(value))
         n, df = float(scale.n_groups), scale.n_groups - 1.0
+    elif not 0 < p < 1:
+        reach = -stats.t.ppf(tail, df) * math.sqrt(variance)
+        return Interval(*(low + (high - low) * limit for limit in (max(p - reach, 0), min(p + reach, 1))))
     else:
         n = min(np.inf if scale.n_samples is None else scale.n_samples, p * (1 - p) / variance)
-    limits = wilson(p, n, float(stats.t.ppf(tail, df)) ** 2)
+    is_binomial = scale.n_samples == scale.n_groups  # one sample a group: the variance follows from the share
+    limits = wilson(p, n, float(stats.norm.ppf(tail) if is_binomial else stats.t.ppf(tail, df)) ** 2)
     return Interval(*(low + (high - low) * limit for limit in limits))
 
 

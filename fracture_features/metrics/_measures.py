@@ -16,6 +16,7 @@ from ._checks import check_both_classes, check_labels, check_scores, check_share
 from ._limits import ratio_limits
 from ._types import Floats, Interval, Kernel, Labels
 
+TWO_CLASSES = np.array([0, 1])
 Part = tuple[float, Interval]  # a value and its interval
 
 
@@ -41,8 +42,8 @@ class Measure:
         a fold may hold next to nothing, and a slope fitted to few samples is too steep.
     bounds : (float, float) or None
         Its smallest and largest value, None where there are none: its interval keeps within them.
-    parts : tuple of Measure
-        Measures that its interval is made from.
+    parts : callable or None
+        `parts(y_true)` gives the measures that its interval is made from, where it has none of its own.
     limits : callable or None
         `limits(*parts)` of (value, interval) of each of these gives the interval.
     """
@@ -54,7 +55,7 @@ class Measure:
     share_of: Callable[[Labels, NDArray], NDArray[np.bool_]] | None = None
     pooled: bool = False
     bounds: tuple[float, float] | None = (0.0, 1.0)
-    parts: tuple[Measure, ...] = ()
+    parts: Callable[[Labels], tuple[Measure, ...]] | None = None
     limits: Callable[..., Interval] | None = None
 
     def __call__(self, y_true: Labels, y_score: Floats | Labels, weights: Floats) -> Floats:
@@ -101,6 +102,28 @@ def _npv_limits(prevalence: float, *parts: Part) -> Interval:
     return Interval(high, low)
 
 
+def _mean_limits(*recalls: Part) -> Interval:
+    """Square-and-add limits of a mean of independent shares."""
+    values, limits = np.array([value for value, _ in recalls]), np.array([limit for _, limit in recalls])
+    below, above = np.sqrt(((limits - values[:, None]) ** 2).sum(axis=0)) / len(recalls)
+    return Interval(float(values.mean() - below), float(values.mean() + above))
+
+
+def _recalls(y_true: Labels) -> tuple[Measure, ...]:
+    return tuple(
+        Measure(partial(_confusion.recall, label=k), "labels", None, share_of=partial(_is, k))
+        for k in np.unique(y_true)
+    )
+
+
+def _is(label: int, y_true: Labels, _: NDArray) -> NDArray[np.bool_]:
+    return np.equal(y_true, label)
+
+
+def _both_shares(_: Labels) -> tuple[Measure, ...]:
+    return MEASURES["sensitivity"], MEASURES["specificity"]
+
+
 def _share(part: float, other: float) -> float:
     return 1.0 if np.isinf(part) else 0.0 if np.isinf(other) else part / (part + other)
 
@@ -112,19 +135,32 @@ MEASURES: dict[str, Measure] = {
     "specificity": Measure(_confusion.specificity, "labels", share_of=lambda y, _: y == 0),
     "ppv": Measure(_confusion.ppv, "labels", share_of=lambda _, called: called == 1, pooled=True),
     "npv": Measure(_confusion.npv, "labels", share_of=lambda _, called: called == 0, pooled=True),
-    "positive_likelihood_ratio": Measure(_confusion.positive_likelihood_ratio, "labels", pooled=True, bounds=None),
-    "negative_likelihood_ratio": Measure(_confusion.negative_likelihood_ratio, "labels", pooled=True, bounds=None),
+    "positive_likelihood_ratio": Measure(
+        _confusion.positive_likelihood_ratio,
+        "labels",
+        pooled=True,
+        bounds=None,
+        parts=_both_shares,
+        limits=_lr_plus_limits,
+    ),
+    "negative_likelihood_ratio": Measure(
+        _confusion.negative_likelihood_ratio,
+        "labels",
+        pooled=True,
+        bounds=None,
+        parts=_both_shares,
+        limits=_lr_minus_limits,
+    ),
     "accuracy": Measure(_confusion.accuracy, "labels", n_classes=None, share_of=lambda y, _: np.isfinite(y)),
-    "balanced_accuracy": Measure(_confusion.balanced_accuracy, "labels", n_classes=None),
+    "balanced_accuracy": Measure(
+        _confusion.balanced_accuracy, "labels", n_classes=None, parts=_recalls, limits=_mean_limits
+    ),
     "mcc": Measure(_confusion.mcc, "labels", n_classes=None, bounds=(-1.0, 1.0)),
     "kappa": Measure(_confusion.kappa, "labels", n_classes=None, bounds=(-1.0, 1.0)),
-    "brier_score": Measure(_calibration.brier_score, "probabilities", bounds=None),
+    "brier_score": Measure(_calibration.brier_score, "probabilities", bounds=(0.0, np.inf)),
     "calibration_intercept": Measure(_calibration.calibration_intercept, "probabilities", pooled=True, bounds=None),
     "calibration_slope": Measure(_calibration.calibration_slope, "probabilities", pooled=True, bounds=None),
 }
-_SHARES = MEASURES["sensitivity"], MEASURES["specificity"]
-for _name, _limits in (("positive_likelihood_ratio", _lr_plus_limits), ("negative_likelihood_ratio", _lr_minus_limits)):
-    MEASURES[_name] = replace(MEASURES[_name], parts=_SHARES, limits=_limits)
 
 
 def get_measure(metric: str | Measure) -> Measure:
@@ -167,7 +203,7 @@ def at_prevalence(name: Literal["ppv", "npv"], prevalence: float) -> Measure:
     prevalence = check_share(prevalence, name="prevalence")
     function = partial(MEASURES[name].function, prevalence=prevalence)
     limits = partial(_ppv_limits if name == "ppv" else _npv_limits, prevalence)
-    return replace(MEASURES[name], function=function, share_of=None, parts=_SHARES, limits=limits)
+    return replace(MEASURES[name], function=function, share_of=None, parts=_both_shares, limits=limits)
 
 
 def one_vs_rest(metric: str | Measure, label: int) -> Measure:
@@ -208,14 +244,14 @@ def one_vs_rest(metric: str | Measure, label: int) -> Measure:
     def of_class(y_true: Labels, y_score: NDArray, weights: Floats) -> Floats:
         return measure(*one_of(y_true, y_score), weights)
 
-    share_of = measure.share_of
+    share_of, parts = measure.share_of, measure.parts
     return replace(
         measure,
         function=of_class,
         n_classes=None,
         columns=max(label + 1, 2),
         share_of=None if share_of is None else lambda y_true, y_score: share_of(*one_of(y_true, y_score)),
-        parts=tuple(one_vs_rest(part, label) for part in measure.parts),
+        parts=None if parts is None else lambda _: tuple(one_vs_rest(part, label) for part in parts(TWO_CLASSES)),
     )
 
 
@@ -251,4 +287,4 @@ def macro(metric: str | Measure, n_classes: int) -> Measure:
     def mean(y_true: Labels, y_score: Floats, weights: Floats) -> Floats:
         return np.mean([measure(y_true, y_score, weights) for measure in by_class], axis=0)
 
-    return replace(by_class[0], function=mean, columns=n_classes, share_of=None, parts=(), limits=None)
+    return replace(by_class[0], function=mean, columns=n_classes, share_of=None, parts=None, limits=None)
