@@ -104,7 +104,7 @@ def _probabilities(result: EvaluationResult, ranked: list[str]) -> list[Figure]:
     targets = result.data.target_names
     if len(targets) > 2:
         height = HEIGHT + legend_height(f"{models[0]}: {target}" for target in targets)
-        caption += " Of the model with the highest ROC AUC of those that give probabilities."
+        caption += f" Of {models[0]} alone."
         return [draw(partial(plot_calibration, models=models[:1]), height, "Calibration", result, caption=caption)]
     height = HEIGHT + legend_height(models)
     figures = [draw(plot_calibration, height, "Calibration", result, caption=caption)]
