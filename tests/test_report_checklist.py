@@ -86,8 +86,8 @@ def test_class_imbalance_says_that_classes_are_weighted_and_what_it_does_to_prob
 
 @pytest.mark.parametrize("name", [*(name for name in CLASSIFIERS if name != "majority"), *RECIPES])
 def test_named_classifiers_weight_the_classes_as_the_checklist_says(name):
-    model = make_pipeline(name) if name in RECIPES else make_pipeline("hog" if name != "cnn" else None, name)
-    assert model[-1].get_params()["class_weight"] == "balanced"
+    classifier = make_pipeline(name)[-1] if name in RECIPES else CLASSIFIERS[name].make()
+    assert classifier.get_params()["class_weight"] == "balanced"
 
 
 def test_forests_of_the_baselines_weight_the_classes_as_the_checklist_says(data):
