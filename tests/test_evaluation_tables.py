@@ -144,11 +144,13 @@ def test_folds_share_no_patient_and_have_scikit_learns_values(result):
 
 def test_subgroups(result):
     frame = result.subgroups("side")
-    assert list(frame.columns) == ["model", "side", "n", "n_fractured", "measure", "value", "low", "high"]
+    columns = ["model", "side", "n", "n_fractured", "n_evaluated", "measure", "value", "low", "high"]
+    assert list(frame.columns) == columns
     both = frame[frame["side"] == "both"]
     assert both["n"].max() <= 20
     assert both["n_fractured"].max() < 10
     assert both["value"].isna().all()
+    assert (both["n_evaluated"] == 0).all()
     left = frame[(frame["side"] == "left") & (frame["measure"] == "roc_auc") & (frame["model"] == "strong")].iloc[0]
     rows = (result.data.frame["side"] == "left").to_numpy()
     own = [
@@ -158,6 +160,58 @@ def test_subgroups(result):
     ]
     assert left["value"] == pytest.approx(np.mean(own))
     assert left["low"] < left["value"] < left["high"]
+
+
+def lacking_classes():
+    """Wrists lack fractures in the first fold, shoulders a class in every fold; elbows are few."""
+    plain = draw({"m": 1.0})
+    y, fold = plain.data.y, np.arange(N) // 2 % 4
+    part = np.where(np.arange(N) < 200, "wrist", "hand").astype(object)
+    part[(part == "wrist") & (fold == 0) & (y == 1)] = "hand"
+    part[np.flatnonzero((fold == 1) & (y == 0))[-12:]] = "shoulder"
+    part[np.flatnonzero((fold == 2) & (y == 1))[-12:]] = "shoulder"
+    part[np.flatnonzero((fold == 3) & (y == 0))[-5:]] = "elbow"
+    return replace(plain.data, frame=plain.data.frame.assign(part=part)), plain
+
+
+def test_a_subgroup_has_all_its_tested_images_and_the_value_is_of_folds_with_every_class():
+    data, plain = lacking_classes()
+    result = EvaluationResult(data, plain.fold_results, plain.excluded, 0)
+    part, y = data.frame["part"].to_numpy(), data.y
+    frame = result.subgroups("part", measures=["roc_auc", "sensitivity"]).set_index(["part", "measure"])
+    for name in ("elbow", "hand", "shoulder", "wrist"):
+        assert (frame.loc[name, "n"] == (part == name).sum()).all()
+        assert (frame.loc[name, "n_fractured"] == y[part == name].sum()).all()
+    assert np.bincount(y[part == "shoulder"]).tolist() == [12, 12]
+    for name in ("elbow", "shoulder"):
+        assert (frame.loc[name, "n_evaluated"] == 0).all()
+        assert frame.loc[name, ["value", "low", "high"]].isna().all(axis=None)
+    own = [fold.subset(part[fold.test] == "wrist") for fold in plain.fold_results[1:]]
+    assert (frame.loc["wrist", "n_evaluated"] == sum(len(fold.test) for fold in own)).all()
+    assert (frame.loc["wrist", "n_evaluated"] < frame.loc["wrist", "n"]).all()
+    values = [roc_auc_score(y[fold.test], fold.scores[:, 1]) for fold in own]
+    assert frame.loc[("wrist", "roc_auc"), "value"] == pytest.approx(np.mean(values))
+    found = [fold.y_pred[y[fold.test] == 1].mean() for fold in own]
+    assert frame.loc[("wrist", "sensitivity"), "value"] == pytest.approx(np.mean(found))
+    assert (frame.loc["hand", "n_evaluated"] == frame.loc["hand", "n"]).all()
+
+
+def test_a_subgroup_counts_an_image_once_however_often_it_is_tested():
+    data, plain = lacking_classes()
+    again = [replace(fold, fold=fold.fold + 4) for fold in plain.fold_results]
+    columns = ["part", "n", "n_fractured", "n_evaluated", "measure", "value"]
+    once, twice = (
+        EvaluationResult(data, folds, plain.excluded, 0).subgroups("part")[columns]
+        for folds in (plain.fold_results, plain.fold_results + again)
+    )
+    pd.testing.assert_frame_equal(once, twice)
+
+
+def test_a_subgroup_counts_what_was_tested():
+    data, plain = lacking_classes()
+    frame = EvaluationResult(data, plain.fold_results[:1], plain.excluded, 0).subgroups("part").set_index("part")
+    tested = data.frame["part"].iloc[plain.fold_results[0].test].value_counts()
+    assert frame["n"].groupby("part").first().to_dict() == {"elbow": 0, "shoulder": 0, **tested}
 
 
 def test_ppv_at_a_prevalence_is_bayes(result):

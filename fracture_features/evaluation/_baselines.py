@@ -46,8 +46,8 @@ def baseline_models(
     "majority class" knows how frequent the classes are; "metadata only" `data.metadata_columns`, height and width of
     the image, and the size of the file, but no pixel; "shortcut probe" what can be seen from across the room:
     brightness, border, histogram and a thumbnail of 8 x 8 pixels, of images of 256 x 256 pixels whatever other models
-    read. The last two are random forests. A model that is no better may have learnt no more than how, where or of what
-    a radiograph was taken.
+    read. The last two are random forests. A model that is not shown to be better may have learnt no more than how,
+    where or of what a radiograph was taken.
 
     Parameters
     ----------

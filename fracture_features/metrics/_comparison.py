@@ -103,7 +103,7 @@ def compare(
 
 
 def _at_the_middle(jackknifed: Jackknifed, first: int, second: int) -> Floats:
-    """What to multiply both rows' influences with: the binomial's deviation at the mean of both over that at their own."""
+    """Factors of both rows' influences: the binomial's deviation at the mean of both over that at their own values."""
     bounds, values = jackknifed.scales[first].bounds, jackknifed.values[[first, second]]
     if bounds is None or np.isinf(bounds[1]):
         return np.ones(2)

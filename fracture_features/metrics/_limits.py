@@ -65,9 +65,8 @@ def centred_interval(value: float, variance: float, df: float, scale: Scale, con
     low, high = scale.bounds
     if np.isinf(high):
         if value <= 0:
-            return Interval(
-                0.0, wilson(0.0, float(scale.n_groups), float(stats.t.ppf(tail, scale.n_groups - 1)) ** 2).high
-            )
+            square = float(stats.t.ppf(tail, scale.n_groups - 1)) ** 2
+            return Interval(0.0, wilson(0.0, float(scale.n_groups), square).high)
         reach = -stats.t.ppf(tail, df) * math.sqrt(variance) / value
         return Interval(float(value * math.exp(-reach)), float(value * math.exp(reach)))
     p, variance = (value - low) / (high - low), variance / (high - low) ** 2

@@ -1,4 +1,4 @@
-"""A checklist after CLAIM 2024 and TRIPOD+AI: what the library knows, and blanks for the author."""
+"""The items of CLAIM 2024 and TRIPOD+AI in words of our own: what the library knows, and blanks for the author."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Any
 
 from ..datasets import FractureDataset
 from ..results import EvaluationResult
+from ._demographics import describe_demographics
+from ._figures import subgroup_columns
 from ._summary import (
     count,
     describe_folds,
+    describe_rank,
     describe_threshold,
     describe_values,
     has_intervals,
@@ -22,7 +25,7 @@ ITEMS = (
     ("", "2", "2", "Structured summary", True),
     ("Introduction", "3", "3a–c", "Background, intended use and role; known health inequalities", True),
     ("", "4", "4", "Aims, objectives, hypotheses", True),
-    ("Study design", "5", "5", "Prospective or retrospective; dates", True),
+    ("Study design", "5", "5a–b", "Prospective or retrospective; dates", True),
     ("", "6", "4", "Study goal", True),
     ("Data", "7", "5a, 6a", "Data sources and setting", True),
     ("", "8", "6b", "Inclusion and exclusion criteria", True),
@@ -30,45 +33,67 @@ ITEMS = (
     ("", "10", "7", "Selection of data subsets", True),
     ("", "11", "", "De-identification", True),
     ("", "12", "11", "Missing data", True),
-    ("", "13", "9", "Image acquisition protocol", True),
+    ("", "13", "9b", "Image acquisition protocol", True),
     ("Reference standard", "14", "8a", "Definition of the reference standard", True),
     ("", "15", "8a", "Why this reference standard", True),
     ("", "16", "8b", "Source of the annotations, annotators' qualification", True),
-    ("", "17", "8b–c", "Annotation of the test set", True),
-    ("", "18", "8b", "Inter- and intrarater variability", True),
+    ("", "17", "8b–c", "Annotation of the test set, and what its annotators were blind to", True),
+    ("", "18", "", "Inter- and intrarater variability", True),
     ("Partitions", "19", "12a", "How data were assigned to partitions", False),
     ("", "20", "12a", "Level at which partitions are disjoint", False),
     ("", "21", "10", "Intended sample size", True),
     ("Model", "22", "12c, 22", "Description of the models", True),
-    ("", "23", "18f", "Software libraries and versions", False),
+    ("", "23", "", "Software libraries and versions", False),
     ("", "24", "12c", "Initialisation of parameters", True),
     ("Training", "25", "12c", "Training approach", True),
     ("", "26", "12c", "How the final model is selected", True),
     ("", "27", "12c", "Ensembling", True),
     ("Evaluation", "28", "12e", "Measures of performance", False),
     ("", "29", "12e", "Measures of significance and uncertainty", False),
-    ("", "30", "12d", "Robustness or sensitivity analysis", True),
+    ("", "30", "", "Robustness or sensitivity analysis", True),
     ("", "31", "", "Explainability", True),
-    ("", "32", "12a", "Evaluation on internal data", False),
-    ("", "33", "12a", "Testing on external data", True),
+    ("", "32", "12c", "Evaluation on internal data", False),
+    ("", "33", "12g, 16, 20c", "Testing on external data", True),
     ("", "34", "18d", "Registration", True),
     ("Results", "35", "20a, 21", "Numbers included and excluded", False),
-    ("", "36", "20b–c", "Characteristics of the cases in each partition", True),
-    ("", "37", "23a", "Performance and its uncertainty", False),
+    ("", "36", "20b", "Demographic and clinical characteristics of the cases in each partition", True),
+    ("", "37", "23a", "Performance and its uncertainty, of key subgroups too", False),
     ("", "38", "23a", "Diagnostic accuracy and its precision", False),
     ("", "39", "", "Failure analysis", True),
     ("Discussion", "40", "26", "Limitations", True),
-    ("", "41", "25, 27", "Implications for practice", True),
+    ("", "41", "25, 27c", "Implications for practice, next steps", True),
     ("Other", "42", "18c", "Protocol", True),
     ("", "43", "18e–f", "Availability of software, model and data", True),
-    ("", "44", "18a–b", "Funding and conflicts of interest", True),
-    ("In TRIPOD+AI alone", "", "13", "Class imbalance", True),
+    ("", "44", "18a", "Funding and the funders' role", True),
+    ("Further items of TRIPOD+AI", "", "6c", "Treatments received, and how they were handled", True),
+    ("", "", "9a", "Choice of predictors before the model is built", True),
+    ("", "", "9c", "Who measured predictors that take judgement", True),
+    ("", "", "12b", "Handling of predictors: scaling, transformation", True),
+    ("", "", "12d", "Heterogeneity across clusters, such as hospitals: how it was examined", True),
+    ("", "", "12f", "Updating of the model after its evaluation, such as recalibration", True),
+    ("", "", "12g", "How the predictions that were evaluated were calculated", True),
+    ("", "", "13", "Class imbalance, recalibration", True),
     ("", "", "14", "Fairness", True),
     ("", "", "15", "Output of the model, thresholds", False),
+    ("", "", "16", "Differences between the data for development and for evaluation", True),
     ("", "", "17", "Ethical approval", True),
+    ("", "", "18b", "Conflicts of interest", True),
     ("", "", "19", "Patient and public involvement", True),
-    ("", "", "24", "Updating of the model", True),
+    ("", "", "20c", "Predictors and outcome in the data for evaluation beside those for development", True),
+    ("", "", "23b", "Heterogeneity across clusters: results", True),
+    ("", "", "24", "Results of updating the model", True),
+    ("", "", "27a", "Inputs of poor quality or missing, when the model is used", True),
+    ("", "", "27b", "Users' part in handling inputs, and the expertise it takes", True),
 )
+# Of `pipeline.CLASSIFIERS` all but the majority class, which is one of the baselines.
+WEIGHTED = (
+    'All named classifiers of this library that learn from images weight the classes (class_weight="balanced"), and so '
+    "do the forests of the baselines; of others the author has to tell. Unless calibrated (calibrate=True), their "
+    "probabilities are those of balanced classes, which moves the calibration intercept, the Brier score and the "
+    "decision curve. "
+    "Sensitivity, specificity and balanced accuracy do not depend on the share of a class."
+)
+UPDATED = "None: models, thresholds and calibration come from training parts alone and are held fixed."
 
 
 @dataclass(frozen=True)
@@ -93,7 +118,7 @@ def make_checklist(result: EvaluationResult, best: str, manifest: dict[str, Any]
 
 
 def _about_data(result: EvaluationResult) -> dict[str, str]:
-    data, left_out, outside = result.data, count(len(result.excluded), "file"), ""
+    data, left_out, outside, outcomes = result.data, count(len(result.excluded), "file"), "", ""
     groups, n_tested = n_groups(data), len(result.tested)
     level = "Images: no groups are given, so that patients may stand on both sides."
     if groups is not None:
@@ -101,6 +126,7 @@ def _about_data(result: EvaluationResult) -> dict[str, str]:
     if result.external is not None:
         left_out += f" and {len(result.external.excluded)} of another source"
         outside = f" Of another source {_included(result.external)}."
+        outcomes = f"Outcome: {_classes(data)}; of the other source {_classes(result.external.data)}."
     some = f", {n_tested} of the included tested" if n_tested < len(data) else ""
     return {
         "8": f"{left_out} left out because unreadable, before any split.",
@@ -108,10 +134,17 @@ def _about_data(result: EvaluationResult) -> dict[str, str]:
         "19": describe_folds(result),
         "20": level,
         "35": f"{_included(result)}{some}; by fold and part under Data.{outside}",
-        "36": "Classes by fold and part under Data.",
-        "T13": f"{_classes(data)}. "
-        "Sensitivity, specificity and balanced accuracy do not depend on the share of a class.",
+        "36": _about_people(result),
+        "T13": f"{_classes(data)}. {WEIGHTED}",
+        "T20c": outcomes,
     }
+
+
+def _about_people(result: EvaluationResult) -> str:
+    classes = "Classes by fold and part are under Data"
+    if people := describe_demographics(result):
+        return f"{people} {classes}."
+    return f"{classes}; sex and age are not known here."
 
 
 def _classes(data: FractureDataset) -> str:
@@ -130,8 +163,12 @@ def _about_models(result: EvaluationResult, best: str) -> dict[str, str]:
         "6": f"Comparison of {count(len(models), 'model')} with each other and with models that see no fracture.",
         "22": f"By name: {', '.join(models)}." if models else "",
         "25": "Each fold's model sees its training part alone.",
-        "26": f"{selection}None is selected here; pictures are of {best}, which has the highest ROC AUC.",
+        "26": f"{selection}None is selected here; pictures are of {best}, which {describe_rank(result, best)}.",
+        "T12f": UPDATED,
+        "T12g": "Each fold's fitted pipeline scores the files of its test part, and those of another source, if any.",
         "T15": describe_threshold(result),
+        "T24": UPDATED,
+        "T27a": "A file that cannot be read is an error that names it; it is given no score.",
     }
 
 
@@ -142,16 +179,14 @@ def _about_results(result: EvaluationResult, best: str, manifest: dict[str, Any]
         data = result.external.data
         groups = "no groups are given" if data.groups is None else count(n_groups(data) or 0, "group")
         external = f"Another source: {_included(result.external)}; {groups} (see Results)."
-    subgroups = "By subgroup of the metadata (see Figures)." if result.data.metadata_columns else ""
+    subgroups = " By subgroup under Figures." if subgroup_columns(result) else ""
     return {
         "23": f"Python {manifest['python']}, {versions}.",
         "28": "ROC AUC, average precision, accuracy, balanced accuracy, sensitivity, specificity and others.",
         "29": f"{describe_values(result)} Differences are paired; p-values are corrected by Holm's procedure.",
-        "30": subgroups,
         "32": describe_folds(result),
         "33": external,
-        "37": "See Results.",
+        "37": f"See Results.{subgroups}",
         "38": f"Sensitivity and specificity{' with 95 % intervals' if has_intervals(result) else ''}, see Results.",
         "39": f"The most confident mistakes of {best} are under Mistakes.",
-        "T14": subgroups,
     }

@@ -104,7 +104,7 @@ def _probabilities(result: EvaluationResult, ranked: list[str]) -> list[Figure]:
     targets = result.data.target_names
     if len(targets) > 2:
         height = HEIGHT + legend_height(f"{models[0]}: {target}" for target in targets)
-        caption += " Of the model with the highest ROC AUC of those that give probabilities."
+        caption += f" Of {models[0]} alone."
         return [draw(partial(plot_calibration, models=models[:1]), height, "Calibration", result, caption=caption)]
     height = HEIGHT + legend_height(models)
     figures = [draw(plot_calibration, height, "Calibration", result, caption=caption)]
@@ -114,16 +114,21 @@ def _probabilities(result: EvaluationResult, ranked: list[str]) -> list[Figure]:
 
 
 def _subgroups(result: EvaluationResult) -> list[Figure]:
-    """One for each column of metadata with few values."""
+    """One for each of `subgroup_columns`."""
     figures = []
     models = model_names(result)
-    for column in result.data.metadata_columns:
+    for column in subgroup_columns(result):
         n_values = result.data.frame[column].nunique()
-        if 2 <= n_values <= MAX_SUBGROUPS:
-            height = 1.2 + legend_height(models) + n_values * max(0.45, 0.22 * len(models))
-            title = f"{measure_label('roc_auc')} by {column}"
-            figures.append(draw(plot_subgroups, height, title, result, column, caption=title))
+        height = 1.2 + legend_height(models) + n_values * max(0.45, 0.22 * len(models))
+        title = f"{measure_label('roc_auc')} by {column}"
+        figures.append(draw(plot_subgroups, height, title, result, column, caption=title))
     return figures
+
+
+def subgroup_columns(result: EvaluationResult) -> list[str]:
+    """Columns of metadata whose values are few enough for a figure."""
+    data = result.data
+    return [column for column in data.metadata_columns if 2 <= data.frame[column].nunique() <= MAX_SUBGROUPS]
 
 
 def draw(

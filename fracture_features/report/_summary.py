@@ -22,7 +22,7 @@ def ranked_models(result: EvaluationResult) -> list[str]:
 
 
 def best_model(result: EvaluationResult) -> str:
-    """The model with the highest ROC AUC; a baseline only where there is no other."""
+    """Of the models that are no baseline, if there are any, the one with the highest ROC AUC."""
     return ranked_models(result)[0]
 
 
@@ -99,29 +99,49 @@ def _row(result: EvaluationResult, model: str) -> Any:
 
 def describe(result: EvaluationResult, best: str) -> str:
     """What came out, in two sentences."""
-    row = _row(result, best)
-    text = f"{best} has the highest ROC AUC: {number(row['value'])}"
-    limits = interval(row["low"], row["high"])
-    text += f" (95 % interval {limits})" if limits else f" (too few {unit(result)} for an interval)"
+    text = _describe_value(result, best)
     if best in result.baselines or not has_comparison(result):
-        return text + "."
-    against: Any = result.comparison().set_index("model").loc[best]
-    reference, difference = against["reference"], against["difference"]
-    limits = interval(against["low"], against["high"])
+        return f"{text}."
+    above = bool(_row(result, best)["above_baselines"])
+    return f"{text}. {_describe_difference(result.comparison().set_index('model').loc[best], above)}"
+
+
+def describe_rank(result: EvaluationResult, model: str) -> str:
+    """Whether the first of the models has the highest ROC AUC of all; else a baseline has."""
+    values = result.frame().query("measure == 'roc_auc'")["value"]
+    highest = not (values > _row(result, model)["value"]).any()
+    return "has the highest ROC AUC" if highest else "is the first by ROC AUC of the models that are no baseline"
+
+
+def _describe_value(result: EvaluationResult, best: str) -> str:
+    row = _row(result, best)
+    limits = interval(row["low"], row["high"])
+    limits = f"95 % interval {limits}" if limits else f"too few {unit(result)} for an interval"
+    return f"{best} {describe_rank(result, best)}: {number(row['value'])} ({limits})"
+
+
+def _describe_difference(against: Any, above: bool) -> str:
+    """How the model stands to the best of the baselines; what is not shown is not said."""
+    reference = f"{against['reference']}, the best of the models that cannot see a fracture"
+    difference, low, high = against["difference"], against["low"], against["high"]
+    limits, size = interval(low, high), number(abs(difference))
     if not limits:
-        return (
-            f"{text}. Its difference from {reference}, the best of the models that cannot see a fracture, is "
-            f"{number(difference)}: without an interval that shows nothing."
-        )
-    if row["above_baselines"]:
-        return (
-            f"{text}. It lies {number(difference)} ({limits}) above {reference}, the best of the models that cannot "
-            "see a fracture."
-        )
-    return (
-        f"{text}. It is not shown to be better than {reference}, the best of the models that cannot see a fracture: "
-        f"the difference is {number(difference)} ({limits}). What it has learnt may be a shortcut."
-    )
+        return f"Its difference from {reference}, is {number(difference)}: without an interval that shows nothing."
+    if above:
+        return f"It lies {size} ({limits}) above {reference}."
+    if is_below(against):
+        found = f"It is worse than {reference}: it lies {size} ({interval(-high, -low)}) below."
+    elif difference < 0:
+        found = f"It lies {size} below {reference}, and is not shown to be better or worse: the difference is "
+        found += f"{number(difference)} ({limits})."
+    else:
+        found = f"It is not shown to be better than {reference}: the difference is {number(difference)} ({limits})."
+    return f"{found} What it has learnt may be a shortcut."
+
+
+def is_below(against: Any) -> bool:
+    """Whether the whole interval of a row of `result.comparison()` lies below 0."""
+    return bool(against.high < 0)
 
 
 def make_question(result: EvaluationResult) -> list[tuple[str, str]]:
@@ -192,7 +212,8 @@ def describe_baselines(result: EvaluationResult) -> str:
     there = [f"{name} ({BASELINES[name]})" if name in BASELINES else name for name in result.baselines]
     if not there:
         return ""
-    return f"{', '.join(there)}. None can see a fracture: a model that is no better may have learnt a shortcut."
+    shortcut = "a model that is not shown to be better may have learnt a shortcut"
+    return f"{', '.join(there)}. None can see a fracture: {shortcut}."
 
 
 def shorten_paths(paths: Sequence[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..plotting import measure_label
 from ..results import EvaluationResult
-from ._summary import has_comparison, interval, number, p_value, unit
+from ._summary import has_comparison, interval, is_below, number, p_value, unit
 
 MAIN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
 MORE = ("ppv", "npv", "positive_likelihood_ratio", "negative_likelihood_ratio", "mcc", "kappa")
@@ -116,9 +116,10 @@ def _measures(result: EvaluationResult, measures: Sequence[str], caption: str, t
     frame = result.frame()
     there = [name for name in measures if name in set(frame["measure"])]
     bodies: list[list[list[Cell]]] = [[], []]
+    marks = _marks(result, frame)
     for model, rows in frame.groupby("model", sort=False):
         by_measure = rows.set_index("measure")
-        cells = [_model_cell(result, str(model), rows["above_baselines"].iloc[0])]
+        cells = [_model_cell(result, str(model), marks.get(str(model), ""))]
         cells += [_measured(by_measure, name) for name in there]
         if times:
             cells += [_value(by_measure["value"][name], 1) for name in ("fit_minutes", "predict_ms")]
@@ -127,10 +128,20 @@ def _measures(result: EvaluationResult, measures: Sequence[str], caption: str, t
     return Table(caption, ["Model", *headings], [body for body in bodies if body])
 
 
-def _model_cell(result: EvaluationResult, model: str, above: Any) -> Cell:
+def _marks(result: EvaluationResult, frame: pd.DataFrame) -> dict[str, str]:
+    """What stands beside a model that is not above the best of the baselines: that it is below, or is not shown."""
+    if not has_comparison(result):
+        return {}
+    above = frame.groupby("model", sort=False)["above_baselines"].first()
+    marks = {str(model): "not shown above the baselines" for model in above.index[above == False]}  # noqa: E712
+    below = {row.model: "below the best baseline" for row in _rows(result.comparison()) if is_below(row)}
+    return marks | below
+
+
+def _model_cell(result: EvaluationResult, model: str, mark: str = "") -> Cell:
     if model in result.baselines:
         return Cell(model, note="baseline")
-    return Cell(model, mark="not shown above the baselines" if above is False else "")
+    return Cell(model, mark=mark)
 
 
 def _measured(by_measure: Any, name: str) -> Cell:
@@ -160,7 +171,7 @@ def _comparison(result: EvaluationResult) -> Table:
     for row in _rows(frame):
         difference = Cell(number(row.difference), interval(row.low, row.high), float(row.difference))
         p_values = [Cell(p_value(p), sort=float(p)) for p in (row.p_value, row.p_holm, row.p_corrected_t)]
-        bodies[row.model in result.baselines].append([_model_cell(result, row.model, None), difference, *p_values])
+        bodies[row.model in result.baselines].append([_model_cell(result, row.model), difference, *p_values])
     notes = [
         f"p is that of the paired difference on resamples of whole {unit(result)}; Holm's is corrected for the number "
         "of models and is the one to quote; Nadeau and Bengio's t test over the folds asks for other training data too."

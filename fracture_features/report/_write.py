@@ -27,8 +27,9 @@ def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, mode
 
     It holds what was asked, the data and what was left out, the measures with their intervals beside the baselines,
     the comparison, figures, example predictions and the most confident mistakes of the best model, versions and the
-    digest of the data, and a checklist after CLAIM 2024 [1]_ and TRIPOD+AI [2]_, filled in where the library knows.
-    Sixteen small radiographs are in it: mind where it is sent.
+    digest of the data, and a checklist of the items of CLAIM 2024 [1]_ and TRIPOD+AI [2]_ in words of our own, filled
+    in where the library knows. It tells the counts and quartiles of columns of `result.data.frame` that are
+    named sex, gender or age, PatientSex or PatientAge. Sixteen small radiographs are in it: mind where it is sent.
 
     Parameters
     ----------

@@ -239,9 +239,10 @@ class EvaluationResult:
         Returns
         -------
         frame : DataFrame
-            Columns model, `column`, n, n_fractured (of two classes), measure, value, low, high. Folds in whose test
-            part a subgroup lacks a class are left out of it, and n counts the images of the others. Of fewer than 10
-            images of a class there is no value.
+            Columns model, `column`, n, n_fractured (of two classes), n_evaluated, measure, value, low, high. n counts
+            the subgroup's tested images, each once. A value is of the folds in whose test part the subgroup has an
+            image of every class, and n_evaluated counts the images of those. Where they are fewer than 10 of a class
+            there is no value, and n_evaluated is 0.
 
         Raises
         ------

@@ -74,30 +74,42 @@ def subgroup_table(result: EvaluationResult, column: str, measures: Sequence[str
     rows = []
     values = result.data.frame[column]
     for value in sorted(values.dropna().unique(), key=str):
-        part = result.subset((values == value).to_numpy(dtype=bool))
+        inside = (values == value).to_numpy(dtype=bool)
+        part = result.subset(inside)
         for model in result.models:
-            rows += [(model, value, *row) for row in _subgroup_rows(part, model, measures)]
+            tested = _tested(result, model)
+            counts = _class_counts(result, tested[inside[tested]])
+            shown = (counts.sum(), *([counts[1]] if len(counts) == 2 else []))
+            rows += [(model, value, *shown, *row) for row in _subgroup_rows(part, model, measures)]
     count_columns = ["n_fractured"] if len(result.data.target_names) == 2 else []
-    columns = ["model", column, "n", *count_columns, "measure", "value", "low", "high"]
+    columns = ["model", column, "n", *count_columns, "n_evaluated", "measure", "value", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _subgroup_rows(part: EvaluationResult, model: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    tests = [fold.test for fold in part.folds_of(model)]
-    y = part.data.y[np.unique(np.concatenate(tests))] if tests else np.empty(0, dtype=np.int64)
-    counts = np.bincount(y, minlength=len(part.data.target_names))
-    shown = (len(y), *([counts[1]] if len(counts) == 2 else []))
+    """Of the folds whose test part has every class of the subgroup: how many images, and each measure on them."""
+    counts = _class_counts(part, _tested(part, model))
     if counts.min() < SMALLEST_SUBGROUP:
-        return [(*shown, name, np.nan, np.nan, np.nan) for name in names]
+        return [(0, name, np.nan, np.nan, np.nan) for name in names]
     known = part.estimates.measures(model)
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"measures={unknown} are none of {list(known)}")
     part.estimates.estimate(model, {name: known[name] for name in names})
     fraction = part.estimates.test_fraction
     return [
-        (*shown, name, part.estimates.value(model, name), *part.estimates.interval(model, name, 0.95, fraction))
+        (counts.sum(), name, part.estimates.value(model, name), *part.estimates.interval(model, name, 0.95, fraction))
         for name in names
     ]
+
+
+def _tested(result: EvaluationResult, model: str) -> NDArray[np.int64]:
+    """Rows of the data in the model's test parts, each once however often the folds are repeated."""
+    tests = [fold.test for fold in result.folds_of(model)]
+    return np.unique(np.concatenate(tests)) if tests else np.empty(0, dtype=np.int64)
+
+
+def _class_counts(result: EvaluationResult, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.bincount(result.data.y[rows], minlength=len(result.data.target_names))
 
 
 def reliability_table(result: EvaluationResult, n_bins: int) -> pd.DataFrame:
