@@ -8,11 +8,13 @@ metric of many resamples at once, so that a bootstrap of thousands costs a few m
 
 from ._bootstrap import Resampled, ResampledCurve, bootstrap_interval, resample, resample_curve
 from ._comparison import Comparison, TTest, compare, corrected_resampled_ttest, holm, paired_comparison
+from ._grades import quadratic_kappa
 from ._independent import ZTest, delong_interval, delong_test, wilson_interval
 from ._limits import Share, percentile_interval, share_interval
 from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
 from ._resampling import group_weights, rarest_groups
+from ._roc_parts import partial_auc, sensitivity_at
 from ._scores import (
     calibration_intercept,
     calibration_slope,
@@ -51,12 +53,15 @@ __all__ = [
     "npv_score",
     "one_vs_rest",
     "paired_comparison",
+    "partial_auc",
     "percentile_interval",
     "positive_likelihood_ratio",
     "ppv_score",
+    "quadratic_kappa",
     "rarest_groups",
     "resample",
     "resample_curve",
+    "sensitivity_at",
     "sensitivity_score",
     "sensitivity_threshold",
     "share_interval",
