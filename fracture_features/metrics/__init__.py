@@ -12,6 +12,7 @@ from ._grades import quadratic_kappa
 from ._independent import ZTest, delong_interval, delong_test, wilson_interval
 from ._limits import Share, percentile_interval, share_interval
 from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
+from ._noninferiority import NonInferiority, non_inferiority
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
 from ._resampling import group_weights, rarest_groups
 from ._roc_parts import partial_auc, sensitivity_at
@@ -32,6 +33,7 @@ __all__ = [
     "Comparison",
     "Interval",
     "Measure",
+    "NonInferiority",
     "Resampled",
     "ResampledCurve",
     "Share",
@@ -50,6 +52,7 @@ __all__ = [
     "holm",
     "macro",
     "negative_likelihood_ratio",
+    "non_inferiority",
     "npv_score",
     "one_vs_rest",
     "paired_comparison",
