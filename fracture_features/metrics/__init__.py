@@ -14,6 +14,7 @@ from ._limits import Share, percentile_interval, share_interval
 from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
 from ._noninferiority import NonInferiority, non_inferiority
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
+from ._planning import SampleSize, plan_sample_size, power_of_difference
 from ._resampling import group_weights, rarest_groups
 from ._roc_parts import partial_auc, sensitivity_at
 from ._scores import (
@@ -36,6 +37,7 @@ __all__ = [
     "NonInferiority",
     "Resampled",
     "ResampledCurve",
+    "SampleSize",
     "Share",
     "TTest",
     "ZTest",
@@ -58,7 +60,9 @@ __all__ = [
     "paired_comparison",
     "partial_auc",
     "percentile_interval",
+    "plan_sample_size",
     "positive_likelihood_ratio",
+    "power_of_difference",
     "ppv_score",
     "quadratic_kappa",
     "rarest_groups",
