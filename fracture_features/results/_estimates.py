@@ -80,10 +80,10 @@ class Estimates:
         """Value and resamples of one measure."""
         return self.of(model, {name: self.measures(model)[name]})[0]
 
-    def curve(self, model: str, curve: Callable[..., Floats]) -> ResampledCurve:
-        """A curve of the scores and its resamples, which are those of the measures."""
+    def curve(self, model: str, curve: Callable[..., Floats], takes: str = "scores") -> ResampledCurve:
+        """A curve of the scores, or probabilities, and its resamples, which are those of the measures."""
         rows, folds = self._tested(model)
-        scores = np.concatenate([fold.of("scores") for fold in self.folds_of(model)])
+        scores = np.concatenate([fold.of(takes) for fold in self.folds_of(model)])
         return metrics.resample_curve(self._data.y[rows], scores, curve, folds=folds, **self._how(rows))
 
     def pair(self, model: str, reference: str, name: str) -> Resampled:
