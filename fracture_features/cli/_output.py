@@ -23,7 +23,7 @@ from rich.text import Text
 from .._locks import LOCK, held
 from .._write import PART, remove_parts
 from ..exceptions import FractureFeaturesError
-from ..results import EvaluationResult
+from ..results import EvaluationResult, describe_dominance, describe_inference
 
 COLUMNS = {
     "roc_auc": "ROC AUC",
@@ -168,8 +168,10 @@ def _print(result: EvaluationResult, what: str) -> None:
     for table in _tables(frame, output.width):
         output.print(table)
     groups = "images" if result.data.groups is None else "groups"
-    note = f"{what} with 95 % intervals from resampling whole {groups}. Not a medical device."
+    note = f"{what} with 95 % intervals {describe_inference(result)}, by leaving out {groups}. Not a medical device."
     output.print(visible(note), soft_wrap=True, markup=False)
+    if few := describe_dominance(result):
+        say(few, "Note:", "yellow")
     if (frame["above_baselines"] == False).any():  # noqa: E712 - None is neither
         output.print("* not shown to be better than the best of the models that cannot see a fracture", soft_wrap=True)
 

@@ -7,13 +7,25 @@ metric of many resamples at once, so that a bootstrap of thousands costs a few m
 """
 
 from ._bootstrap import Resampled, ResampledCurve, bootstrap_interval, resample, resample_curve
-from ._comparison import Comparison, TTest, compare, corrected_resampled_ttest, holm, paired_comparison
+from ._comparison import (
+    Comparison,
+    TTest,
+    compare,
+    corrected_resampled_ttest,
+    difference_error,
+    holm,
+    paired_comparison,
+)
+from ._grades import quadratic_kappa
 from ._independent import ZTest, delong_interval, delong_test, wilson_interval
 from ._jackknife import Jackknifed, jackknife, metric_interval
 from ._limits import Share, percentile_interval, share_interval
 from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
+from ._noninferiority import NonInferiority, non_inferiority
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
+from ._planning import SampleSize, plan_sample_size, power_of_difference
 from ._resampling import group_weights, rarest_groups
+from ._roc_parts import partial_auc, sensitivity_at
 from ._scores import (
     calibration_intercept,
     calibration_slope,
@@ -32,8 +44,10 @@ __all__ = [
     "Interval",
     "Jackknifed",
     "Measure",
+    "NonInferiority",
     "Resampled",
     "ResampledCurve",
+    "SampleSize",
     "Share",
     "TTest",
     "ZTest",
@@ -46,21 +60,28 @@ __all__ = [
     "decision_curve",
     "delong_interval",
     "delong_test",
+    "difference_error",
     "group_weights",
     "holm",
     "jackknife",
     "macro",
     "metric_interval",
     "negative_likelihood_ratio",
+    "non_inferiority",
     "npv_score",
     "one_vs_rest",
     "paired_comparison",
+    "partial_auc",
     "percentile_interval",
+    "plan_sample_size",
     "positive_likelihood_ratio",
+    "power_of_difference",
     "ppv_score",
+    "quadratic_kappa",
     "rarest_groups",
     "resample",
     "resample_curve",
+    "sensitivity_at",
     "sensitivity_score",
     "sensitivity_threshold",
     "share_interval",

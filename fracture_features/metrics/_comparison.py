@@ -81,25 +81,34 @@ def compare(
     (True, True)
     """
     check_share(confidence_level, name="confidence_level")
-    pair = np.zeros(len(jackknifed.values))
-    pair[[first, second]] = 1, -1
+    difference, error, df = difference_error(jackknifed, first, second, test_fraction)
+    if np.isnan(error):
+        return Comparison(difference, np.nan, np.nan, 1.0)
+    if error == 0:
+        return Comparison(difference, difference, difference, float(difference == 0))
+    reach = float(stats.t.ppf((1 + confidence_level) / 2, df)) * error
+    p_value = float(2 * stats.t.sf(abs(difference) / error, df))
+    return Comparison(difference, difference - reach, difference + reach, p_value)
+
+
+def difference_error(
+    jackknifed: Jackknifed, first: int, second: int, test_fraction: float | None = None
+) -> tuple[float, float, float]:
+    """Difference of two rows, its standard error and degrees of freedom: see `compare`; an error of NaN has none."""
     with np.errstate(invalid="ignore"):  # two infinite likelihood ratios have no difference
         difference = float(jackknifed.values[first] - jackknifed.values[second])
-    if first == second or not np.isfinite(difference) or jackknifed.n_groups < 2:
-        same = 0.0 if first == second else np.nan
-        return Comparison(difference, same, same, 1.0)
-    pair[[first, second]] *= _at_the_middle(jackknifed, first, second)
+    if first == second:
+        return 0.0, 0.0, 1.0
+    if not np.isfinite(difference) or jackknifed.n_groups < 2:
+        return difference, np.nan, 1.0
+    pair = np.zeros(len(jackknifed.values))
+    pair[[first, second]] = np.array([1, -1]) * _at_the_middle(jackknifed, first, second)
     variance, df = jackknifed.spread(pair, test_fraction)
     for row in (first, second):
         hidden = _hidden_variance(jackknifed, row, test_fraction)
         if hidden > 0:
-            variance, df = variance + hidden, min(df, jackknifed.scales[row].n_groups - 1.0)
-    if variance == 0:
-        return Comparison(difference, difference, difference, float(difference == 0))
-    error = math.sqrt(variance)
-    reach = float(stats.t.ppf((1 + confidence_level) / 2, df)) * error
-    p_value = float(2 * stats.t.sf(abs(difference) / error, df))
-    return Comparison(difference, difference - reach, difference + reach, p_value)
+            variance, df = variance + hidden, min(df, jackknifed.scales[row].at_the_end[1])
+    return difference, math.sqrt(variance), df
 
 
 def _at_the_middle(jackknifed: Jackknifed, first: int, second: int) -> Floats:
@@ -119,7 +128,7 @@ def _hidden_variance(jackknifed: Jackknifed, row: int, test_fraction: float | No
     if scale.bounds is None or value not in scale.bounds or (jackknifed.influences[row] != 0).any():
         return 0.0
     interval = jackknifed.interval(row, test_fraction=test_fraction)
-    return ((interval.high - interval.low) / float(stats.t.ppf(0.975, scale.n_groups - 1))) ** 2
+    return ((interval.high - interval.low) / float(stats.t.ppf(0.975, scale.at_the_end[1]))) ** 2
 
 
 def paired_comparison(

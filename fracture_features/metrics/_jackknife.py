@@ -165,7 +165,7 @@ def jackknife(
     >>> from fracture_features.metrics import jackknife
     >>> jackknifed = jackknife([1] * 10 + [0] * 10, [("sensitivity", [1] * 8 + [0] * 12)])
     >>> round(float(sum(jackknifed.influences[0] ** 2)), 5), round(0.8 * 0.2 / 9, 5)
-    (0.01873, 0.01778)
+    (0.01877, 0.01778)
     """
     labels, index, rows = check_sample(y_true, groups, folds)
     checked = [_check_metric(metric, labels, scores) for metric, scores in metrics]
@@ -265,9 +265,9 @@ def metric_interval(
     known: Welch's, of the groups with the rarer class and the others, and at most :math:`2 n / (\kappa - 1)` for n
     groups whose influences have the kurtosis :math:`\kappa`. Few fractured patients, few large groups, or few misplaced
     images at an AUC near 1 leave few. At the end of a scale, where the sample shows no variance, the
-    number of groups of the rarer class stands for that of samples. Likelihood ratios, and PPV and NPV at another
-    prevalence, are made from the intervals of sensitivity and specificity [3]_; what has no limits, such as a
-    calibration slope, has value ± t standard errors.
+    groups of a share's samples, or twice those of the rarer class, stand for them. Likelihood ratios, and PPV and NPV
+    at another prevalence, are made from the intervals of sensitivity and specificity [3]_; what has no limits, such as
+    a calibration slope, has value ± t standard errors.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def metric_interval(
     >>> from fracture_features.metrics import metric_interval
     >>> y_true, y_score = [0] * 20 + [1] * 20, range(40)
     >>> [round(limit, 3) for limit in metric_interval("roc_auc", y_true, y_score)]
-    [0.82, 1.0]
+    [0.907, 1.0]
     """
     if test_fraction is not None:
         check_share(test_fraction, name="test_fraction")

@@ -26,6 +26,21 @@ class Scale(NamedTuple):
     n_samples: int | None
     n_groups: int
 
+    @property
+    def at_the_end(self) -> tuple[float, float]:
+        """Samples and degrees of freedom that stand for a value at an end of the scale, which shows no variance.
+
+        A share has its groups; what both classes make, such as the ROC AUC, those of the rarer class twice: that is
+        what Hanley and McNeil's variance comes to near 1 [1]_.
+
+        References
+        ----------
+        .. [1] J. A. Hanley and B. J. McNeil, "The meaning and use of the area under a receiver operating characteristic
+           (ROC) curve", Radiology 143(1), 1982.
+        """
+        n = self.n_groups if self.n_samples is not None else 2 * self.n_groups
+        return float(n), float(n - 1 if self.n_samples is not None else n - 2)
+
 
 def degrees_of_freedom(influences: Floats, is_rare: NDArray[np.bool_]) -> float:
     """Those of a variance that is the sum of squared influences (n,): see `metric_interval`; from 1 to n - 1."""
@@ -65,15 +80,15 @@ def centred_interval(value: float, variance: float, df: float, scale: Scale, con
     low, high = scale.bounds
     if np.isinf(high):
         if value <= 0:
-            square = float(stats.t.ppf(tail, scale.n_groups - 1)) ** 2
-            return Interval(0.0, wilson(0.0, float(scale.n_groups), square).high)
+            n, df = scale.at_the_end
+            return Interval(0.0, wilson(0.0, n, float(stats.t.ppf(tail, df)) ** 2).high)
         reach = -stats.t.ppf(tail, df) * math.sqrt(variance) / value
         return Interval(float(value * math.exp(-reach)), float(value * math.exp(reach)))
     p, variance = (value - low) / (high - low), variance / (high - low) ** 2
     if variance < ROUNDING:
         if ROUNDING < p < 1 - ROUNDING:
             return Interval(float(value), float(value))
-        n, df = float(scale.n_groups), scale.n_groups - 1.0
+        n, df = scale.at_the_end
     elif not 0 < p < 1:
         reach = -stats.t.ppf(tail, df) * math.sqrt(variance)
         return Interval(*(low + (high - low) * limit for limit in (max(p - reach, 0), min(p + reach, 1))))

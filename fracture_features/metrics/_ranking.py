@@ -33,7 +33,7 @@ def roc_auc(y_true: Labels, y_score: Floats, weights: Floats) -> Floats:
     >>> roc_auc(np.array([0, 1, 1]), np.array([0.2, 0.1, 0.3]), np.array([[1.0, 1, 1], [1, 0, 2]])).tolist()
     [0.5, 1.0]
     """
-    positives, negatives, above, level = _sides(y_true, y_score, weights)
+    positives, negatives, above, level = sides(y_true, y_score, weights)
     beaten = negatives[:, -1:] - np.take(negatives, above, axis=1)
     if not np.array_equal(above, level):
         beaten += negatives[:, -1:] - np.take(negatives, level, axis=1)
@@ -90,7 +90,7 @@ def average_precision(y_true: Labels, y_score: Floats, weights: Floats) -> Float
     )
 
 
-def _sides(y_true: Labels, y_score: Floats, weights: Floats) -> tuple[Floats, Floats, Indices, Indices]:
+def sides(y_true: Labels, y_score: Floats, weights: Floats) -> tuple[Floats, Floats, Indices, Indices]:
     """Weights of the positives, from the highest score down, and what they are up against.
 
     Returns

@@ -103,9 +103,14 @@ def _draw_bands(result: EvaluationResult, curves: pd.DataFrame, measure: str, ax
         else:
             line = PrecisionRecallDisplay(curve["y"].to_numpy(), curve["x"].to_numpy()).plot(ax=ax).line_
         line.set(**style, label=f"{wrapped(str(model))}  {with_interval(row['value'], row['low'], row['high'])}")
-        if style["color"] != GREY:
-            ax.fill_between(curve["x"], curve["low"], curve["high"], color=style["color"], alpha=0.15, linewidth=0)
+        _draw_band(ax, style, curve["x"], curve["low"], curve["high"])
     add_legend(ax)
+
+
+def _draw_band(ax: Axes, style: dict[str, Any], x: pd.Series, low: pd.Series, high: pd.Series) -> None:
+    """Between two limits, of a model and not of a baseline."""
+    if style["color"] != GREY:
+        ax.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
 
 
 def plot_calibration(result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
@@ -154,20 +159,20 @@ def plot_calibration(result: EvaluationResult, *, models: Sequence[str] | None =
 def plot_decision_curve(
     result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw the net benefit of acting on each model's probabilities, against treating all and none.
+    """Draw the net benefit of acting on each model's probabilities, with a band, against treating all and none.
 
     Parameters
     ----------
     result : EvaluationResult
         Of two classes.
     models : sequence of str, default=None
-        None takes those that give probabilities and are no baseline.
+        None takes those that give probabilities and are no baseline. Baselines are grey and have no band.
     ax : matplotlib Axes, default=None
 
     Returns
     -------
     ax : matplotlib Axes
-        Its lines hold `results.mean_decision_curve`.
+        Its lines and bands hold `results.mean_decision_curve`.
 
     Raises
     ------
@@ -178,13 +183,17 @@ def plot_decision_curve(
         raise ValueError(f"a decision curve is for two classes, the data have {len(result.data.target_names)}")
     names = _with_probabilities(result, models)
     ax = make_axes(ax, 4.8, HEIGHT + legend_height(names))
+    highs = []
     for model in names:
         mean = mean_decision_curve(result, model)
-        ax.plot(mean["threshold"], mean["net_benefit"], label=wrapped(model), **line_style(result, model))
+        highs.append(float(mean["high"].fillna(0).max()))
+        style = line_style(result, model)
+        ax.plot(mean["threshold"], mean["net_benefit"], label=wrapped(model), **style)
+        _draw_band(ax, style, mean["threshold"], mean["low"], mean["high"])
     ax.plot(mean["threshold"], mean["treat_all"], color="black", linewidth=0.8, linestyle="--", label="treat all")
     ax.plot(mean["threshold"], mean["treat_none"], color="black", linewidth=0.8, label="treat none")
     add_legend(ax)
-    top = max(0.05, max(float(np.max(line.get_ydata())) for line in ax.lines)) * 1.08
+    top = max(0.05, *(float(np.max(line.get_ydata())) for line in ax.lines), *highs) * 1.08
     labels = {"xlabel": "Threshold probability", "ylabel": "Net benefit (true positives per image)"}
     return tidy(ax, **labels, xlim=(0, 1), ylim=(-0.25 * top, top))
 

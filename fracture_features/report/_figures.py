@@ -51,15 +51,15 @@ class Figure:
 def make_figures(result: EvaluationResult, ranked: list[str]) -> dict[str, list[Figure]]:
     """Lists of figures by the section they stand in; `ranked` are the models, the best first."""
     height = HEIGHT + legend_height(model_names(result, baselines=True))
-    band = _describe_band(result)
+    averaged = f"Averaged vertically over the folds; {_describe_band(result)}. Baselines are grey."
     return {
         "data": [draw(plot_class_balance, 1.1 + 0.5 * len(result.data.target_names), "Images by class", result.data)],
         "forest": [
             draw(plot_forest, 1.2 + 0.34 * len(result.models), "ROC AUC of each model with its 95 % interval", result)
         ],
         "curves": [
-            draw(plot_roc, height, "Mean ROC curves", result, caption=band),
-            draw(plot_precision_recall, height, "Mean precision-recall curves", result, caption=band),
+            draw(plot_roc, height, "Mean ROC curves", result, caption=averaged),
+            draw(plot_precision_recall, height, "Mean precision-recall curves", result, caption=averaged),
             *_probabilities(result, ranked),
         ],
         "confusion": [
@@ -88,10 +88,9 @@ def describe_hidden(ranked: list[str]) -> str:
 
 
 def _describe_band(result: EvaluationResult) -> str:
-    band = f"there are too few {unit(result)} for bands"
-    if has_intervals(result):
-        band = f"the band is the pointwise 95 % interval of resamples that draw whole {unit(result)}"
-    return f"Averaged vertically over the folds; {band}. Baselines are grey."
+    if not has_intervals(result):
+        return f"there are too few {unit(result)} for bands"
+    return f"the band is the pointwise 95 % interval of resamples that draw whole {unit(result)}"
 
 
 def _probabilities(result: EvaluationResult, ranked: list[str]) -> list[Figure]:
@@ -108,7 +107,7 @@ def _probabilities(result: EvaluationResult, ranked: list[str]) -> list[Figure]:
         return [draw(partial(plot_calibration, models=models[:1]), height, "Calibration", result, caption=caption)]
     height = HEIGHT + legend_height(models)
     figures = [draw(plot_calibration, height, "Calibration", result, caption=caption)]
-    caption = "Mean over the folds. Right only as far as the probabilities are calibrated."
+    caption = f"Mean over the folds; {_describe_band(result)}. Right only as far as the probabilities are calibrated."
     height += legend_height(["treat all", "treat none"])
     return [*figures, draw(plot_decision_curve, height, "Decision curve", result, caption=caption)]
 

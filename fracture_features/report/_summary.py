@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..datasets import FractureDataset
 from ..evaluation import BASELINES, is_unused_split
-from ..results import EvaluationResult, count_copies, model_names
+from ..results import EvaluationResult, count_copies, describe_dominance, describe_inference, model_names
 
 
 def ranked_models(result: EvaluationResult) -> list[str]:
@@ -135,7 +135,8 @@ def _describe_difference(against: Any, above: bool) -> str:
         found = f"It lies {size} below {reference}, and is not shown to be better or worse: the difference is "
         found += f"{number(difference)} ({limits})."
     else:
-        found = f"It is not shown to be better than {reference}: the difference is {number(difference)} ({limits})."
+        found = f"It is not shown to be better than {reference}: the difference is {number(difference)} ({limits})"
+        found += f", p {p_value(against['p_holm'])} for all models that were tried." if low > 0 else "."
     return f"{found} What it has learnt may be a shortcut."
 
 
@@ -176,7 +177,8 @@ def describe_folds(result: EvaluationResult) -> str:
     if result.data.groups is None:
         return f"{folds} No groups are given: images of one patient may stand on both sides of a split and flatter it."
     shared = int(result.folds()["groups_shared"].sum())
-    return f"{folds} Groups, such as patients, are kept together: {shared} stand on both sides of a split."
+    kept = f"{folds} Groups, such as patients, are kept together: {shared} stand on both sides of a split."
+    return f"{kept} {describe_dominance(result)}".strip()
 
 
 def _describe_own_split(result: EvaluationResult) -> str:
@@ -200,11 +202,22 @@ def describe_values(result: EvaluationResult) -> str:
     macro = "" if classes == 2 else " Measures of two classes are the mean over the classes, each against the rest."
     means = "Means over the folds' test parts (PPV, NPV, likelihood ratios, calibration: all test parts together)"
     if not has_intervals(result):
-        return f"{means}; there are too few {unit(result)} for 95 % intervals of all but shares.{macro}"
+        return f"{means}; there are too few {unit(result)} for 95 % intervals.{macro}"
     return (
-        f"{means}, with 95 % intervals from 2000 resamples that draw whole {unit(result)}: "
-        f"how far a mean would move with other patients, not with other training data.{macro}"
+        f"{means}, with 95 % intervals {describe_inference(result)}, from leaving out one of the {unit(result)} after "
+        f"the other.{macro}"
     )
+
+
+def describe_power(result: EvaluationResult) -> list[str]:
+    """How often a difference of 0.05 in ROC AUC would be found, of the model with the most power; empty if unknown."""
+    power = result.power(0.05)["power"].dropna()
+    if power.empty:
+        return []
+    return [
+        f"With these {unit(result)} a true difference of 0.05 would be found in {100 * power.max():.0f} of 100 studies "
+        "at the most: what is not shown may still be there."
+    ]
 
 
 def describe_baselines(result: EvaluationResult) -> str:

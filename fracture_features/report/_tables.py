@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ..plotting import measure_label
-from ..results import EvaluationResult
-from ._summary import has_comparison, interval, is_below, number, p_value, unit
+from ..results import EvaluationResult, describe_inference
+from ._summary import describe_power, has_comparison, interval, is_below, number, p_value, unit
 
 MAIN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
 MORE = ("ppv", "npv", "positive_likelihood_ratio", "negative_likelihood_ratio", "mcc", "kappa")
@@ -170,13 +170,14 @@ def _comparison(result: EvaluationResult) -> Table:
     bodies: list[list[list[Cell]]] = [[], []]
     for row in _rows(frame):
         difference = Cell(number(row.difference), interval(row.low, row.high), float(row.difference))
-        p_values = [Cell(p_value(p), sort=float(p)) for p in (row.p_value, row.p_holm, row.p_corrected_t)]
+        p_values = [Cell(p_value(p), sort=float(p)) for p in (row.p_value, row.p_holm)]
         bodies[row.model in result.baselines].append([_model_cell(result, row.model), difference, *p_values])
     notes = [
-        f"p is that of the paired difference on resamples of whole {unit(result)}; Holm's is corrected for the number "
-        "of models and is the one to quote; Nadeau and Bengio's t test over the folds asks for other training data too."
+        f"Interval and p are {describe_inference(result)}, whole {unit(result)} left out in turn; Holm's p is "
+        "corrected for the number of models that were tried and is the one to quote.",
+        *describe_power(result),
     ]
-    columns = ["Model", "Difference", "p", "p, Holm", "p, corrected t"]
+    columns = ["Model", "Difference", "p", "p, Holm"]
     caption = f"ROC AUC against {frame['reference'].iloc[0]}, the best baseline"
     return Table(caption, columns, [body for body in bodies if body], notes)
 

@@ -1,12 +1,13 @@
 """What is read from fold results: tables, curves, examples, a manifest; nothing is fitted here."""
 
 from ._curves import mean_curves, mean_decision_curve
+from ._describe import describe_dominance, describe_inference
 from ._examples import confident_mistakes, example_table, some_predictions
 from ._fold import FoldResult
 from ._manifest import digest_of, make_manifest
 from ._models import model_names
 from ._result import FAILURE_COLUMNS, EvaluationResult
-from ._tables import count_copies
+from ._tables import count_copies, effective_groups
 
 __all__ = [
     "FAILURE_COLUMNS",
@@ -14,7 +15,10 @@ __all__ = [
     "FoldResult",
     "confident_mistakes",
     "count_copies",
+    "describe_dominance",
+    "describe_inference",
     "digest_of",
+    "effective_groups",
     "example_table",
     "make_manifest",
     "mean_curves",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..metrics import decision_curve, percentile_interval
+from ..metrics import ResampledCurve, decision_curve, percentile_interval
 from ._models import model_names
 from ._result import EvaluationResult
 
@@ -65,14 +65,15 @@ def mean_curves(result: EvaluationResult, kind: str = "roc", *, models: Sequence
     parts = []
     for model in model_names(result, models, baselines=True):
         curve = result.estimates.curve(model, partial(_curve, kind))
-        bands = np.array([percentile_interval(column, 0.95, curve.n_groups) for column in curve.draws.T])
-        columns = {"x": GRID, "y": curve.values, "low": bands[:, 0], "high": bands[:, 1]}
-        parts.append(pd.DataFrame({"model": model, **columns}))
+        parts.append(pd.DataFrame({"model": model, "x": GRID, "y": curve.values, **_band(curve)}))
     return pd.concat(parts, ignore_index=True)
 
 
 def mean_decision_curve(result: EvaluationResult, model: str) -> pd.DataFrame:
-    """Return the net benefit of acting on a model's probabilities, the mean over its folds.
+    r"""Return the net benefit of acting on a model's probabilities, the mean over its folds, with a band.
+
+    The band is that of `mean_curves`: pointwise, 95 %, of the same resamples of whole groups. It is wide for a reason
+    that all models share, as a resample of more fractures brings each of them, and treating all, more benefit.
 
     Parameters
     ----------
@@ -84,11 +85,50 @@ def mean_decision_curve(result: EvaluationResult, model: str) -> pd.DataFrame:
     Returns
     -------
     curve : DataFrame
-        Columns as those of `metrics.decision_curve`.
+        Columns as those of `metrics.decision_curve`, and low and high of the net benefit: NaN where there are too few
+        groups for an interval.
+
+    References
+    ----------
+    .. [1] A. J. Vickers et al., "Extensions to decision curve analysis, a novel method for evaluating diagnostic tests,
+       prediction models and molecular markers", BMC Medical Informatics and Decision Making 8:53, 2008.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.results import mean_decision_curve
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> model = make_pipeline("edges", "logistic", image_size=48)
+    >>> curve = mean_decision_curve(evaluate({"edges": model}, data, cv=2, random_state=0), "edges")
+    >>> curve.columns.tolist()
+    ['threshold', 'net_benefit', 'treat_all', 'treat_none', 'low', 'high']
+    >>> bool((curve["low"] <= curve["net_benefit"]).all())
+    True
     """
     folds = result.folds_of(model)
     curves = [decision_curve(result.data.y[fold.test], fold.of("probabilities")) for fold in folds]
-    return pd.concat(curves).groupby(level=0).mean().assign(threshold=curves[0]["threshold"])
+    mean = pd.concat(curves).groupby(level=0).mean().assign(threshold=curves[0]["threshold"])
+    benefit = partial(_net_benefit, mean["threshold"].to_numpy())
+    return mean.assign(**_band(result.estimates.curve(model, benefit, "probabilities")))
+
+
+def _band(curve: ResampledCurve) -> dict[str, Floats]:
+    """Limits at each place."""
+    limits = np.array([percentile_interval(column, 0.95, curve.n_groups) for column in curve.draws.T])
+    return {"low": limits[:, 0], "high": limits[:, 1]}
+
+
+def _net_benefit(thresholds: Floats, y: Labels, probability: Floats, weights: Floats) -> Floats:
+    """That of `metrics.decision_curve` for each row of weights, (n_resamples, n_thresholds)."""
+    order = np.argsort(-probability, kind="stable")
+    treated = np.searchsorted(-probability[order], -thresholds, side="right")
+    benefits = np.zeros((len(weights), len(thresholds)))
+    for worth, label in ((np.ones(len(thresholds)), 1), (-thresholds / (1 - thresholds), 0)):
+        counts = np.cumsum(weights[:, order] * (y[order] == label), axis=1)
+        benefits += worth * np.hstack([np.zeros((len(weights), 1)), counts])[:, treated]
+    total = weights.sum(axis=1, keepdims=True)
+    return np.divide(benefits, total, out=np.full_like(benefits, np.nan), where=total > 0)
 
 
 def _curve(kind: str, y: Labels, scores: Floats, weights: Floats) -> Floats:

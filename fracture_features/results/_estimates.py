@@ -116,15 +116,21 @@ class Estimates:
         both = first.joined(second, row, other)
         return metrics.compare(both, 0, 1, confidence_level=confidence_level, test_fraction=fraction)
 
+    def power(self, model: str, reference: str, name: str, difference: float, fraction: float | None) -> float:
+        """Share of studies like this one in which a difference of that size would be found."""
+        (first, row), (second, other) = self._one(model, name), self._one(reference, name)
+        _, error, df = metrics.difference_error(first.joined(second, row, other), 0, 1, fraction)
+        return metrics.power_of_difference(difference, error, df) if error > 0 else np.nan
+
     def _one(self, model: str, name: str) -> tuple[Jackknifed, int]:
         if (model, name) not in self._known:
             self.estimate(model, {name: self.measures(model)[name]})
         return self._known[model, name]
 
-    def curve(self, model: str, curve: Callable[..., Floats]) -> ResampledCurve:
+    def curve(self, model: str, curve: Callable[..., Floats], takes: str = "scores") -> ResampledCurve:
         """A curve of the scores and its resamples, as far from it as those of the method, trained anew, would be."""
         rows, folds = self._tested(model)
-        scores = np.concatenate([fold.of("scores") for fold in self.folds_of(model)])
+        scores = np.concatenate([fold.of(takes) for fold in self.folds_of(model)])
         found = metrics.resample_curve(
             self._data.y[rows],
             scores,

@@ -124,7 +124,7 @@ class EvaluationResult:
             to lie above that of the best of the baselines, at one error rate, 1 - `confidence_level` on both sides, for
             all models that were tried (Holm); a baseline has none. Measures of probabilities are there for models that
             give any. fit_minutes is the sum and predict_ms the mean over the folds of the times in FoldResult; they
-            have no interval.
+            have no interval. What so many patients can show, `power` says.
 
         Raises
         ------
@@ -184,11 +184,7 @@ class EvaluationResult:
         ValueError
             If there is no such model, or it has no such measure.
         """
-        reference = self.estimates.best_baseline() if reference is None else reference
-        if reference not in self.models:
-            raise ValueError(f"reference={reference!r} is none of the models {self.models}")
-        if measure not in (known := list(self.estimates.measures(reference))):
-            raise ValueError(f"measure={measure!r} is none of the measures {known} of {reference!r}")
+        reference = self._check_reference(reference, measure)
         fraction, baselines = self.estimates.fraction_for(inference), self.baselines
         rows = []
         for model in self.models:
@@ -202,6 +198,55 @@ class EvaluationResult:
         frame.loc[tried, "p_holm"] = metrics.holm(frame.loc[tried, "p_value"])
         return frame
 
+    def power(self, difference: float = 0.05, *, reference: str | None = None, measure: str = PRIMARY) -> pd.DataFrame:
+        """Return in how many of 100 studies like this one a difference would be found.
+
+        A model that is not shown to be better than another need not be as good: with few patients, hardly any
+        difference is found. `metrics.plan_sample_size` says how many it takes.
+
+        Parameters
+        ----------
+        difference : float, default=0.05
+            True difference from `reference`.
+        reference : str, default=None
+            Name of a model; None takes the best of the baselines.
+        measure : str, default="roc_auc"
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns model, reference, measure, difference, power: the share of studies in which the p-value of
+            `comparison` would be at most 0.05, by the standard error of the difference in this one
+            (`metrics.power_of_difference`); NaN where there is none.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model or measure.
+        """
+        reference = self._check_reference(reference, measure)
+        fraction = self.estimates.fraction_for(None)
+        rows = [
+            (
+                model,
+                reference,
+                measure,
+                difference,
+                self.estimates.power(model, reference, measure, difference, fraction),
+            )
+            for model in self.models
+            if model != reference and measure in self.estimates.measures(model)
+        ]
+        return pd.DataFrame(rows, columns=["model", "reference", "measure", "difference", "power"])
+
+    def _check_reference(self, reference: str | None, measure: str) -> str:
+        reference = self.estimates.best_baseline() if reference is None else reference
+        if reference not in self.models:
+            raise ValueError(f"reference={reference!r} is none of the models {self.models}")
+        if measure not in (known := list(self.estimates.measures(reference))):
+            raise ValueError(f"measure={measure!r} is none of the measures {known} of {reference!r}")
+        return reference
+
     def folds(self) -> pd.DataFrame:
         """Return one row for each model and fold.
 
@@ -209,7 +254,8 @@ class EvaluationResult:
         -------
         frame : DataFrame
             Columns model, fold, n_train, n_test, groups_shared (how many groups stand on both sides: 0, missing
-            where groups are not known), threshold, params, fit_seconds, predict_ms, and each measure on the test part.
+            where groups are not known), largest_group (share of the rarer class's images of the test part that one
+            group holds), threshold, params, fit_seconds, predict_ms, and each measure on the test part.
         """
         return fold_table(self)
 

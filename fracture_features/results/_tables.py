@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from .._text import any_text
 
 if TYPE_CHECKING:
+    from ._fold import FoldResult
     from ._result import EvaluationResult
 
 SMALLEST_SUBGROUP = 10  # images of each class
@@ -24,13 +25,41 @@ def fold_table(result: EvaluationResult) -> pd.DataFrame:
     for fold in result.fold_results:
         shared = pd.NA if groups is None else len(np.intersect1d(groups[fold.train], groups[fold.test]))
         row = {"model": fold.model, "fold": fold.fold, "n_train": len(fold.train), "n_test": len(fold.test)}
-        row |= {"groups_shared": shared, "threshold": fold.threshold, "params": fold.params or None}
+        row |= {
+            "groups_shared": shared,
+            "largest_group": _largest_group(result, fold),
+            "threshold": fold.threshold,
+            "params": fold.params or None,
+        }
         row |= {"fit_seconds": fold.fit_seconds, "predict_ms": fold.predict_ms}
         for name, measure in result.estimates.measures(fold.model).items():
             row[name] = result.estimates.of_fold(fold, measure)
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.astype({"groups_shared": "Int64"}) if rows else table
+
+
+def _largest_group(result: EvaluationResult, fold: FoldResult) -> float:
+    """Share of the rarer class's images of a test part that its largest group holds."""
+    y, groups = result.data.y[fold.test], result.data.groups
+    rare = fold.test[y == np.bincount(y, minlength=len(result.data.target_names)).argmin()]
+    return np.nan if groups is None or not len(rare) else float(np.bincount(groups[rare]).max() / len(rare))
+
+
+def effective_groups(result: EvaluationResult) -> float:
+    """How many groups of equal size would tell as much as those of the rarer class's tested images [1]_.
+
+    (Σ n)² / Σ n² of the groups' numbers of images; NaN where groups are not known.
+
+    References
+    ----------
+    .. [1] L. Kish, "Survey sampling", section 11.7, 1965.
+    """
+    data = result.tested
+    if data.groups is None:
+        return np.nan
+    sizes = np.bincount(data.groups[data.y == np.bincount(data.y).argmin()])
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def count_copies(result: EvaluationResult) -> int:

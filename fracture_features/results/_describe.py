@@ -1,0 +1,33 @@
+"""What a result's intervals are of, and what they rest on, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ._tables import effective_groups
+
+if TYPE_CHECKING:
+    from ._result import EvaluationResult
+
+LARGEST_SHARE = 1 / 3  # of a fold's images of the rarer class in one group
+FEW_GROUPS = 20
+
+
+def describe_inference(result: EvaluationResult) -> str:
+    """What the intervals of a result's tables are of."""
+    if result.estimates.test_fraction is None:
+        return "of these fitted models on other patients"
+    return "of the method, trained anew on other patients"
+
+
+def describe_dominance(result: EvaluationResult) -> str:
+    """Whether few groups hold most of the rarer class, and what to do; empty where they do not."""
+    if result.data.groups is None or not result.fold_results:
+        return ""
+    largest, n = result.folds()["largest_group"].max(), effective_groups(result)
+    if largest <= LARGEST_SHARE and n >= FEW_GROUPS:
+        return ""
+    return (
+        f"One group holds up to {100 * largest:.0f} % of the rarer class's images of a fold; all its images count like "
+        f"{n:.0f} groups of equal size. Fewer folds, or images of more patients, would make the values firmer."
+    )
