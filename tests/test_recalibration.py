@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.svm import SVC
 from sklearn.utils import get_tags
 
-from fracture_features import RecalibratedClassifier, evaluate, make_pipeline
+from fracture_features import CNNClassifier, RecalibratedClassifier, evaluate, make_pipeline
 from fracture_features.metrics import calibration_intercept, calibration_slope
 
 METHODS = ["intercept", "logistic"]
@@ -133,12 +133,16 @@ def test_a_pipeline_over_paths(data, method):
     np.testing.assert_array_equal(found.predict(there.paths), after[:, 1] > 0.5)
     assert is_classifier(found)
     assert not get_tags(found).classifier_tags.multi_class
-    assert get_tags(found).input_tags == get_tags(model).input_tags
     assert found.score(there.paths, there.y) == (found.predict(there.paths) == there.y).mean()
     copied = pickle.loads(pickle.dumps(found))
     np.testing.assert_array_equal(copied.predict_proba(there.paths), after)
     with pytest.raises(ValueError, match=r"models\['m'\]: estimator__features__edges \(EdgeExtractor\) is fitted"):
         evaluate({"m": found}, data)
+
+
+def test_it_takes_what_the_classifier_takes():
+    assert get_tags(RecalibratedClassifier(CNNClassifier())).input_tags.three_d_array
+    assert get_tags(RecalibratedClassifier(GIVEN)).input_tags == get_tags(GIVEN).input_tags
 
 
 def test_a_clone_forgets_the_recalibration_alone(drawn):
