@@ -318,6 +318,13 @@ def test_ready_folds_that_would_meet_other_rows_are_refused(patients, model, par
         check(model(folds), patients, splits)
 
 
+def test_a_generator_of_folds_is_refused(data):
+    """It cannot be copied, as each fit needs it."""
+    search = GridSearchCV(LOGISTIC, {}, cv=StratifiedKFold(3).split(data.paths, data.y))
+    with pytest.raises(ValueError, match=r"models\['m'\]: classifier__cv of GridSearchCV is a generator of folds"):
+        evaluate({"m": pipe(search)}, data)
+
+
 @pytest.mark.parametrize("options", [{"calibrate": True}, {"operating_point": "youden"}])
 def test_ready_folds_and_fits_within_the_training_part(data, options):
     half = data.groups % 2 == 0

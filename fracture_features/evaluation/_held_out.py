@@ -23,8 +23,8 @@ SHARE = "validation_fraction"
 AUTO = 10_000  # images above which scikit-learn takes early_stopping="auto" for True
 STOPPING = "to stop training by"
 INSTEAD = (
-    "give, in the model itself and not among what a search tries, a number or a splitter that asks for groups, "
-    "such as StratifiedGroupKFold(5)"
+    "give a number or a splitter that asks for groups, such as StratifiedGroupKFold(5), in the model itself: groups "
+    "may not reach what a search tries"
 )
 
 
