@@ -14,7 +14,7 @@ from .datasets import (
     load_mura,
     make_radiographs,
 )
-from .evaluation import evaluate
+from .evaluation import RecalibratedClassifier, evaluate
 from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader, read_image
 from .pipeline import make_pipeline
@@ -33,6 +33,7 @@ __all__ = [
     "LBPExtractor",
     "MetadataLookup",
     "PretrainedExtractor",
+    "RecalibratedClassifier",
     "evaluate",
     "load_csv",
     "load_folder",

@@ -19,7 +19,6 @@ from sklearn.model_selection import (
     KFold,
     RandomizedSearchCV,
     StratifiedGroupKFold,
-    StratifiedKFold,
     TunedThresholdClassifierCV,
 )
 from sklearn.pipeline import Pipeline
@@ -28,7 +27,6 @@ from fracture_features import evaluate, make_pipeline
 from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import is_unused_split, published_split
 from fracture_features.evaluation._fit import Job, Runner, operating_rule
-from fracture_features.evaluation._nested import warn_of_ignored_groups
 from fracture_features.evaluation._splits import inner_splits, make_splits
 from fracture_features.exceptions import DatasetError, UngroupedDataWarning
 from fracture_features.metrics import sensitivity_threshold, youden_threshold
@@ -366,18 +364,10 @@ def test_inner_folds_that_groups_cannot_reach_are_refused(patients, pipe, make, 
         )
 
 
-@pytest.mark.parametrize("cv", [KFold(3), StratifiedKFold(3)])
-def test_a_splitter_within_a_model_that_ignores_the_groups(pipe, cv):
-    with pytest.warns(UngroupedDataWarning, match=r"models\['m'\]: classifier__cv=.*KFold.* ignores the groups"):
-        warn_of_ignored_groups({"m": pipe(GridSearchCV(Spy(), C, cv=cv))})
-
-
-def test_a_share_as_cv_ignores_the_groups(patients, pipe):
-    with pytest.warns(UngroupedDataWarning, match=r"models\['m'\]: cv=0.5 ignores the groups"):
-        warn_of_ignored_groups({"m": TunedThresholdClassifierCV(pipe(Spy()), cv=0.5)})
-    own = pipe(GridSearchCV(Spy(), C, cv=GroupKFold(3)))
-    warn_of_ignored_groups({"own": own})
-    assert run_once(patients, own).params == {}
+def test_a_splitter_that_asks_for_groups_gets_them(patients, pipe):
+    assert run_once(patients, pipe(GridSearchCV(Spy(), C, cv=GroupKFold(3)))).params == {}
+    for rows in map(list, Spy.seen):
+        assert len(rows) == np.isin(patients.groups, patients.groups[rows]).sum()
 
 
 def test_a_calibrated_search_tells_what_it_chose(patients, pipe):

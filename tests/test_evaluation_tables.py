@@ -250,7 +250,9 @@ def test_bad_studies(result):
         result.by_study("x")
     with pytest.raises(ValueError, match="how must be one of"):
         result.by_study(how="median")
-    with pytest.raises(DatasetError, match="studies have images of different classes"):
+    with pytest.raises(ValueError, match=r"label must be one of \['any', 'same'\], got 'all'"):
+        result.by_study(label="all")
+    with pytest.raises(DatasetError, match=r"studies have images of different classes, '0.0' among them; label='any'"):
         draw({"m": 1.0}, study=np.zeros(N)).by_study()
     with pytest.raises(DatasetError, match="must name the study of every image, got 1 missing"):
         draw({"m": 1.0}, study=[None, *range(N - 1)]).by_study()

@@ -39,6 +39,7 @@ def test_the_public_names_are_these():
         "LBPExtractor",
         "MetadataLookup",
         "PretrainedExtractor",
+        "RecalibratedClassifier",
         "evaluate",
         "load_csv",
         "load_folder",

@@ -5,6 +5,7 @@ from ._checkpoint import Checkpoint
 from ._evaluate import evaluate
 from ._files import exclude_unreadable, temporary_cache
 from ._fit import operating_rule
+from ._recalibration import RecalibratedClassifier
 from ._splits import is_unused_split, published_split
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "METADATA",
     "PROBE",
     "Checkpoint",
+    "RecalibratedClassifier",
     "baseline_models",
     "evaluate",
     "exclude_unreadable",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,12 @@ def check_models(models: Any, n_classes: int) -> None:
             raise ValueError(f"models[{name!r}] must be a classifier, got {model!r}")
         if not _has_scores(model):
             raise ValueError(f"models[{name!r}] must have predict_proba or decision_function, got {model!r}")
+        for parameter, cv in inner_cvs(model).items():
+            if isinstance(cv, Generator):
+                raise ValueError(
+                    f"models[{name!r}]: {parameter} of {type(owner_of(model, parameter)).__name__} is a generator of "
+                    "folds, which the first fit uses up: give a number or a splitter"
+                )
         if (found := find_fitted(model)) is not None:
             raise ValueError(
                 f"models[{name!r}]: {found} is fitted already, on images that may be among those tested, and would not "

@@ -20,10 +20,10 @@ from ._checkpoint import Checkpoint
 from ._checks import check_data, check_models, check_options, check_other_files, warn_without_groups
 from ._files import exclude_unreadable, join, shared_cache, temporary_cache, with_cache
 from ._fit import Job, OperatingPoint, Runner, operating_rule
+from ._held_out import check_ready_folds, warn_of_ignored_groups
 from ._jobs import Outcome, Worker, run_jobs
-from ._nested import warn_of_ignored_groups
 from ._progress import shown_progress
-from ._splits import check_classes, make_splits, read_cv
+from ._splits import Split, check_classes, make_splits, read_cv
 
 
 def evaluate(
@@ -105,9 +105,9 @@ def evaluate(
         files of the data under another name.
     ValueError
         If `models` is no mapping of names to classifiers, a name is a baseline's, a parameter is none of those above,
-        groups cannot reach the inner folds of a model, a model gives no finite score for each class, takes a table
-        instead of paths, or has a part that is fitted already and stays so (a FrozenEstimator, `cv="prefit"`), or
-        joblib's backend is none of those above.
+        groups cannot reach the inner folds of a model, a list of folds within one does not fit each training part, a
+        model gives no finite score for each class, takes a table instead of paths, or has a part that is fitted already
+        and stays so (a FrozenEstimator, `cv="prefit"`), or joblib's backend is none of those above.
     CheckpointError
         If the folder `checkpoint` cannot be made.
     KeyboardInterrupt
@@ -117,7 +117,8 @@ def evaluate(
     Warns
     -----
     UngroupedDataWarning
-        If the data or `external` have no groups, or a splitter within a model ignores them.
+        If the data or `external` have no groups, or what stands within a model holds out images without them: a
+        splitter or list of folds, early stopping by a share of the images, `SVC(probability=True)`.
     CheckpointWarning
         If a finished job is found damaged, and is run again; if a job or a fitted model cannot be kept.
 
@@ -144,8 +145,9 @@ def evaluate(
         plan = _plan(models, data, external, folds, n_repeats, random_state, folder)
         runner = Runner(plan.data, rule, calibrate, random_state)
         with config_context(enable_metadata_routing=True):
-            if data.groups is not None:
-                warn_of_ignored_groups(models)
+            if (groups := plan.data.groups) is not None:
+                check_ready_folds(models, groups, plan.splits, is_refitted=calibrate or rule is not None)
+                warn_of_ignored_groups(models, max(len(train) for train, _ in plan.splits))
             for job in plan.jobs:
                 runner.check(job)
         worker = Worker(runner, plan.external, keep_models, on_error == "record", checkpoint)
@@ -171,6 +173,7 @@ class _Plan(NamedTuple):
     excluded: pd.DataFrame
     external: FractureDataset | None
     excluded_outside: pd.DataFrame
+    splits: list[Split]
     jobs: list[Job]
 
 
@@ -205,7 +208,7 @@ def _plan(
         for name, model in part.items()
         for k, (train, test) in enumerate(splits, start=1)
     ]
-    return _Plan(data, excluded, external, excluded_outside, jobs)
+    return _Plan(data, excluded, external, excluded_outside, splits, jobs)
 
 
 def _assemble(plan: _Plan, outcomes: list[Outcome], random_state: int | None) -> EvaluationResult:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from numbers import Real
 from types import MethodType
 from typing import Any
 
@@ -15,9 +13,6 @@ from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
-
-from .._validation import is_whole
-from ..exceptions import UngroupedDataWarning
 
 # By scikit-learn's convention what is learned ends in an underscore; XGBoost has its trees under a name of its own.
 FITTED = re.compile("[^_].*[^_]_|_Booster")
@@ -48,11 +43,19 @@ def find_fitted(model: Any) -> str | None:
 
 def _find_fitted(part: Any, name: str) -> str | None:
     """As `find_fitted`, in what `clone` has given; `name` is the part's, as `get_params` would name it."""
-    learned = _is_estimator(part) and any(FITTED.fullmatch(attribute) for attribute in vars(part))
-    if learned or isinstance(part, FrozenEstimator):
-        return f"{name or 'itself'} ({type(part).__name__})"
-    found = (_find_fitted(inner, f"{name}__{key}" if name and key else name or key) for key, inner in _inside(part))
-    return next(filter(None, found), None)
+    for place, inner in parts_of(part, name):
+        learned = any(FITTED.fullmatch(attribute) for attribute in vars(inner))
+        if learned or isinstance(inner, FrozenEstimator):
+            return f"{place or 'itself'} ({type(inner).__name__})"
+    return None
+
+
+def parts_of(part: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every estimator in it, the settings that a search tries included, with its name as `get_params` would give it."""
+    if _is_estimator(part):
+        yield name, part
+    for key, inner in _inside(part):
+        yield from parts_of(inner, f"{name}__{key}" if name and key else name or key)
 
 
 def _inside(part: Any) -> Iterator[tuple[str, Any]]:
@@ -82,20 +85,18 @@ def is_fitted_on_all_rows(model: Any, name: str) -> bool:
     return all(isinstance(parameters[ancestor], Pipeline) for ancestor in _ancestors(name)[1:])
 
 
-def ignores_groups(cv: Any) -> bool:
-    """Whether it divides images as if there were no groups: a share of them, or a splitter that does not ask."""
-    if hasattr(cv, "split") and not isinstance(cv, str):
-        return not get_routing_for_object(cv).consumes("split", ["groups"])
-    return isinstance(cv, Real) and not is_whole(cv)
+def is_told(model: Any, name: str) -> bool:
+    """Whether groups reach the owner of a parameter if its `fit` asks for them, by metadata routing.
 
-
-def warn_of_ignored_groups(models: Mapping[str, Any]) -> None:
-    """Warn of every splitter within a model that divides images as if there were no groups."""
-    for name, model in models.items():
-        for parameter, cv in inner_cvs(model).items():
-            if ignores_groups(cv):
-                message = f"models[{name!r}]: {parameter}={cv!r} ignores the groups and may split a patient's images."
-                warnings.warn(message, UngroupedDataWarning, stacklevel=3)
+    A search hands on what the model that it is given asks for, whatever it puts in a step's place.
+    """
+    parameters = _parameters(model)
+    around = [parameters[place] for place in _ancestors(name) if _is_estimator(parameters.get(place))]
+    if name in parameters:
+        return all(isinstance(get_routing_for_object(part), MetadataRouter) for part in around[1:])
+    if hasattr(around[0], "estimator"):
+        around.append(around[0].estimator)
+    return all(bool(get_routing_for_object(part).consumes("fit", ["groups"])) for part in around)
 
 
 def check_routing(model: Any, name: str, where: str) -> None:

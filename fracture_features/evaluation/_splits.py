@@ -49,7 +49,7 @@ def read_cv(data: FractureDataset, cv: Any, n_repeats: int) -> int | list[Split]
     folds = _split(data, cv) if hasattr(cv, "split") else list(cv)
     if not folds:
         raise ValueError(f"{EXPECTED_CV}, got {cv!r:.80}, which has no fold")
-    return [_read_fold(fold, f"fold {k} of {len(folds)}", len(data)) for k, fold in enumerate(folds, start=1)]
+    return [read_fold(fold, f"fold {k} of {len(folds)}", len(data)) for k, fold in enumerate(folds, start=1)]
 
 
 def make_splits(
@@ -159,7 +159,7 @@ def is_unused_split(data: FractureDataset, folds: Iterable[Split]) -> bool:
     return any(np.isin(train, test).any() or not np.isin(tested, test).all() for train, tested in folds)
 
 
-def _read_fold(fold: Any, name: str, n_images: int) -> Split:
+def read_fold(fold: Any, name: str, n_images: int) -> Split:
     try:
         train, test = fold
     except (TypeError, ValueError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from ._estimates import PRIMARY, Estimates
 from ._fold import FoldResult
 from ._manifest import make_manifest
 from ._models import model_names
-from ._studies import POOLS, pool_fold, study_codes
+from ._studies import pool_studies
 from ._tables import fold_table, prediction_table, reliability_table, subgroup_table
 
 FAILURE_COLUMNS = ("model", "fold", "reason")
@@ -340,42 +339,39 @@ class EvaluationResult:
         counts = confusion_matrix(y_true, y_pred, labels=range(len(names)))
         return pd.DataFrame(counts, index=pd.Index(names, name="true"), columns=pd.Index(names, name="predicted"))
 
-    def by_study(self, column: str = "study", *, how: str = "mean") -> EvaluationResult:
+    def by_study(self, column: str = "study", *, how: str = "mean", label: str = "same") -> EvaluationResult:
         """Return one prediction for each study.
 
         Parameters
         ----------
         column : str, default="study"
-            Of `data.frame`, which names the study of every image.
+            Of `data.frame`, which names the study of every image; one that names patients gives one for each patient.
         how : {"mean", "max"}, default="mean"
             What becomes of the scores of a study's images. With "max" one view that shows a fracture is enough.
+        label : {"same", "any"}, default="same"
+            What becomes of their classes: "same" expects one for all images of a study; with "any", of two classes, a
+            study is fractured if any of its images is, among those too that no model was tested on.
 
         Returns
         -------
         result : EvaluationResult
-            Its data have one row for each study, that of its first image. Without an operating point, a study's label
-            is the class of the highest score. `external` is by study too where its frame has the column, and stays by
-            image otherwise.
+            Its data have one row for each study, that of its first image of the study's class. Without an operating
+            point, the class of the highest score is predicted. `external` is by study too where its frame has the
+            column, and stays by image otherwise.
 
         Raises
         ------
         ValueError
-            If there is no such column, or `how` is another.
+            If there is no such column, or `how` or `label` is another.
         DatasetError
-            If a study is unknown, has images of different classes or of several groups, or stands on both sides of a
-            split.
+            If a study is unknown, has images of several groups or, unless `label` is "any" and there are two classes,
+            of different classes, or stands on both sides of a split; with "any", if a test part lacks a class then.
         """
-        if how not in POOLS:
-            raise ValueError(f"how must be one of {sorted(POOLS)}, got {how!r}")
-        first, codes = study_codes(self.data, column)
-        pooled = [
-            replace(pool_fold(fold, codes, how), train=np.unique(codes[fold.train]), train_scores=None)
-            for fold in self.fold_results
-        ]
+        studies, pooled = pool_studies(self.data, self.fold_results, column, how, label)
         external = self.external
         if external is not None and column in external.data.frame:
-            external = external.by_study(column, how=how)
-        return self._with(self.data.subset(first), pooled, external)
+            external = external.by_study(column, how=how, label=label)
+        return self._with(studies, pooled, external)
 
     def manifest(self) -> dict[str, Any]:
         """Return what the result came from, ready for json.
