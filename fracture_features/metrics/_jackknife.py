@@ -262,7 +262,7 @@ def metric_interval(
 
     A metric between two limits has Wilson's interval for as many independent samples as the variance speaks for, a
     quantile of Student's t in the place of the normal one. The degrees of freedom are those with which the variance is
-    known: Welch's, of the groups with the rarer class and the others, and at most :math:`2 n / (\kappa - 1)` for n
+    known: Welch's, of the groups with the rarer class and the others, and at most :math:`1.5 n / (\kappa - 1)` for n
     groups whose influences have the kurtosis :math:`\kappa`. Few fractured patients, few large groups, or few misplaced
     images at an AUC near 1 leave few. At the end of a scale, where the sample shows no variance, the
     groups of a share's samples, or twice those of the rarer class, stand for them. Likelihood ratios, and PPV and NPV
