@@ -59,6 +59,7 @@ CELLS = [
     Cell(1000, auc=0.9),
     Cell(1000, prevalence=0.1, auc=0.99),
     *(Cell(100, prevalence=0.1, auc=auc) for auc in (0.6, 0.9, 0.99)),
+    Cell(300, prevalence=0.1, auc=0.99),
     *(Cell(n, prevalence=0.1) for n in (300, 1000)),
     Cell(30, prevalence=0.2),
     Cell(100, prevalence=0.05),

@@ -8,7 +8,7 @@ import pytest
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import StackingClassifier
+from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import RFECV
 from sklearn.linear_model import LogisticRegression
@@ -26,7 +26,7 @@ from sklearn.pipeline import Pipeline
 from fracture_features import evaluate, make_pipeline
 from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import is_unused_split, published_split
-from fracture_features.evaluation._fit import Job, Runner, operating_rule
+from fracture_features.evaluation._fit import Job, Runner, operating_rule, reseeded
 from fracture_features.evaluation._splits import inner_splits, make_splits
 from fracture_features.exceptions import DatasetError, UngroupedDataWarning
 from fracture_features.metrics import sensitivity_threshold, youden_threshold
@@ -208,6 +208,19 @@ def test_repeats_divide_anew(data):
     assert [fold.fold for fold in folds] == [1, 2, 3, 4, 5, 6]
     assert len({tuple(fold.test) for fold in folds}) == 6
     assert (result.folds()["groups_shared"] == 0).all()
+
+
+def test_repetitions_have_seeds_of_their_own(data):
+    """Named steps and what stands within them; a seed that is no whole number stays as it is."""
+    model = Pipeline([("m", RandomForestClassifier(random_state=3)), ("s", LogisticRegression(random_state=None))])
+    first, second, third = reseeded(model, 3)
+    assert first is model
+    assert [each.get_params()["m__random_state"] for each in (first, second, third)] == [3, 4, 5]
+    assert third.get_params()["s__random_state"] is None
+    forest = make_pipeline("edges", RandomForestClassifier(5, random_state=0), image_size=48)
+    result = evaluate({"m": forest}, data, cv=2, n_repeats=2, random_state=0, keep_models=True)
+    seeds = [fold.estimator[-1].random_state for fold in result.folds_of("m")]
+    assert seeds == [0, 0, 1, 1]
 
 
 def test_a_split_that_divides_patients_is_refused(data):

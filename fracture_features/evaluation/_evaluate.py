@@ -19,7 +19,7 @@ from ._baselines import baseline_models, probe_reader
 from ._checkpoint import Checkpoint
 from ._checks import check_data, check_models, check_options, check_other_files, warn_without_groups
 from ._files import exclude_unreadable, join, shared_cache, temporary_cache, with_cache
-from ._fit import Job, OperatingPoint, Runner, operating_rule
+from ._fit import Job, OperatingPoint, Runner, operating_rule, reseeded
 from ._held_out import check_ready_folds, warn_of_ignored_groups
 from ._jobs import Outcome, Worker, run_jobs
 from ._progress import shown_progress
@@ -62,7 +62,8 @@ def evaluate(
         the column of that name in `data.frame`, whose "test" (where there is none, its "val") is tested and whose other
         images train.
     n_repeats : int, default=1
-        How often to divide anew, where `cv` is a number.
+        How often to divide anew, where `cv` is a number. Each repetition adds 1 to every whole `random_state` in the
+        models, so that what their seeds make enters the intervals.
     operating_point : None, "sensitivity", "youden", ("sensitivity", share) or ("threshold", score), default=None
         From which score of class 1 on an image is called fractured: the highest at which 95 % of the fractures, or
         that share, are found, that with the highest Youden index, or a given one. It is chosen on the scores that five
@@ -202,11 +203,13 @@ def _plan(
         "baseline": baseline_models(known, cache=shared, random_state=random_state),
         "model": models,
     }
+    n_folds = len(splits) // n_repeats
     jobs = [
-        Job(name, role, model, k, train, test)
+        Job(name, role, estimator, n_folds * repetition + k, train, test)
         for role, part in roles.items()
         for name, model in part.items()
-        for k, (train, test) in enumerate(splits, start=1)
+        for repetition, estimator in enumerate(reseeded(model, n_repeats))
+        for k, (train, test) in enumerate(splits[n_folds * repetition :][:n_folds], start=1)
     ]
     return _Plan(data, excluded, external, excluded_outside, splits, jobs)
 

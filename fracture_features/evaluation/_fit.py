@@ -258,6 +258,14 @@ def class_scores(model: Any, paths: NDArray[np.str_]) -> NDArray[np.float64]:
     return np.asarray(model.predict_proba(paths), dtype=np.float64)
 
 
+def reseeded(model: Any, n_repeats: int) -> list[Any]:
+    """The model for each repetition: in later ones every whole `random_state` is one higher than before."""
+    seeds = {name: value for name, value in model.get_params().items() if name.rpartition("__")[2] == "random_state"}
+    whole = {name: int(value) for name, value in seeds.items() if is_whole(value)}
+    later = [{name: value + repetition for name, value in whole.items()} for repetition in range(1, n_repeats)]
+    return [model, *(clone(model).set_params(**changed) for changed in later)]
+
+
 def describe_job(name: str, fold: int) -> str:
     """How errors name a model and a fold."""
     return f"models[{name!r}], fold {fold}"

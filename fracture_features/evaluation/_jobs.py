@@ -118,9 +118,11 @@ class Worker:
         runner = self.runner
         data = [describe_data(part) for part in (runner.data, self.external) if part is not None]
         common = fingerprint(code_fingerprint(), data, runner.rule, runner.calibrate, runner.random_state)
-        estimators = {job.model: job.estimator for job in jobs}
-        models = {name: _described(name, estimator) for name, estimator in estimators.items()}
-        return [fingerprint(common, models[job.model], job.fold, job.train, job.test).hex()[:32] for job in jobs]
+        of_each = {id(job.estimator): job for job in jobs}
+        models = {key: _described(job.model, job.estimator) for key, job in of_each.items()}
+        return [
+            fingerprint(common, models[id(job.estimator)], job.fold, job.train, job.test).hex()[:32] for job in jobs
+        ]
 
 
 def _described(name: str, estimator: Any) -> bytes:
