@@ -4,8 +4,9 @@
 
 FOLDER is laid out as FracAtlas, or holds a folder for each class; its groups.csv, where there is one, holds the groups.
 Everything is fitted inside the folds, StratifiedGroupKFold(5, shuffle=True, random_state=0); intervals are of the
-method, trained anew on other groups. Defaults of the library were chosen on one half of FracAtlas' groups (`bench_reader_defaults.choice_half`): the
-column `report half` has each model's mean ROC AUC on the test images of the other half alone.
+method, trained anew on other groups. Defaults of the library were chosen on one half of FracAtlas' groups
+(`bench_reader_defaults.choice_half`): the column `report half` has each model's mean ROC AUC on the test images of
+the other half alone.
 
 Replaces the models' rows of benchmarks/results/NAME.json and leaves the others. On FracAtlas' 2459 readable images and
 two cores all takes ten minutes; networks that are trained are in bench_cnn.py. What one model has computed another

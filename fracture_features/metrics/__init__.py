@@ -1,9 +1,10 @@
 """What scikit-learn lacks: metrics of diagnostic tests, and intervals and tests of any metric that respect groups.
 
-Arrays in, numbers out. `sensitivity_score` and the like have the signature of scikit-learn's metrics and go where these
-go; what scikit-learn or scipy has (ROC AUC, reliability curves, tuned thresholds) is not here. `metric_interval`,
-`paired_comparison` and, of the bootstrap, `bootstrap_interval` and `resample` take any such metric, and faster the names
-in `MEASURES`: a `Measure` computes a metric of many resamples at once, so that thousands cost a few matrix products.
+Arrays in, numbers out. `sensitivity_score` and the like have the signature of scikit-learn's metrics and go where
+these go; what scikit-learn or scipy has (ROC AUC, reliability curves, tuned thresholds) is not here.
+`metric_interval`, `paired_comparison` and, of the bootstrap, `bootstrap_interval` and `resample` take any such
+metric, and faster the names in `MEASURES`: a `Measure` computes a metric of many resamples at once, so that thousands
+cost a few matrix products.
 """
 
 from ._bootstrap import Resampled, ResampledCurve, bootstrap_interval, resample, resample_curve
