@@ -134,7 +134,10 @@ def test_external_images_are_scored_by_every_fold_and_once(data):
         assert own.threshold == other.threshold
         np.testing.assert_array_equal(other.y_pred, other.scores[:, 1] >= own.threshold)
     assert result.external.frame().query("measure == 'roc_auc'")["value"].notna().all()
-    assert result.external.comparison()["p_holm"].notna().all()
+    comparison = result.external.comparison().set_index("model")
+    assert comparison.drop(index=result.baselines, errors="ignore")["p_holm"].notna().all()
+    assert set(result.external.frame()["inference"].dropna()) == {"models"}
+    assert set(result.frame()["inference"].dropna()) == {"method"}
 
 
 def test_bad_external_data(data):

@@ -43,7 +43,11 @@ def _largest_group(result: EvaluationResult, fold: FoldResult) -> float:
     """Share of the rarer class's images of a test part that its largest group holds."""
     y, groups = result.data.y[fold.test], result.data.groups
     rare = fold.test[y == np.bincount(y, minlength=len(result.data.target_names)).argmin()]
-    return np.nan if groups is None or not len(rare) else float(np.bincount(groups[rare]).max() / len(rare))
+    return (
+        np.nan
+        if groups is None or not len(rare)
+        else float(np.unique(groups[rare], return_counts=True)[1].max() / len(rare))
+    )
 
 
 def effective_groups(result: EvaluationResult) -> float:
@@ -58,7 +62,7 @@ def effective_groups(result: EvaluationResult) -> float:
     data = result.tested
     if data.groups is None:
         return np.nan
-    sizes = np.bincount(data.groups[data.y == np.bincount(data.y).argmin()])
+    sizes = np.unique(data.groups[data.y == np.bincount(data.y).argmin()], return_counts=True)[1]
     return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
