@@ -67,19 +67,22 @@ class Jackknifed(NamedTuple):
     kernels: tuple[Kernel, ...]
 
     def joined(self, other: Jackknifed, row: int, other_row: int) -> Jackknifed:
-        """One row of each, of the same samples."""
-        pick = [(self, row), (other, other_row)]
+        """One row of each, of the same samples; behind them the rows that their intervals are made from."""
+        pick, parts = [(self, row), (other, other_row)], []
+        for one, k in tuple(pick):
+            parts.append(tuple(range(len(pick), len(pick) + len(one.parts[k]))))
+            pick += [(one, part) for part in one.parts[k]]
         return self._replace(
             values=np.array([one.values[k] for one, k in pick]),
             influences=np.stack([one.influences[k] for one, k in pick]),
             of_folds=np.stack([one.of_folds[k] for one, k in pick]),
             scales=tuple(one.scales[k] for one, k in pick),
-            parts=((), ()),
+            parts=(*parts, *[()] * (len(pick) - 2)),
             kernels=tuple(one.kernels[k] for one, k in pick),
         )
 
     def interval(self, row: int, confidence_level: float = 0.95, *, test_fraction: float | None = None) -> Interval:
-        """Interval of a metric: `metric_interval` says how it is made.
+        """Interval of a metric, which holds its value: `metric_interval` says how it is made.
 
         Parameters
         ----------
@@ -89,6 +92,14 @@ class Jackknifed(NamedTuple):
             As in `metric_interval`.
         """
         check_share(confidence_level, name="confidence_level")
+        value = float(self.values[row])
+        if np.isnan(value):
+            return Interval(np.nan, np.nan)
+        low, high = self._limits(row, confidence_level, test_fraction)
+        # A value that is a mean of ratios, or moved below its scale, need not lie between limits that are made apart.
+        return Interval(min(float(low), value), max(float(high), value))
+
+    def _limits(self, row: int, confidence_level: float, test_fraction: float | None) -> Interval:
         if self.parts[row]:
             inner = [self.interval(part, confidence_level, test_fraction=test_fraction) for part in self.parts[row]]
             kernel = self.kernels[row]
@@ -120,7 +131,7 @@ class Jackknifed(NamedTuple):
         total = variance + other
         if total == 0:
             return Spread(0.0, df)
-        return Spread(total, total**2 / (variance**2 / df + other**2 / (len(means) - 1)))
+        return Spread(total, 1 / ((variance / total) ** 2 / df + (other / total) ** 2 / (len(means) - 1)))
 
 
 def jackknife(
@@ -185,7 +196,9 @@ def jackknife(
             moved[:, part] += np.where(np.isnan(found), others, (found - of_folds[:, k]) / len(rows)).T
         n = n_left_out
         influences = -(moved - moved.mean(axis=1, keepdims=True)) * np.sqrt((n - 1) / n)
-    repetition, _ = check_groups(np.zeros(len(labels)) if repetitions is None else repetitions, len(labels))
+    repetition, _ = check_groups(
+        np.zeros(len(labels)) if repetitions is None else repetitions, len(labels), name="repetitions"
+    )
     return Jackknifed(
         values,
         influences,
@@ -243,7 +256,7 @@ def _scale(kernel: Kernel, labels: Labels, scores: NDArray, index: NDArray[np.in
     if not isinstance(kernel, Measure):
         return Scale(None, len(labels), rarest_groups(labels, index))
     if kernel.share_of is None:
-        return Scale(kernel.bounds, None, rarest_groups(labels, index))
+        return Scale(kernel.bounds, None, rarest_groups(labels, index), kernel.logarithmic)
     among = kernel.share_of(labels, scores)
     return Scale((0.0, 1.0), int(among.sum()), len(np.unique(index[among])))
 
