@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_score, roc_auc_score
+from sklearn.model_selection import StratifiedShuffleSplit
 
 from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import MAJORITY, METADATA
@@ -98,6 +99,29 @@ def test_repetitions_of_pooled_measures_are_averaged():
         a, b = (x.frame(inference="models").set_index("measure").loc[measure] for x in (once, both))
         assert b["value"] == pytest.approx(a["value"])
         assert (b["low"], b["high"]) == pytest.approx((a["low"], a["high"]))
+
+
+def test_random_splits_are_repetitions_of_their_own():
+    """Ten test parts that overlap: each is one whole repetition, with every class, whatever was tested before."""
+    plain = draw({"m": 1.0}, n_folds=1)
+    (fold,), y = plain.fold_results, plain.data.y
+    splits = StratifiedShuffleSplit(10, test_size=0.1, random_state=0).split(y, y)
+    folds = [replace(fold.subset(test), fold=k, train=train) for k, (train, test) in enumerate(splits, start=1)]
+    frame = EvaluationResult(plain.data, folds, plain.excluded, 0).frame().set_index("measure")
+    expected = [precision_score(y[each.test], each.y_pred) for each in folds]
+    assert frame.loc["ppv", "value"] == pytest.approx(np.mean(expected))
+    assert frame.loc["ppv", "low"] < frame.loc["ppv", "value"] < frame.loc["ppv", "high"]
+
+
+def test_a_subset_of_repetitions_may_lack_folds():
+    """Two folds of different repetitions are left, which share images of one class alone."""
+    whole = draw({"m": 1.0}, n_folds=1)
+    (fold,), y = whole.fold_results, whole.data.y
+    fractured, others = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
+    tests = [np.r_[fractured[:40], others[:60]], np.r_[fractured[20:60], others[60:120]]]
+    folds = [replace(fold.subset(np.sort(test)), fold=k) for k, test in enumerate(tests, start=1)]
+    value = EvaluationResult(whole.data, folds, whole.excluded, 0).frame().set_index("measure").loc["ppv", "value"]
+    assert value == pytest.approx(np.mean([precision_score(y[each.test], each.y_pred) for each in folds]))
 
 
 def test_a_model_without_the_measure_is_left_out_of_the_comparison(result):
