@@ -134,6 +134,18 @@ def test_a_model_without_the_measure_is_left_out_of_the_comparison(result):
     assert len(none.reliability()) == 0
 
 
+def test_what_was_trained_once_has_intervals_of_the_models_alone(result):
+    single = EvaluationResult(result.data, [fold for fold in result.fold_results if fold.fold == 1], result.excluded, 0)
+    assert set(single.frame()["inference"].dropna()) == {"models"}
+    nothing_trained = [replace(fold, train=np.empty(0, np.int64)) for fold in result.fold_results]
+    external = EvaluationResult(result.data, nothing_trained, result.excluded, 0)
+    for each in (single, external):
+        with pytest.raises(ValueError, match="needs several folds with training parts in these data"):
+            each.frame(inference="method")
+    with pytest.raises(ValueError, match=r"inference must be None or one of \('method', 'models'\), got 'model'"):
+        result.comparison(inference="model")
+
+
 def test_a_model_no_better_than_a_baseline_is_marked(result):
     marks = result.frame().drop_duplicates("model").set_index("model")["above_baselines"]
     assert marks["strong"] is True

@@ -171,7 +171,8 @@ def jackknife(
 
     Examples
     --------
-    The jackknife's variance of a share is the known one, p (1 - p) / (n - 1):
+    The jackknife's variance of a share of ten of twenty samples is the known one, p (1 - p) / (n - 1), but for
+    (19 / 20) / (9 / 10), since all twenty count as groups:
 
     >>> from fracture_features.metrics import jackknife
     >>> jackknifed = jackknife([1] * 10 + [0] * 10, [("sensitivity", [1] * 8 + [0] * 12)])

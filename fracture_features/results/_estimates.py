@@ -88,7 +88,10 @@ class Estimates:
             raise ValueError(f"inference must be None or one of {INFERENCES}, got {inference!r}")
         fraction = self.test_fraction
         if inference == "method" and fraction is None:
-            raise ValueError("inference='method' needs folds with training parts of their own, there is one alone")
+            raise ValueError(
+                "inference='method' needs several folds with training parts in these data, which one split and "
+                "external images lack"
+            )
         return None if inference == "models" else fraction
 
     def estimate(self, model: str, measures: dict[str, Measure]) -> None:
