@@ -158,7 +158,7 @@ def jackknife(
     -------
     jackknifed : Jackknifed
         The values are NaN where the metric is undefined in a fold. A fold that is undefined without a group is left
-        out with it.
+        out with it; where there is no other, the value without the group counts as 0.
 
     Raises
     ------
@@ -275,13 +275,14 @@ def metric_interval(
     r"""Interval of a metric, its variance from leaving out one group after the other.
 
     A metric between two limits has Wilson's interval for as many independent samples as the variance speaks for, a
-    quantile of Student's t in the place of the normal one. The degrees of freedom are those with which the variance is
-    known: Welch's, of the groups with the rarer class and the others, and at most :math:`1.5 n / (\kappa - 1)` for n
-    groups whose influences have the kurtosis :math:`\kappa`. Few fractured patients, few large groups, or few misplaced
-    images at an AUC near 1 leave few. At the end of a scale, where the sample shows no variance, the
-    groups of a share's samples, or twice those of the rarer class, stand for them. Likelihood ratios, and PPV and NPV
-    at another prevalence, are made from the intervals of sensitivity and specificity [3]_; what has no limits, such as
-    a calibration slope, has value ± t standard errors.
+    quantile of Student's t in the place of the normal one, which a share of one sample a group keeps. The degrees of
+    freedom are those with which the variance is known: Welch's, of the groups with the rarer class and the others, and
+    at most :math:`1.5 n / (\kappa - 1)` for n groups whose influences have the kurtosis :math:`\kappa`. Few fractured
+    patients, few large groups, or few misplaced images at an AUC near 1 leave few. At the end of a scale, where the
+    sample shows no variance, the groups of a share's samples, or twice those of the rarer class, stand for them.
+    Likelihood ratios, PPV and NPV at another prevalence, and balanced accuracy are made from the intervals of
+    sensitivity and specificity, or the recalls [3]_; a Brier score's standard error is that of its logarithm; what has
+    no limits, such as a calibration slope, or any callable, has value ± t standard errors.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Limits of an interval from resampled values."""
+"""Limits of an interval, from a variance or from resampled values."""
 
 from __future__ import annotations
 
