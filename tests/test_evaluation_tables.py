@@ -232,6 +232,19 @@ def test_a_subgroup_has_all_its_tested_images_and_the_value_is_of_folds_with_eve
     assert (frame.loc["hand", "n_evaluated"] == frame.loc["hand", "n"]).all()
 
 
+def test_a_subgroup_of_one_fold_has_an_interval_of_what_all_others_have():
+    """Of the method: the variance of these fitted models times 2 less the share that a test part holds."""
+    plain = draw({"m": 0.8})
+    where = np.where(np.isin(np.arange(N), plain.fold_results[0].test), "first", "others")
+    data = replace(plain.data, frame=plain.data.frame.assign(side=where))
+    result = EvaluationResult(data, plain.fold_results, plain.excluded, 0)
+    table = result.subgroups("side", measures=["roc_auc"]).set_index("side")
+    alone = EvaluationResult(data, plain.fold_results[:1], plain.excluded, 0)
+    alone.estimates.value("m", "roc_auc")
+    expected = alone.estimates.interval("m", "roc_auc", 0.95, 0.25)
+    assert tuple(table.loc["first", ["low", "high"]]) == pytest.approx(tuple(expected))
+
+
 def test_a_subgroup_counts_an_image_once_however_often_it_is_tested():
     data, plain = lacking_classes()
     again = [replace(fold, fold=fold.fold + 4) for fold in plain.fold_results]
