@@ -14,7 +14,7 @@ from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import MAJORITY, METADATA
 from fracture_features.exceptions import DatasetError
 from fracture_features.metrics import MEASURES
-from fracture_features.results import EvaluationResult, FoldResult, count_copies, digest_of
+from fracture_features.results import EvaluationResult, FoldResult, count_copies, describe_dominance, digest_of
 
 N = 400
 
@@ -144,6 +144,21 @@ def test_what_was_trained_once_has_intervals_of_the_models_alone(result):
             each.frame(inference="method")
     with pytest.raises(ValueError, match=r"inference must be None or one of \('method', 'models'\), got 'model'"):
         result.comparison(inference="model")
+
+
+def test_few_groups_of_the_rarer_class_are_told(result):
+    """Kish: (Σ n)² / Σ n² of the fractured images of each patient."""
+    assert describe_dominance(result) == ""
+    fractured = np.flatnonzero(result.data.y == 1)
+    for sizes, said in (
+        ([len(fractured)], "count like 1 group."),
+        ([20, 20, 20], "count like 3 groups of equal size."),
+    ):
+        groups = np.full(N, -1)
+        groups[fractured[: sum(sizes)]] = np.repeat(range(len(sizes)), sizes)
+        kept = (groups >= 0) | (result.data.y == 0)
+        few = EvaluationResult(replace(result.data, groups=groups), result.fold_results, result.excluded, 0)
+        assert said in describe_dominance(few.subset(kept))
 
 
 def test_a_model_no_better_than_a_baseline_is_marked(result):
