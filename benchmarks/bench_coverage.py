@@ -12,8 +12,8 @@
   family of models that are all equal to the best baseline.
 
 Of each cell: coverage, misses below (the whole interval lies above the truth: too optimistic) and above, the share of
-studies in which the interval is withheld, and the Monte Carlo standard error of a coverage of 95 %. An interval may be
-withheld where fewer than five patients have a class. Writes benchmarks/results/coverage.json.
+studies in which the interval is withheld, and the Monte Carlo standard error of a coverage of 95 %. Studies in which
+fewer than two patients have a class are drawn again. Writes benchmarks/results/coverage.json.
 """
 
 from __future__ import annotations
@@ -308,7 +308,7 @@ def layout_study(n_groups: int, seed: int) -> tuple[float, float, float]:
 
 
 def guessing_study(seed: int) -> tuple[float, float, float]:
-    """Average precision of random scores, 100 patients, 10 % fractured, five folds; p against a constant; the AUC's."""
+    """Average precision of random scores, 100 patients, 10 % fractured, five folds; p of a constant; prevalence."""
     rng = np.random.default_rng([seed, 10])
     y = (np.arange(100) % 10 == 0).astype(np.int64)
     folds, score = np.arange(100) // 10 % N_FOLDS, rng.normal(size=100)
@@ -317,7 +317,7 @@ def guessing_study(seed: int) -> tuple[float, float, float]:
 
 
 def special_cells(n_studies: int, jobs: int) -> dict[str, Any]:
-    """Families, the layout of FracAtlas, guessing, and few fractured patients in five folds."""
+    """Families, the layout of FracAtlas, guessing, and models that get everything right."""
     run = Parallel(jobs, batch_size=10)
     out: dict[str, Any] = {}
     for n_models in (6, 12):

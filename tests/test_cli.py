@@ -429,6 +429,14 @@ def test_the_table_fits_the_terminal_and_breaks_no_number(width):
     assert "random_forest *" in text
 
 
+@pytest.mark.parametrize(("value", "shown"), [(0.12345, "0.123"), (np.nan, "–")])
+def test_what_has_no_interval_has_a_value_alone(value, shown):
+    rows = [("m", measure, value, np.nan, np.nan, None) for measure in COLUMNS]
+    frame = pd.DataFrame(rows, columns=["model", "measure", "value", "low", "high", "above_baselines"])
+    (table,) = _tables(frame, 200)
+    assert list(table.columns[1].cells) == [shown]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

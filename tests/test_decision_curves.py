@@ -128,5 +128,16 @@ def test_the_figure_draws_the_band_of_models_and_not_of_baselines(result):
 
 def test_the_report_says_what_the_band_is(result):
     captions = [make_figures(of, ["hog"])["curves"][-1].caption for of in (result, with_few_groups(result))]
-    assert "the band is the pointwise 95 % interval of resamples that draw whole groups" in captions[0]
+    assert "the band is the pointwise 95 % interval of the method" in captions[0]
+    assert "from resamples that draw whole groups" in captions[0]
     assert "too few groups for bands" in captions[1]
+
+
+def test_three_patients_of_a_class_have_intervals_and_no_band(data, result):
+    few = EvaluationResult(
+        replace(data, groups=2 * (data.groups % 3) + data.y), result.fold_results, result.excluded, 0
+    )
+    assert few.frame().query("measure == 'roc_auc'")["low"].notna().all()
+    for figure in make_figures(few, ["hog"])["curves"]:
+        assert "the band is" not in figure.caption
+    assert "too few groups for bands" in figure.caption

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_score, roc_auc_score
+from sklearn.model_selection import StratifiedShuffleSplit
 
 from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import MAJORITY, METADATA
 from fracture_features.exceptions import DatasetError
 from fracture_features.metrics import MEASURES
-from fracture_features.results import EvaluationResult, FoldResult, count_copies, digest_of
+from fracture_features.results import EvaluationResult, FoldResult, count_copies, describe_dominance, digest_of
 
 N = 400
 
@@ -100,6 +101,29 @@ def test_repetitions_of_pooled_measures_are_averaged():
         assert (b["low"], b["high"]) == pytest.approx((a["low"], a["high"]))
 
 
+def test_random_splits_are_repetitions_of_their_own():
+    """Ten test parts that overlap: each is one whole repetition, with every class, whatever was tested before."""
+    plain = draw({"m": 1.0}, n_folds=1)
+    (fold,), y = plain.fold_results, plain.data.y
+    splits = StratifiedShuffleSplit(10, test_size=0.1, random_state=0).split(y, y)
+    folds = [replace(fold.subset(test), fold=k, train=train) for k, (train, test) in enumerate(splits, start=1)]
+    frame = EvaluationResult(plain.data, folds, plain.excluded, 0).frame().set_index("measure")
+    expected = [precision_score(y[each.test], each.y_pred) for each in folds]
+    assert frame.loc["ppv", "value"] == pytest.approx(np.mean(expected))
+    assert frame.loc["ppv", "low"] < frame.loc["ppv", "value"] < frame.loc["ppv", "high"]
+
+
+def test_a_subset_of_repetitions_may_lack_folds():
+    """Two folds of different repetitions are left, which share images of one class alone."""
+    whole = draw({"m": 1.0}, n_folds=1)
+    (fold,), y = whole.fold_results, whole.data.y
+    fractured, others = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
+    tests = [np.r_[fractured[:40], others[:60]], np.r_[fractured[20:60], others[60:120]]]
+    folds = [replace(fold.subset(np.sort(test)), fold=k) for k, test in enumerate(tests, start=1)]
+    value = EvaluationResult(whole.data, folds, whole.excluded, 0).frame().set_index("measure").loc["ppv", "value"]
+    assert value == pytest.approx(np.mean([precision_score(y[each.test], each.y_pred) for each in folds]))
+
+
 def test_a_model_without_the_measure_is_left_out_of_the_comparison(result):
     folds = [replace(f, probabilities=None) if f.model == "weak" else f for f in result.fold_results]
     changed = EvaluationResult(result.data, folds, result.excluded, random_state=0)
@@ -108,6 +132,33 @@ def test_a_model_without_the_measure_is_left_out_of_the_comparison(result):
         changed.comparison("weak", measure="brier_score")
     none = EvaluationResult(result.data, [f for f in folds if f.model == "weak"], result.excluded)
     assert len(none.reliability()) == 0
+
+
+def test_what_was_trained_once_has_intervals_of_the_models_alone(result):
+    single = EvaluationResult(result.data, [fold for fold in result.fold_results if fold.fold == 1], result.excluded, 0)
+    assert set(single.frame()["inference"].dropna()) == {"models"}
+    nothing_trained = [replace(fold, train=np.empty(0, np.int64)) for fold in result.fold_results]
+    external = EvaluationResult(result.data, nothing_trained, result.excluded, 0)
+    for each in (single, external):
+        with pytest.raises(ValueError, match="needs several folds with training parts in these data"):
+            each.frame(inference="method")
+    with pytest.raises(ValueError, match=r"inference must be None or one of \('method', 'models'\), got 'model'"):
+        result.comparison(inference="model")
+
+
+def test_few_groups_of_the_rarer_class_are_told(result):
+    """Kish: (Σ n)² / Σ n² of the fractured images of each patient."""
+    assert describe_dominance(result) == ""
+    fractured = np.flatnonzero(result.data.y == 1)
+    for sizes, said in (
+        ([len(fractured)], "count like 1 group."),
+        ([20, 20, 20], "count like 3 groups of equal size."),
+    ):
+        groups = np.full(N, -1)
+        groups[fractured[: sum(sizes)]] = np.repeat(range(len(sizes)), sizes)
+        kept = (groups >= 0) | (result.data.y == 0)
+        few = EvaluationResult(replace(result.data, groups=groups), result.fold_results, result.excluded, 0)
+        assert said in describe_dominance(few.subset(kept))
 
 
 def test_a_model_no_better_than_a_baseline_is_marked(result):
@@ -194,6 +245,19 @@ def test_a_subgroup_has_all_its_tested_images_and_the_value_is_of_folds_with_eve
     found = [fold.y_pred[y[fold.test] == 1].mean() for fold in own]
     assert frame.loc[("wrist", "sensitivity"), "value"] == pytest.approx(np.mean(found))
     assert (frame.loc["hand", "n_evaluated"] == frame.loc["hand", "n"]).all()
+
+
+def test_a_subgroup_of_one_fold_has_an_interval_of_what_all_others_have():
+    """Of the method: the variance of these fitted models times 2 less the share that a test part holds."""
+    plain = draw({"m": 0.8})
+    where = np.where(np.isin(np.arange(N), plain.fold_results[0].test), "first", "others")
+    data = replace(plain.data, frame=plain.data.frame.assign(side=where))
+    result = EvaluationResult(data, plain.fold_results, plain.excluded, 0)
+    table = result.subgroups("side", measures=["roc_auc"]).set_index("side")
+    alone = EvaluationResult(data, plain.fold_results[:1], plain.excluded, 0)
+    alone.estimates.value("m", "roc_auc")
+    expected = alone.estimates.interval("m", "roc_auc", 0.95, 0.25)
+    assert tuple(table.loc["first", ["low", "high"]]) == pytest.approx(tuple(expected))
 
 
 def test_a_subgroup_counts_an_image_once_however_often_it_is_tested():

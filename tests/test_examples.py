@@ -146,7 +146,11 @@ def test_compare_models_prints_what_evaluate_finds(radiographs, data, tmp_path):
     out = run("compare_models", radiographs, "--groups", r"patient(\d+)", "--report", page)
     assert repr(data) in out
     assert "fast: fold 3 is done" in out
-    frame = evaluate({"HOG + SVM": make_pipeline("hog", "svm", random_state=0)}, data, cv=3, random_state=0).frame().round(2)
+    frame = (
+        evaluate({"HOG + SVM": make_pipeline("hog", "svm", random_state=0)}, data, cv=3, random_state=0)
+        .frame()
+        .round(2)
+    )
     for measure in ("roc_auc", "sensitivity", "specificity"):
         row = frame[(frame["model"] == "HOG + SVM") & (frame["measure"] == measure)].iloc[0]
         lines = out.split(f"{measure} and its 95 % interval")[1].split("\n\n")[0]

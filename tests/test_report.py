@@ -198,6 +198,7 @@ def test_a_model_without_mistakes_thresholds_and_another_source(data, tmp_path):
     shown = Page(write_report(result, tmp_path / "r.html").read_text(encoding="utf-8")).text
     assert "edges made no mistake" in shown
     assert "Another source, 60 images" in shown
+    assert "none was fitted on them. Intervals are of the method, trained anew on other patients." in shown
     assert "chosen within each fold's training part" in shown
     assert "Threshold" in shown
     assert "C = 10" in shown

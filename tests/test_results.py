@@ -17,8 +17,8 @@ from fracture_features import evaluate, load_folder, make_pipeline, make_radiogr
 from fracture_features.cache import cached_parts, set_caches
 from fracture_features.evaluation._files import with_cache
 from fracture_features.metrics import resample
-from fracture_features.results import FoldResult
-from fracture_features.results._curves import GRID, _curve
+from fracture_features.results import FoldResult, mean_curves
+from fracture_features.results._curves import GRID, SMALLEST, _curve
 
 PACKAGE = Path(fracture_features.__file__).parent
 
@@ -37,6 +37,15 @@ def test_the_band_is_of_the_method_trained_anew(data):
     fraction = result.estimates.test_fraction
     assert fraction == pytest.approx(1 / len(folds))
     assert np.nanstd(areas) / np.nanstd(plain.draws[0]) == pytest.approx(np.sqrt(2 - fraction), rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["roc", "precision_recall"])
+def test_the_band_ends_where_shares_do(data, kind):
+    curves = mean_curves(make_result(data), kind)
+    assert (curves["low"] <= curves["y"] + SMALLEST).all()
+    assert (curves["y"] <= curves["high"] + 2 * SMALLEST).all()
+    assert curves["low"].min() >= 0
+    assert curves["high"].max() == 1
 
 
 def test_plotting_and_report_draw_no_random_number_of_their_own():

@@ -216,10 +216,11 @@ def _tables(frame: pd.DataFrame, width: int) -> list[Table]:
 
 
 def _cell(row: Any, measure: str) -> str:
-    """A value and its interval below it; times have none."""
+    """A value and its interval below it, where there is one; times have none."""
     if measure in ("fit_minutes", "predict_ms"):
         return f"{row['value']:.1f}"
-    return f"{row['value']:.3f}\n{row['low']:.2f}–{row['high']:.2f}"
+    value = "–" if pd.isna(row["value"]) else f"{row['value']:.3f}"
+    return value if pd.isna(row["low"]) else f"{value}\n{row['low']:.2f}–{row['high']:.2f}"
 
 
 def _width(cells: list[str]) -> int:

@@ -74,7 +74,7 @@ def evaluate(
     external : FractureDataset, default=None
         Images of another source, which each fold's fitted model scores once; `result.external` holds what came out.
     random_state : int, default=None
-        Seed of the folds and of the bootstrap; the models have their own.
+        Seed of the folds and of the tables; the models have their own.
     n_jobs : int, default=None
         Models and folds fitted at a time, by joblib's backends loky, threading or dask: None means 1, or what
         `joblib.parallel_config` says, -1 all cores.

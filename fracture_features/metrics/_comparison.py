@@ -12,6 +12,7 @@ from scipy import stats
 from ._callables import Metric
 from ._checks import check_share
 from ._jackknife import Jackknifed, jackknife
+from ._limits import ROUNDING
 from ._types import Floats
 
 
@@ -113,10 +114,10 @@ def difference_error(
 
 def _at_the_middle(jackknifed: Jackknifed, first: int, second: int) -> Floats:
     """Factors of both rows' influences: the binomial's deviation at the mean of both over that at their own values."""
-    bounds, values = jackknifed.scales[first].bounds, jackknifed.values[[first, second]]
-    if bounds is None or np.isinf(bounds[1]):
+    scale, values = jackknifed.scales[first], jackknifed.values[[first, second]]
+    if scale.bounds is None or scale.logarithmic:
         return np.ones(2)
-    low, high = bounds
+    low, high = scale.bounds
     shares = (np.append(values, values.mean()) - low) / (high - low)
     deviations = np.sqrt(np.maximum(shares * (1 - shares), SMALLEST_SHARE))
     return deviations[2] / deviations[:2]
@@ -124,8 +125,8 @@ def _at_the_middle(jackknifed: Jackknifed, first: int, second: int) -> Floats:
 
 def _hidden_variance(jackknifed: Jackknifed, row: int, test_fraction: float | None) -> float:
     """What the interval of a value at the end of its scale speaks for, where the sample shows none; 0 elsewhere."""
-    scale, value = jackknifed.scales[row], jackknifed.values[row]
-    if scale.bounds is None or value not in scale.bounds or (jackknifed.influences[row] != 0).any():
+    scale, value, u = jackknifed.scales[row], jackknifed.values[row], jackknifed.influences[row]
+    if scale.bounds is None or float(u @ u) >= ROUNDING or not np.isclose(value, scale.bounds, 0, ROUNDING).any():
         return 0.0
     interval = jackknifed.interval(row, test_fraction=test_fraction)
     return ((interval.high - interval.low) / float(stats.t.ppf(0.975, scale.at_the_end[1]))) ** 2

@@ -67,19 +67,22 @@ class Jackknifed(NamedTuple):
     kernels: tuple[Kernel, ...]
 
     def joined(self, other: Jackknifed, row: int, other_row: int) -> Jackknifed:
-        """One row of each, of the same samples."""
-        pick = [(self, row), (other, other_row)]
+        """One row of each, of the same samples; behind them the rows that their intervals are made from."""
+        pick, parts = [(self, row), (other, other_row)], []
+        for one, k in tuple(pick):
+            parts.append(tuple(range(len(pick), len(pick) + len(one.parts[k]))))
+            pick += [(one, part) for part in one.parts[k]]
         return self._replace(
             values=np.array([one.values[k] for one, k in pick]),
             influences=np.stack([one.influences[k] for one, k in pick]),
             of_folds=np.stack([one.of_folds[k] for one, k in pick]),
             scales=tuple(one.scales[k] for one, k in pick),
-            parts=((), ()),
+            parts=(*parts, *[()] * (len(pick) - 2)),
             kernels=tuple(one.kernels[k] for one, k in pick),
         )
 
     def interval(self, row: int, confidence_level: float = 0.95, *, test_fraction: float | None = None) -> Interval:
-        """Interval of a metric: `metric_interval` says how it is made.
+        """Interval of a metric, which holds its value: `metric_interval` says how it is made.
 
         Parameters
         ----------
@@ -89,6 +92,14 @@ class Jackknifed(NamedTuple):
             As in `metric_interval`.
         """
         check_share(confidence_level, name="confidence_level")
+        value = float(self.values[row])
+        if np.isnan(value):
+            return Interval(np.nan, np.nan)
+        low, high = self._limits(row, confidence_level, test_fraction)
+        # A value that is a mean of ratios, or moved below its scale, need not lie between limits that are made apart.
+        return Interval(min(float(low), value), max(float(high), value))
+
+    def _limits(self, row: int, confidence_level: float, test_fraction: float | None) -> Interval:
         if self.parts[row]:
             inner = [self.interval(part, confidence_level, test_fraction=test_fraction) for part in self.parts[row]]
             kernel = self.kernels[row]
@@ -120,7 +131,7 @@ class Jackknifed(NamedTuple):
         total = variance + other
         if total == 0:
             return Spread(0.0, df)
-        return Spread(total, total**2 / (variance**2 / df + other**2 / (len(means) - 1)))
+        return Spread(total, 1 / ((variance / total) ** 2 / df + (other / total) ** 2 / (len(means) - 1)))
 
 
 def jackknife(
@@ -147,7 +158,7 @@ def jackknife(
     -------
     jackknifed : Jackknifed
         The values are NaN where the metric is undefined in a fold. A fold that is undefined without a group is left
-        out with it.
+        out with it; where there is no other, the value without the group counts as 0.
 
     Raises
     ------
@@ -160,7 +171,8 @@ def jackknife(
 
     Examples
     --------
-    The jackknife's variance of a share is the known one, p (1 - p) / (n - 1):
+    The jackknife's variance of a share of ten of twenty samples is the known one, p (1 - p) / (n - 1), but for
+    (19 / 20) / (9 / 10), since all twenty count as groups:
 
     >>> from fracture_features.metrics import jackknife
     >>> jackknifed = jackknife([1] * 10 + [0] * 10, [("sensitivity", [1] * 8 + [0] * 12)])
@@ -185,7 +197,9 @@ def jackknife(
             moved[:, part] += np.where(np.isnan(found), others, (found - of_folds[:, k]) / len(rows)).T
         n = n_left_out
         influences = -(moved - moved.mean(axis=1, keepdims=True)) * np.sqrt((n - 1) / n)
-    repetition, _ = check_groups(np.zeros(len(labels)) if repetitions is None else repetitions, len(labels))
+    repetition, _ = check_groups(
+        np.zeros(len(labels)) if repetitions is None else repetitions, len(labels), name="repetitions"
+    )
     return Jackknifed(
         values,
         influences,
@@ -242,8 +256,8 @@ def _without_each(
 def _scale(kernel: Kernel, labels: Labels, scores: NDArray, index: NDArray[np.intp]) -> Scale:
     if not isinstance(kernel, Measure):
         return Scale(None, len(labels), rarest_groups(labels, index))
-    if kernel.share_of is None:
-        return Scale(kernel.bounds, None, rarest_groups(labels, index))
+    if kernel.share_of is None or kernel.takes == "scores":  # a threshold that the sample sets adds to the variance
+        return Scale(kernel.bounds, None, rarest_groups(labels, index), kernel.logarithmic)
     among = kernel.share_of(labels, scores)
     return Scale((0.0, 1.0), int(among.sum()), len(np.unique(index[among])))
 
@@ -261,13 +275,14 @@ def metric_interval(
     r"""Interval of a metric, its variance from leaving out one group after the other.
 
     A metric between two limits has Wilson's interval for as many independent samples as the variance speaks for, a
-    quantile of Student's t in the place of the normal one. The degrees of freedom are those with which the variance is
-    known: Welch's, of the groups with the rarer class and the others, and at most :math:`1.5 n / (\kappa - 1)` for n
-    groups whose influences have the kurtosis :math:`\kappa`. Few fractured patients, few large groups, or few misplaced
-    images at an AUC near 1 leave few. At the end of a scale, where the sample shows no variance, the
-    groups of a share's samples, or twice those of the rarer class, stand for them. Likelihood ratios, and PPV and NPV
-    at another prevalence, are made from the intervals of sensitivity and specificity [3]_; what has no limits, such as
-    a calibration slope, has value ± t standard errors.
+    quantile of Student's t in the place of the normal one, which a share of one sample a group keeps. The degrees of
+    freedom are those with which the variance is known: Welch's, of the groups with the rarer class and the others, and
+    at most :math:`1.5 n / (\kappa - 1)` for n groups whose influences have the kurtosis :math:`\kappa`. Few fractured
+    patients, few large groups, or few misplaced images at an AUC near 1 leave few. At the end of a scale, where the
+    sample shows no variance, the groups of a share's samples, or twice those of the rarer class, stand for them.
+    Likelihood ratios, PPV and NPV at another prevalence, and balanced accuracy are made from the intervals of
+    sensitivity and specificity, or the recalls [3]_; a Brier score's standard error is that of its logarithm; what has
+    no limits, such as a calibration slope, or any callable, has value ± t standard errors.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Limits of an interval from resampled values."""
+"""Limits of an interval, from a variance or from resampled values."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ._types import Floats, Interval
 ROUNDING = 1e-12
 # 2 for the kurtosis of all patients there are, which that of a sample falls short of: chosen by bench_coverage.
 KNOWN = 1.5
+LARGEST = 700.0  # whose exponential is a number
 
 
 class Scale(NamedTuple):
@@ -27,6 +28,7 @@ class Scale(NamedTuple):
     bounds: tuple[float, float] | None
     n_samples: int | None
     n_groups: int
+    logarithmic: bool = False
 
     @property
     def at_the_end(self) -> tuple[float, float]:
@@ -46,20 +48,20 @@ class Scale(NamedTuple):
 
 def degrees_of_freedom(influences: Floats, is_rare: NDArray[np.bool_]) -> float:
     """Those of a variance that is the sum of squared influences (n,): see `metric_interval`; from 1 to n - 1."""
-    n, squares = len(influences), influences**2
-    total = float(squares.sum())
+    n, total = len(influences), float(influences @ influences)
     if n < 2 or not total > 0:
         return float(max(n - 1, 1))
-    kurtosis = n * float(squares @ squares) / total**2
-    parts = [(float(squares[side].sum()), int(np.count_nonzero(side))) for side in (is_rare, ~is_rare)]
-    welch = total**2 / sum(part**2 / max(m - 1, 1) for part, m in parts)
+    shares = influences**2 / total  # before they are squared again: the square of a tiny total is 0
+    kurtosis = n * float(shares @ shares)
+    parts = [(float(shares[side].sum()), int(np.count_nonzero(side))) for side in (is_rare, ~is_rare)]
+    welch = 1 / sum(part**2 / max(m - 1, 1) for part, m in parts)
     return float(np.clip(min(KNOWN * n / max(kurtosis - 1, 1e-9), welch), 1, n - 1))
 
 
 def centred_interval(value: float, variance: float, df: float, scale: Scale, confidence_level: float) -> Interval:
     """Wilson's interval between the limits of a scale, or value ± t standard errors where there are none.
 
-    Of a scale that has no end above, standard errors are those of the logarithm.
+    Of a logarithmic scale, standard errors are those of the logarithm.
 
     Parameters
     ----------
@@ -77,15 +79,15 @@ def centred_interval(value: float, variance: float, df: float, scale: Scale, con
     if not np.isfinite(value) or scale.n_groups < 2 or not np.isfinite(variance):
         return Interval(np.nan, np.nan)
     if scale.bounds is None:
-        reach = -stats.t.ppf(tail, df) * math.sqrt(variance) if variance > 0 else np.nan
+        reach = -stats.t.ppf(tail, df) * math.sqrt(variance) if variance > ROUNDING else np.nan
         return Interval(float(value - reach), float(value + reach))
     low, high = scale.bounds
-    if np.isinf(high):
+    if scale.logarithmic:
         if value <= 0:
             n, df = scale.at_the_end
             return Interval(0.0, wilson(0.0, n, float(stats.t.ppf(tail, df)) ** 2).high)
-        reach = -stats.t.ppf(tail, df) * math.sqrt(variance) / value
-        return Interval(float(value * math.exp(-reach)), float(value * math.exp(reach)))
+        factor = math.exp(min(-stats.t.ppf(tail, df) * math.sqrt(variance) / value, LARGEST))
+        return Interval(float(value / factor), float(min(value * factor, high)))
     p, variance = (value - low) / (high - low), variance / (high - low) ** 2
     if variance < ROUNDING:
         if ROUNDING < p < 1 - ROUNDING:

@@ -42,6 +42,8 @@ class Measure:
         a fold may hold next to nothing, and a slope fitted to few samples is too steep.
     bounds : (float, float) or None
         Its smallest and largest value, None where there are none: its interval keeps within them.
+    logarithmic : bool
+        Whether its standard errors are those of its logarithm: of a loss, which is near 0 and skewed.
     parts : callable or None
         `parts(y_true)` gives the measures that its interval is made from, where it has none of its own.
     limits : callable or None
@@ -55,6 +57,7 @@ class Measure:
     share_of: Callable[[Labels, NDArray], NDArray[np.bool_]] | None = None
     pooled: bool = False
     bounds: tuple[float, float] | None = (0.0, 1.0)
+    logarithmic: bool = False
     parts: Callable[[Labels], tuple[Measure, ...]] | None = None
     limits: Callable[..., Interval] | None = None
 
@@ -157,7 +160,7 @@ MEASURES: dict[str, Measure] = {
     ),
     "mcc": Measure(_confusion.mcc, "labels", n_classes=None, bounds=(-1.0, 1.0)),
     "kappa": Measure(_confusion.kappa, "labels", n_classes=None, bounds=(-1.0, 1.0)),
-    "brier_score": Measure(_calibration.brier_score, "probabilities", bounds=(0.0, np.inf)),
+    "brier_score": Measure(_calibration.brier_score, "probabilities", logarithmic=True),
     "calibration_intercept": Measure(_calibration.calibration_intercept, "probabilities", pooled=True, bounds=None),
     "calibration_slope": Measure(_calibration.calibration_slope, "probabilities", pooled=True, bounds=None),
 }

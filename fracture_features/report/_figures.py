@@ -25,8 +25,8 @@ from ..plotting import (
     plot_roc,
     plot_subgroups,
 )
-from ..results import EvaluationResult, model_names
-from ._summary import count, has_intervals, unit
+from ..results import EvaluationResult, describe_inference, mean_curves, model_names
+from ._summary import count, unit
 
 WIDTH = 4.8  # inches; two stand side by side, and on a phone their text can still be read
 NARROW = 3.6  # three do
@@ -51,7 +51,8 @@ class Figure:
 def make_figures(result: EvaluationResult, ranked: list[str]) -> dict[str, list[Figure]]:
     """Lists of figures by the section they stand in; `ranked` are the models, the best first."""
     height = HEIGHT + legend_height(model_names(result, baselines=True))
-    averaged = f"Averaged vertically over the folds; {_describe_band(result)}. Baselines are grey."
+    band = _describe_band(result, ranked[0])
+    averaged = f"Averaged vertically over the folds; {band}. Baselines are grey."
     return {
         "data": [draw(plot_class_balance, 1.1 + 0.5 * len(result.data.target_names), "Images by class", result.data)],
         "forest": [
@@ -60,7 +61,7 @@ def make_figures(result: EvaluationResult, ranked: list[str]) -> dict[str, list[
         "curves": [
             draw(plot_roc, height, "Mean ROC curves", result, caption=averaged),
             draw(plot_precision_recall, height, "Mean precision-recall curves", result, caption=averaged),
-            *_probabilities(result, ranked),
+            *_probabilities(result, ranked, band),
         ],
         "confusion": [
             draw(
@@ -87,13 +88,14 @@ def describe_hidden(ranked: list[str]) -> str:
     )
 
 
-def _describe_band(result: EvaluationResult) -> str:
-    if not has_intervals(result):
+def _describe_band(result: EvaluationResult, best: str) -> str:
+    if mean_curves(result, models=[best])["low"].isna().all():  # percentiles want more groups than other intervals
         return f"there are too few {unit(result)} for bands"
-    return f"the band is the pointwise 95 % interval of resamples that draw whole {unit(result)}"
+    inference = describe_inference(result)
+    return f"the band is the pointwise 95 % interval {inference}, from resamples that draw whole {unit(result)}"
 
 
-def _probabilities(result: EvaluationResult, ranked: list[str]) -> list[Figure]:
+def _probabilities(result: EvaluationResult, ranked: list[str], band: str) -> list[Figure]:
     """Those of models that give probabilities; of more than two classes the best one's alone."""
     having = {fold.model for fold in result.fold_results if fold.probabilities is not None}
     models = [name for name in ranked if name in having]
@@ -107,7 +109,7 @@ def _probabilities(result: EvaluationResult, ranked: list[str]) -> list[Figure]:
         return [draw(partial(plot_calibration, models=models[:1]), height, "Calibration", result, caption=caption)]
     height = HEIGHT + legend_height(models)
     figures = [draw(plot_calibration, height, "Calibration", result, caption=caption)]
-    caption = f"Mean over the folds; {_describe_band(result)}. Right only as far as the probabilities are calibrated."
+    caption = f"Mean over the folds; {band}. Right only as far as the probabilities are calibrated."
     height += legend_height(["treat all", "treat none"])
     return [*figures, draw(plot_decision_curve, height, "Decision curve", result, caption=caption)]
 

@@ -32,7 +32,7 @@ def has_intervals(result: EvaluationResult) -> bool:
 
 
 def unit(result: EvaluationResult) -> str:
-    """What resamples draw."""
+    """What is left out in turn for an interval."""
     return "images" if result.data.groups is None else "groups"
 
 
@@ -160,8 +160,10 @@ def make_question(result: EvaluationResult) -> list[tuple[str, str]]:
         ("Baselines", describe_baselines(result)),
     ]
     if result.external is not None:
-        n = len(result.external.data)
-        items.append(("Another source", f"{n} images, scored by the model of every fold; none was fitted on them."))
+        text = f"{len(result.external.data)} images, scored by the model of every fold; none was fitted on them."
+        if has_intervals(result.external):
+            text += f" Intervals are {describe_inference(result.external)}."
+        items.append(("Another source", text))
     return [(term, text) for term, text in items if text]
 
 

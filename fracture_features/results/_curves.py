@@ -24,8 +24,9 @@ def mean_curves(result: EvaluationResult, kind: str = "roc", *, models: Sequence
 
     The curves of the folds' test parts are averaged vertically [1]_: the mean sensitivity at each share of false
     positives, or the mean precision at each recall. The band is pointwise: a percentile interval (95 %) at each place,
-    of the same resamples of whole groups that the intervals in `EvaluationResult.frame` come from. With more than two
-    classes it is the mean over the classes too, each against the rest.
+    of 2000 resamples of whole groups. Where folds share training data it is of the method, trained anew, as intervals
+    in `EvaluationResult.frame` are: resamples lie further from the curve by Nadeau and Bengio's factor
+    (`metrics.metric_interval`). With more than two classes it is the mean over the classes too, each against the rest.
 
     Parameters
     ----------
@@ -39,7 +40,8 @@ def mean_curves(result: EvaluationResult, kind: str = "roc", *, models: Sequence
     curves : DataFrame
         Columns model, x, y, low and high; 101 rows for each model, x from 0 to 1. Of "roc" x is 1 - specificity and y
         sensitivity, linear between thresholds; of "precision_recall" x is recall and y the precision at the highest
-        threshold that reaches it, so that its integral is the average precision.
+        threshold that reaches it, so that its integral is scikit-learn's average precision: `EvaluationResult.frame`
+        has it corrected for chance.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def mean_curves(result: EvaluationResult, kind: str = "roc", *, models: Sequence
     parts = []
     for model in model_names(result, models, baselines=True):
         curve = result.estimates.curve(model, partial(_curve, kind))
-        parts.append(pd.DataFrame({"model": model, "x": GRID, "y": curve.values, **_band(curve)}))
+        parts.append(pd.DataFrame({"model": model, "x": GRID, "y": curve.values, **_band(curve, 0, 1)}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -113,10 +115,11 @@ def mean_decision_curve(result: EvaluationResult, model: str) -> pd.DataFrame:
     return mean.assign(**_band(result.estimates.curve(model, benefit, "probabilities")))
 
 
-def _band(curve: ResampledCurve) -> dict[str, Floats]:
-    """Limits at each place."""
+def _band(curve: ResampledCurve, lowest: float = -np.inf, highest: float = np.inf) -> dict[str, Floats]:
+    """Limits at each place, within those of the curve's scale."""
     limits = np.array([percentile_interval(column, 0.95, curve.n_groups) for column in curve.draws.T])
-    return {"low": limits[:, 0], "high": limits[:, 1]}
+    low, high = np.clip(limits, lowest, highest).T
+    return {"low": low, "high": high}
 
 
 def _net_benefit(thresholds: Floats, y: Labels, probability: Floats, weights: Floats) -> Floats:

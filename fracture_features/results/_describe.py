@@ -27,7 +27,8 @@ def describe_dominance(result: EvaluationResult) -> str:
     largest, n = result.folds()["largest_group"].max(), effective_groups(result)
     if largest <= LARGEST_SHARE and n >= FEW_GROUPS:
         return ""
+    groups = "group" if round(n) == 1 else "groups of equal size"
     return (
-        f"One group holds up to {100 * largest:.0f} % of the rarer class's images of a fold; all its images count like "
-        f"{n:.0f} groups of equal size. Fewer folds, or images of more patients, would make the values firmer."
+        f"One group holds up to {100 * largest:.0f} % of the rarer class's images of a fold; the class's images "
+        f"together count like {n:.0f} {groups}. Fewer folds, or images of more patients, would make the values firmer."
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from .. import metrics
@@ -89,7 +88,10 @@ class Estimates:
             raise ValueError(f"inference must be None or one of {INFERENCES}, got {inference!r}")
         fraction = self.test_fraction
         if inference == "method" and fraction is None:
-            raise ValueError("inference='method' needs folds with training parts of their own, there is one alone")
+            raise ValueError(
+                "inference='method' needs several folds with training parts in these data, which one split and "
+                "external images lack"
+            )
         return None if inference == "models" else fraction
 
     def estimate(self, model: str, measures: dict[str, Measure]) -> None:
@@ -140,7 +142,8 @@ class Estimates:
             n_resamples=N_RESAMPLES,
             random_state=self._seed,
         )
-        widened = np.sqrt(2 - (self.test_fraction or 1))
+        fraction = self.test_fraction
+        widened = 1.0 if fraction is None else np.sqrt(2 - fraction)
         return found._replace(draws=found.values + widened * (found.draws - found.values))
 
     def of_fold(self, fold: FoldResult, measure: Measure) -> float:
@@ -172,8 +175,8 @@ class Estimates:
         if not measures:
             return
         rows, folds = self._tested(model)
-        repetitions = pd.Series(rows).groupby(rows).cumcount().to_numpy().astype(np.int64)
         parts = self.folds_of(model)
+        repetitions = np.repeat(_repetitions([fold.test for fold in parts]), [len(fold.test) for fold in parts])
         found = metrics.jackknife(
             self._data.y[rows],
             [(measure, np.concatenate([fold.of(measure.takes) for fold in parts])) for measure in measures.values()],
@@ -193,3 +196,19 @@ class Estimates:
 
     def _groups(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return rows if self._data.groups is None else self._data.groups[rows]
+
+
+def _repetitions(tests: list[NDArray[np.int64]]) -> list[int]:
+    """Which repetition of the folds each test part is of: the first that has tested none of its images yet.
+
+    Parts that overlap as they like, of random splits, are mostly repetitions of their own.
+    """
+    tested: list[set[int]] = []
+    found = []
+    for rows in (set(test.tolist()) for test in tests):
+        k = next((k for k, before in enumerate(tested) if before.isdisjoint(rows)), len(tested))
+        if k == len(tested):
+            tested.append(set())
+        tested[k] |= rows
+        found.append(k)
+    return found

@@ -32,7 +32,9 @@ class EvaluationResult:
     (`metrics.metric_interval`). Where folds share training data it is of the method, trained anew on other patients
     like these; `inference="models"` asks for that of these fitted models on other patients, which is all there is for
     one held-out part and for `external`. With more than two classes,
-    measures of two are the mean over the classes, each against the rest, and stand for each class beside it.
+    measures of two are the mean over the classes, each against the rest, and stand for each class beside it. Average
+    precision is corrected for the chance that few images leave: guessing has the prevalence, and a value can lie below
+    scikit-learn's, or below 0.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ class EvaluationResult:
     excluded : DataFrame
         Files left out, with the columns path, label and reason.
     random_state : int, default=None
-        Seed of the bootstrap.
+        Seed of the resamples of curves, and of the blocks in which many groups are left out.
     external : EvaluationResult, default=None
         The same models on images of another source.
     failures : DataFrame, default=None
@@ -72,7 +74,7 @@ class EvaluationResult:
         self.random_state = random_state
         self.external = external
         self.failures = pd.DataFrame(columns=list(FAILURE_COLUMNS)) if failures is None else failures
-        # All models are compared on the same resamples.
+        # All models are compared on the same blocks of groups.
         seed = int(np.random.default_rng(random_state).integers(2**32))
         self.estimates = Estimates(data, self.fold_results, seed)
 
@@ -129,7 +131,8 @@ class EvaluationResult:
         ------
         ValueError
             If a prevalence or the confidence level is not between 0 and 1, a prevalence is given for more than two
-            classes, or there is no such inference.
+            classes, or there is no such inference: "method" among them where models were trained once, and for
+            `external`.
         """
         fraction = self.estimates.fraction_for(inference)
         kind = "models" if fraction is None else "method"

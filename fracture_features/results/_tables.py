@@ -104,7 +104,7 @@ def subgroup_table(result: EvaluationResult, column: str, measures: Sequence[str
     """`EvaluationResult.subgroups`."""
     if column not in result.data.frame:
         raise ValueError(f"column={column!r} is none of the columns {list(result.data.frame.columns)}")
-    rows = []
+    rows, fraction = [], result.estimates.test_fraction  # of all folds, also where a subgroup is left with one
     values = result.data.frame[column]
     for value in sorted(values.dropna().unique(), key=str):
         inside = (values == value).to_numpy(dtype=bool)
@@ -113,13 +113,15 @@ def subgroup_table(result: EvaluationResult, column: str, measures: Sequence[str
             tested = _tested(result, model)
             counts = _class_counts(result, tested[inside[tested]])
             shown = (counts.sum(), *([counts[1]] if len(counts) == 2 else []))
-            rows += [(model, value, *shown, *row) for row in _subgroup_rows(part, model, measures)]
+            rows += [(model, value, *shown, *row) for row in _subgroup_rows(part, model, measures, fraction)]
     count_columns = ["n_fractured"] if len(result.data.target_names) == 2 else []
     columns = ["model", column, "n", *count_columns, "n_evaluated", "measure", "value", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _subgroup_rows(part: EvaluationResult, model: str, names: Sequence[str]) -> list[tuple[Any, ...]]:
+def _subgroup_rows(
+    part: EvaluationResult, model: str, names: Sequence[str], fraction: float | None
+) -> list[tuple[Any, ...]]:
     """Of the folds whose test part has every class of the subgroup: how many images, and each measure on them."""
     counts = _class_counts(part, _tested(part, model))
     if counts.min() < SMALLEST_SUBGROUP:
@@ -128,7 +130,6 @@ def _subgroup_rows(part: EvaluationResult, model: str, names: Sequence[str]) -> 
     if unknown := [name for name in names if name not in known]:
         raise ValueError(f"measures={unknown} are none of {list(known)}")
     part.estimates.estimate(model, {name: known[name] for name in names})
-    fraction = part.estimates.test_fraction
     return [
         (counts.sum(), name, part.estimates.value(model, name), *part.estimates.interval(model, name, 0.95, fraction))
         for name in names
