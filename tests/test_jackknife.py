@@ -116,3 +116,13 @@ def test_two_perfect_rankings_may_differ_whatever_their_rounding():
 def test_repetitions_are_named():
     with pytest.raises(ValueError, match="repetitions must have one entry for each of 50"):
         jackknife(Y, [("roc_auc", Y)], repetitions=[1, 2])
+
+
+def test_what_one_group_alone_keeps_defined_has_no_interval():
+    """Without its one low fracture a threshold separates the classes: no slope is left to hold the value against."""
+    y = np.array([0] * 6 + [1] * 6)
+    probability = np.r_[np.linspace(0.1, 0.5, 6), 0.2, np.linspace(0.6, 0.9, 5)]
+    assert np.isfinite(jackknife(y, [("calibration_slope", probability)]).values[0])
+    assert np.isnan(metric_interval("calibration_slope", y, probability)).all()
+    comparison = paired_comparison("calibration_slope", y, probability, probability / 2)
+    assert (comparison.p_value, np.isnan(comparison.low)) == (1, True)

@@ -158,7 +158,7 @@ def jackknife(
     -------
     jackknifed : Jackknifed
         The values are NaN where the metric is undefined in a fold. A fold that is undefined without a group is left
-        out with it; where there is no other, the value without the group counts as 0.
+        out with it; where there is no other, influences are NaN, and so are limits.
 
     Raises
     ------
@@ -191,9 +191,10 @@ def jackknife(
     of_folds = np.stack([statistic(part, np.ones((1, len(part))))[0] for part in rows], axis=1)
     values = of_folds.mean(axis=1)
     moved = np.zeros((len(kernels), n_left_out))
+    n_others = len(rows) - 1 or np.nan
     with np.errstate(invalid="ignore"):  # infinite likelihood ratios, whose intervals are made from other rows
         for k, (part, found) in enumerate(_without_each(statistic, rows, left_out, n_jobs)):
-            others = (of_folds.sum(axis=1) - of_folds[:, k]) / max(len(rows) - 1, 1) - values
+            others = (of_folds.sum(axis=1) - of_folds[:, k]) / n_others - values
             moved[:, part] += np.where(np.isnan(found), others, (found - of_folds[:, k]) / len(rows)).T
         n = n_left_out
         influences = -(moved - moved.mean(axis=1, keepdims=True)) * np.sqrt((n - 1) / n)
