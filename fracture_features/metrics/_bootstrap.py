@@ -124,12 +124,12 @@ def resample(
     ([0.89, 0.89], (2, 10), 2)
     """
     labels, index, parts = check_sample(y_true, groups, folds)
-    checked = [_check_metric(metric, labels, scores) for metric, scores in metrics]
+    checked = [check_metric(metric, labels, scores) for metric, scores in metrics]
 
     def statistic(part: NDArray[np.intp], weights: Floats) -> Floats:
         values = np.empty((len(weights), len(checked)))
         for k, (kernel, scores) in enumerate(checked):
-            values[:, k] = _apply(kernel, labels[part], scores[part], weights)
+            values[:, k] = apply_kernel(kernel, labels[part], scores[part], weights)
         return values
 
     # a callable need not be safe in threads, and gains nothing where it holds the GIL
@@ -213,7 +213,8 @@ def _share(kernel: Kernel, labels: Labels, scores: NDArray, index: NDArray[np.in
     return Share(int(among.sum()), len(np.unique(index[among])))
 
 
-def _check_metric(metric: Metric, labels: Labels, scores: ArrayLike) -> tuple[Kernel, NDArray]:
+def check_metric(metric: Metric, labels: Labels, scores: ArrayLike) -> tuple[Kernel, NDArray]:
+    """What computes a metric of many resamples, and its checked scores; raises ValueError."""
     if isinstance(metric, str | Measure) or not callable(metric):
         measure = get_measure(metric)
         return measure, measure.check(labels, scores)[1]
@@ -223,7 +224,8 @@ def _check_metric(metric: Metric, labels: Labels, scores: ArrayLike) -> tuple[Ke
     return one_by_one(metric), array
 
 
-def _apply(kernel: Kernel, y: Labels, scores: NDArray, weights: Floats) -> Floats:
+def apply_kernel(kernel: Kernel, y: Labels, scores: NDArray, weights: Floats) -> Floats:
+    """Values of a metric, one for each row of weights; raises ValueError where there are others."""
     values = kernel(y, scores, weights)
     if np.shape(values) != (len(weights),):
         raise ValueError(

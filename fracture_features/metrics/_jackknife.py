@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .._threads import map_threads
 from .._validation import check_groups
-from ._bootstrap import _apply, _check_metric
+from ._bootstrap import apply_kernel, check_metric
 from ._callables import Metric
 from ._checks import check_share
 from ._limits import Scale, centred_interval, degrees_of_freedom
@@ -180,11 +180,13 @@ def jackknife(
     (0.01877, 0.01778)
     """
     labels, index, rows = check_sample(y_true, groups, folds)
-    checked = [_check_metric(metric, labels, scores) for metric, scores in metrics]
+    checked = [check_metric(metric, labels, scores) for metric, scores in metrics]
     kernels, parts = _with_parts(checked, labels)
 
     def statistic(part: NDArray[np.intp], weights: Floats) -> Floats:
-        return np.stack([_apply(kernel, labels[part], scores[part], weights) for kernel, scores in kernels], axis=1)
+        return np.stack(
+            [apply_kernel(kernel, labels[part], scores[part], weights) for kernel, scores in kernels], axis=1
+        )
 
     left_out, n_left_out = _left_out(index, rows, random_state)
     n_jobs = -1 if all(isinstance(kernel, Measure) for kernel, _ in kernels) else 1
