@@ -5,6 +5,8 @@ import zlib
 
 import numpy as np
 
+from fracture_features.images._errors import DecodeError
+
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 COLOURS = {"grey": 0, "rgb": 2, "palette": 3, "grey alpha": 4, "rgba": 6}
 
@@ -33,6 +35,17 @@ def png(samples, bits, colour, *, extra=(), filters=(0,), interlaced=False):
     header = struct.pack(">II5B", width, height, bits, COLOURS[colour], 0, 0, int(interlaced))
     pieces = [chunk(b"IHDR", header), *(chunk(*piece) for piece in extra), chunk(b"IDAT", zlib.compress(raw))]
     return b"\x89PNG\r\n\x1a\n" + b"".join(pieces) + chunk(b"IEND", b"")
+
+
+def assert_no_part_gives_other_pixels(decode, data, start=0, step=1):
+    """A file cut short is refused, or gives what the whole one gives."""
+    whole = decode(data)
+    for end in range(start, len(data), step):
+        try:
+            image = decode(data[:end])
+        except DecodeError:
+            continue
+        np.testing.assert_array_equal(image, whole)
 
 
 def packed(samples, bits):

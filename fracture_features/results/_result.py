@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix
 
-from .. import metrics
-from .._text import any_text
 from ..datasets import FractureDataset
+from ._comparisons import comparison_table, measure_table, power_table
 from ._estimates import PRIMARY, Estimates
 from ._fold import FoldResult
 from ._manifest import make_manifest
-from ._models import model_names
 from ._studies import pool_studies
-from ._tables import fold_table, prediction_table, reliability_table, subgroup_table
+from ._tables import confusion_table, fold_table, prediction_table, reliability_table, subgroup_table
 
 FAILURE_COLUMNS = ("model", "fold", "reason")
 
@@ -134,25 +131,7 @@ class EvaluationResult:
             classes, or there is no such inference: "method" among them where models were trained once, and for
             `external`.
         """
-        fraction = self.estimates.fraction_for(inference)
-        kind = "models" if fraction is None else "method"
-        above = self.estimates.above_baselines(confidence_level, fraction)
-        rows: list[tuple[object, ...]] = []
-        for model in self.models:
-            measures, mark = self.estimates.measures(model, prevalences), above.get(model)
-            self.estimates.estimate(model, measures)
-            for name in measures:
-                interval = self.estimates.interval(model, name, confidence_level, fraction)
-                rows.append((model, name, self.estimates.value(model, name), *interval, kind, mark))
-            folds = self.estimates.folds_of(model)
-            minutes = sum(fold.fit_seconds for fold in folds) / 60
-            predict_ms = np.mean([fold.predict_ms for fold in folds])
-            rows += [
-                (model, name, value, np.nan, np.nan, None, mark)
-                for name, value in (("fit_minutes", minutes), ("predict_ms", predict_ms))
-            ]
-        columns = ["model", "measure", "value", "low", "high", "inference", "above_baselines"]
-        return pd.DataFrame(rows, columns=columns)
+        return measure_table(self, prevalences, confidence_level, inference)
 
     def comparison(
         self,
@@ -186,19 +165,7 @@ class EvaluationResult:
         ValueError
             If there is no such model, or it has no such measure.
         """
-        reference = self._check_reference(reference, measure)
-        fraction, baselines = self.estimates.fraction_for(inference), self.baselines
-        rows = []
-        for model in self.models:
-            if model == reference or measure not in self.estimates.measures(model):
-                continue
-            compared = self.estimates.compare(model, reference, measure, confidence_level, fraction)
-            rows.append((model, reference, measure, *compared))
-        columns = ["model", "reference", "measure", "difference", "low", "high", "p_value"]
-        frame = pd.DataFrame(rows, columns=columns).assign(p_holm=np.nan)
-        tried = ~frame["model"].isin(baselines) & frame["p_value"].notna()
-        frame.loc[tried, "p_holm"] = metrics.holm(frame.loc[tried, "p_value"])
-        return frame
+        return comparison_table(self, reference, measure, confidence_level, inference)
 
     def power(self, difference: float = 0.05, *, reference: str | None = None, measure: str = PRIMARY) -> pd.DataFrame:
         """Return in how many of 100 studies like this one a difference would be found.
@@ -226,28 +193,7 @@ class EvaluationResult:
         ValueError
             If there is no such model or measure.
         """
-        reference = self._check_reference(reference, measure)
-        fraction = self.estimates.fraction_for(None)
-        rows = [
-            (
-                model,
-                reference,
-                measure,
-                difference,
-                self.estimates.power(model, reference, measure, difference, fraction),
-            )
-            for model in self.models
-            if model != reference and measure in self.estimates.measures(model)
-        ]
-        return pd.DataFrame(rows, columns=["model", "reference", "measure", "difference", "power"])
-
-    def _check_reference(self, reference: str | None, measure: str) -> str:
-        reference = self.estimates.best_baseline() if reference is None else reference
-        if reference not in self.models:
-            raise ValueError(f"reference={reference!r} is none of the models {self.models}")
-        if measure not in (known := list(self.estimates.measures(reference))):
-            raise ValueError(f"measure={measure!r} is none of the measures {known} of {reference!r}")
-        return reference
+        return power_table(self, reference, measure, difference)
 
     def folds(self) -> pd.DataFrame:
         """Return one row for each model and fold.
@@ -316,7 +262,6 @@ class EvaluationResult:
         """
         return reliability_table(self, n_bins)
 
-    @any_text
     def confusion(self, model: str) -> pd.DataFrame:
         """Return how often a model called each class what.
 
@@ -335,12 +280,7 @@ class EvaluationResult:
         ValueError
             If there is no such model.
         """
-        (model,) = model_names(self, [model])
-        folds, names = self.folds_of(model), self.data.target_names
-        y_true = np.concatenate([self.data.y[fold.test] for fold in folds])
-        y_pred = np.concatenate([fold.y_pred for fold in folds])
-        counts = confusion_matrix(y_true, y_pred, labels=range(len(names)))
-        return pd.DataFrame(counts, index=pd.Index(names, name="true"), columns=pd.Index(names, name="predicted"))
+        return confusion_table(self, model)
 
     def by_study(self, column: str = "study", *, how: str = "mean", label: str = "same") -> EvaluationResult:
         """Return one prediction for each study.

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix
 
 from .._text import any_text
+from ._models import model_names
 
 if TYPE_CHECKING:
     from ._fold import FoldResult
@@ -144,6 +146,17 @@ def _tested(result: EvaluationResult, model: str) -> NDArray[np.int64]:
 
 def _class_counts(result: EvaluationResult, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.bincount(result.data.y[rows], minlength=len(result.data.target_names))
+
+
+@any_text
+def confusion_table(result: EvaluationResult, model: str) -> pd.DataFrame:
+    """`EvaluationResult.confusion`."""
+    (model,) = model_names(result, [model])
+    folds, names = result.folds_of(model), result.data.target_names
+    y_true = np.concatenate([result.data.y[fold.test] for fold in folds])
+    y_pred = np.concatenate([fold.y_pred for fold in folds])
+    counts = confusion_matrix(y_true, y_pred, labels=range(len(names)))
+    return pd.DataFrame(counts, index=pd.Index(names, name="true"), columns=pd.Index(names, name="predicted"))
 
 
 def reliability_table(result: EvaluationResult, n_bins: int) -> pd.DataFrame:
