@@ -5,12 +5,13 @@ from ._dataset import FractureDataset
 from ._files import count_kinds
 from ._folder import load_folder
 from ._fracatlas import load_fracatlas
-from ._inventory import take_inventory
+from ._inventory import Description, take_inventory
 from ._metadata import MetadataLookup
 from ._mura import load_mura
 from .synthetic import make_radiographs
 
 __all__ = [
+    "Description",
     "FractureDataset",
     "MetadataLookup",
     "count_kinds",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from sklearn.utils import gen_batches
@@ -17,11 +17,32 @@ from ..images import ImageFile, ImageReader, describe_file
 
 BLOCK = 16
 COLUMNS = ("size", "mtime", "sha256", "format", "height", "width", "reason")
-VERSION = "inventory 2"  # another one where the description of a file changes
+
+
+class Description(NamedTuple):
+    """What is to be said of every file, from its content alone.
+
+    Parameters
+    ----------
+    version : str
+        Part of its key in the cache; another one where `describe` changes.
+    describe : callable
+        Takes an ImageFile and returns a dict of JSON's types; an ImageReadError is a reason against the file.
+    """
+
+    version: str
+    describe: Callable[[ImageFile], dict[str, Any]]
+
+
+HEADER = Description("inventory 2", describe_file)
 
 
 def take_inventory(
-    paths: Sequence[str], readers: Iterable[ImageReader] = (), *, n_jobs: int | None = -1
+    paths: Sequence[str],
+    readers: Iterable[ImageReader] = (),
+    *,
+    descriptions: Sequence[Description] = (),
+    n_jobs: int | None = -1,
 ) -> pd.DataFrame:
     """Open each file once: describe it, and read it as each reader will, which fills their caches.
 
@@ -39,7 +60,8 @@ def take_inventory(
     files : DataFrame
         A row for each path: size (bytes), mtime (UTC), sha256, format ("JPEG", "PNG", "DICOM", ...), height and width
         as displayed, reason why it cannot be read as an image (missing where it can), and, where there is any DICOM,
-        those of `images.read_header`'s elements that name nobody. What is not known of an unreadable file is missing.
+        those of `images.read_header`'s elements that name nobody, then those of `descriptions`. What is not known of
+        an unreadable file is missing.
     """
     unique = {repr(reader): reader for reader in readers}
     ordered = [unique[name] for name in sorted(unique)] or [ImageReader()]
@@ -47,7 +69,7 @@ def take_inventory(
 
     def describe(rows: slice) -> list[dict[str, Any]]:
         keep: dict[Any, list[tuple[bytes, bytes]]] = {folder: [] for folder in caches}
-        found = [_row(ImageFile(path), ordered, caches, keep) for path in paths[rows]]
+        found = [_row(ImageFile(path), ordered, [HEADER, *descriptions], caches, keep) for path in paths[rows]]
         for folder, cache in caches.items():
             cache.put(keep[folder])
         return found
@@ -59,7 +81,13 @@ def take_inventory(
     return frame.astype(numbers).assign(mtime=pd.to_datetime(frame["mtime"], utc=True))
 
 
-def _row(file: ImageFile, readers: list[ImageReader], caches: dict[Any, Cache], keep: dict[Any, Any]) -> Any:
+def _row(
+    file: ImageFile,
+    readers: list[ImageReader],
+    descriptions: list[Description],
+    caches: dict[Any, Cache],
+    keep: dict[Any, Any],
+) -> dict[str, Any]:
     row: dict[str, Any] = {"reason": None}
     folder = next(iter(caches), None)  # any will do
     try:
@@ -69,19 +97,21 @@ def _row(file: ImageFile, readers: list[ImageReader], caches: dict[Any, Cache], 
             reader.read(file, caches.get(reader.cache), keep.get(reader.cache, []))
     except ImageReadError as error:
         row["reason"] = error.reason
-    try:
-        return row | _description(file, caches.get(folder), keep.get(folder))
-    except ImageReadError as error:
-        return row | {"reason": row["reason"] or error.reason}
+    for description in descriptions:
+        try:
+            row |= _described(file, description, caches.get(folder), keep.get(folder))
+        except ImageReadError as error:
+            row["reason"] = row["reason"] or error.reason
+    return row
 
 
-def _description(file: ImageFile, cache: Cache | None, keep: Any) -> dict[str, Any]:
-    """What the file's content says beside its pixels; from the cache where it is there."""
-    key = digest(VERSION, file.sha256(cache, keep))
+def _described(file: ImageFile, description: Description, cache: Cache | None, keep: Any) -> dict[str, Any]:
+    """What a description says of a file; from the cache where it is there."""
+    key = digest(description.version, file.sha256(cache, keep))
     found = None if cache is None else cache.get([key])[0]
     if found is not None:
         return dict(json.loads(found))
-    described = describe_file(file)
+    described = description.describe(file)
     if cache is not None:
         keep.append((key, json.dumps(described).encode()))
     return described
