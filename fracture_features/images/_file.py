@@ -9,6 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..cache import Cache, digest
 from . import _decode
 from ._dicom import attributes
@@ -32,6 +35,12 @@ class ImageFile:
         with named_errors(self.path):
             check_file(self.path)
             return Path(self.path).read_bytes()
+
+    @cached_property
+    def image(self) -> NDArray[np.uint8]:
+        """At the size of the file, as `read_image` gives it; ImageReadError where it cannot be decoded."""
+        with named_errors(self.path):
+            return _decode.decode(self.data, None)
 
     @cached_property
     def status(self) -> os.stat_result:
