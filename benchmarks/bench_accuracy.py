@@ -81,7 +81,7 @@ def load(folder: Path, groups: str | None) -> FractureDataset:
         groups = str(folder / "groups.csv")
     is_fracatlas = (folder / "dataset.csv").is_file()
     data = load_fracatlas(folder, groups=groups) if is_fracatlas else load_folder(folder, groups=groups)
-    return exclude_unreadable(data, [])[0]
+    return exclude_unreadable(data)[0]
 
 
 class PeakMemory:

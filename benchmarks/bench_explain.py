@@ -183,7 +183,7 @@ def main() -> None:
     makers = MODELS | SLOW if options.slow or options.models else MODELS
     if unknown := set(options.models or []) - set(makers):
         parser.error(f"--models: unknown {sorted(unknown)}; there are {list(makers)}")
-    data, _ = exclude_unreadable(load_fracatlas(options.folder, groups=options.folder / "groups.csv"), [])
+    data, _ = exclude_unreadable(load_fracatlas(options.folder, groups=options.folder / "groups.csv"))
     boxes = {i: read_boxes(options.folder, data.paths[i]) for i in np.flatnonzero(data.y == 1).tolist()}
     path = RESULTS / "explain.json"
     results: dict[str, Any] = json.loads(path.read_text())["results"] if path.exists() else {}

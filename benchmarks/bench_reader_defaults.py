@@ -49,9 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     if not options.folder.is_dir():
         raise SystemExit(f"no folder {options.folder}: give that of FracAtlas")
-    data, _ = exclude_unreadable(
-        load_fracatlas(options.folder, groups=options.groups or options.folder / "groups.csv"), []
-    )
+    data, _ = exclude_unreadable(load_fracatlas(options.folder, groups=options.groups or options.folder / "groups.csv"))
     rows = []
     first = choice_half(data)
     for half, part in (("choice", data.subset(first)), ("report", data.subset(~first))):

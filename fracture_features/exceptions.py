@@ -14,6 +14,7 @@ __all__ = [
     "FractureFeaturesError",
     "GroupsError",
     "ImageReadError",
+    "LeakWarning",
     "MissingDependencyError",
     "NoReadableImagesError",
     "UngroupedDataWarning",
@@ -70,6 +71,10 @@ class MissingDependencyError(FractureFeaturesError, ImportError):
 
 class UngroupedDataWarning(UserWarning):
     """Images of one patient may stand on both sides of a split, because no groups are known."""
+
+
+class LeakWarning(UserWarning):
+    """Copies of images would stand on both sides of a split."""
 
 
 class DatasetWarning(UserWarning):

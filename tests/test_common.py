@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import fracture_features
 from fracture_features import CNNClassifier, FisherVectorExtractor, ImageReader, PretrainedExtractor, make_pipeline
 from fracture_features._pca import CappedPCA
-from fracture_features.cli._main import _model_names
+from fracture_features.cli._arguments import model_names
 from fracture_features.features._base import BaseExtractor
 from fracture_features.pipeline import FEATURES, Features, check_installed
 
@@ -323,7 +323,7 @@ def test_an_extractor_takes_a_module_and_a_line_of_the_registry(monkeypatch, sta
     assert alone["images"].image_size == 32
     assert alone.fit(files, y).predict(files).shape == y.shape
     assert list(make_pipeline(RowMeans(2.0)).named_steps) == list(alone.named_steps)
-    assert _model_names("rows+svm,hog+rows+xgboost") == ["rows+svm", "hog+rows+xgboost"]
+    assert model_names("rows+svm,hog+rows+xgboost") == ["rows+svm", "hog+rows+xgboost"]
     check_installed("rows+svm")
     extractor = next(found for found in extractors() if isinstance(found, RowMeans))
     for check in extractor_checks(extractor):

@@ -15,7 +15,7 @@ import pytest
 
 from fracture_features import evaluate, load_csv, load_folder, load_mura, make_pipeline, read_image
 from fracture_features.datasets._files import LITTER, count_kinds, find_images
-from fracture_features.evaluation import exclude_unreadable, probe_reader
+from fracture_features.evaluation import exclude_unreadable
 from fracture_features.exceptions import DatasetError, ImageReadError, NoReadableImagesError
 from fracture_features.images import FileContent, read_content, read_header, read_shape
 
@@ -140,7 +140,7 @@ def test_one_unreadable_dicom_stands_among_the_excluded_and_stops_nothing(dicoms
     data = load_folder(dicoms)
     assert len(data) == 7
     assert data.frame.loc[data.paths == str(bad)].isna().all(axis=None)
-    readable, excluded = exclude_unreadable(data, [probe_reader(None)])
+    readable, excluded = exclude_unreadable(data)
     assert len(readable) == 6
     assert excluded["path"].tolist() == [str(bad)]
     assert re.search(reason, excluded["reason"][0])
@@ -148,7 +148,7 @@ def test_one_unreadable_dicom_stands_among_the_excluded_and_stops_nothing(dicoms
     grouped = load_folder(dicoms, groups="PatientID")
     assert len(grouped) == 6
     assert "1 labelled files not taken" in repr(grouped)
-    readable, excluded = exclude_unreadable(grouped, [probe_reader(None)])
+    readable, excluded = exclude_unreadable(grouped)
     assert excluded[["path", "label"]].to_numpy().tolist() == [[str(bad), "normal"]]
     assert re.search(reason, excluded["reason"][0])
     assert len(readable.left_out) == 0

@@ -169,7 +169,7 @@ def test_no_readable_file(tmp_path):
         (tmp_path / name / "x.png").write_bytes(b"")
     data = load_folder(tmp_path, groups=[0, 1])
     with pytest.raises(NoReadableImagesError, match=r"none of 2 files can be read.*empty"):
-        exclude_unreadable(data, [])
+        exclude_unreadable(data)
 
 
 def test_a_warning_where_groups_are_missing(radiographs):

@@ -24,8 +24,8 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 
 from fracture_features import evaluate, make_pipeline
-from fracture_features.datasets import FractureDataset
-from fracture_features.evaluation import is_unused_split, published_split
+from fracture_features.datasets import FractureDataset, published_split
+from fracture_features.evaluation import is_unused_split
 from fracture_features.evaluation._fit import Job, Runner, operating_rule, reseeded
 from fracture_features.evaluation._splits import inner_splits, make_splits
 from fracture_features.exceptions import DatasetError, UngroupedDataWarning

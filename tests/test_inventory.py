@@ -10,7 +10,7 @@ from PIL import Image
 
 from fracture_features import FractureDataset, ImageReader, load_folder, read_image
 from fracture_features.datasets import take_inventory
-from fracture_features.evaluation import exclude_unreadable, probe_reader
+from fracture_features.evaluation import exclude_unreadable
 from fracture_features.images import read_header
 
 
@@ -125,7 +125,7 @@ def test_dicom_elements_are_those_of_the_loader(shared_data):
 def test_excluded_files_keep_their_reason_and_the_others_their_files(folder):
     paths = np.array(paths_of(folder))
     data = FractureDataset(paths, np.array([0, 1, 0, 1, 1]), ["no", "yes"], None, pd.DataFrame(index=range(5)))
-    readable, excluded = exclude_unreadable(data, [probe_reader(None)])
+    readable, excluded = exclude_unreadable(data)
     assert readable.paths.tolist() == paths[:2].tolist()
     assert readable.files["reason"].isna().all()
     assert excluded["path"].tolist() == paths[2:].tolist()

@@ -130,7 +130,7 @@ def test_dask_gives_equal_tables(data, serial):
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, dashboard_address=None, silence_logs=50, host="127.0.0.1"
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50, host="127.0.0.1"
         ) as cluster,
         distributed.Client(cluster),
         joblib.parallel_config(backend="dask"),

@@ -1,5 +1,30 @@
 """What is wrong with a data set before it flatters a result."""
 
+from ._content import CONTENT
+from ._copies import copy_groups, find_copies
+from ._files import file_findings
 from ._findings import CODES, Code, Finding, finding_frame, sort_findings
+from ._hashes import LOOK, perceptual_hash
+from ._pairs import near_pairs
+from ._report import DESCRIPTIONS, AuditReport, audit_dataset, audit_inventory
+from ._shortcuts import shortcut_features
 
-__all__ = ["CODES", "Code", "Finding", "finding_frame", "sort_findings"]
+__all__ = [
+    "CODES",
+    "CONTENT",
+    "DESCRIPTIONS",
+    "LOOK",
+    "AuditReport",
+    "Code",
+    "Finding",
+    "audit_dataset",
+    "audit_inventory",
+    "copy_groups",
+    "file_findings",
+    "find_copies",
+    "finding_frame",
+    "near_pairs",
+    "perceptual_hash",
+    "shortcut_features",
+    "sort_findings",
+]

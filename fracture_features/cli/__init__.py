@@ -12,7 +12,8 @@ Every command ends with one of these exit codes:
 ==== ==================================================================================
 """
 
+from ._arguments import DEFAULT_MODELS
 from ._exit import ExitCode
-from ._main import DEFAULT_MODELS, main
+from ._main import main
 
 __all__ = ["DEFAULT_MODELS", "ExitCode", "main"]

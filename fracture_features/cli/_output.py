@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -96,17 +96,17 @@ def escaped_output() -> Iterator[None]:
 
 
 @contextmanager
-def replaced_files(out: Path) -> Iterator[Path]:
-    """A folder to write to, within `out`; at the end its files take the place of an earlier run's."""
+def replaced_files(out: Path, names: Sequence[str] = FILES) -> Iterator[Path]:
+    """A folder to write to, within `out`; at the end its files of these names take the place of an earlier run's."""
     new = out / f".new{PART}"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
     try:
         yield new
-        # The manifest goes first and comes last: where it stands all of its run's tables do.
-        for name in reversed(FILES):
+        # What is named last goes first and comes last: where it stands all of its run does.
+        for name in reversed(names):
             (out / name).unlink(missing_ok=True)
-        for name in FILES:
+        for name in names:
             if (new / name).exists():
                 (new / name).replace(out / name)
     finally:

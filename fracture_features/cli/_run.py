@@ -14,24 +14,26 @@ import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 
+from ..audit import DESCRIPTIONS, AuditReport, audit_inventory
 from ..cache import set_caches
-from ..datasets import FractureDataset
+from ..datasets import FractureDataset, published_split
 from ..evaluation import (
     Checkpoint,
     evaluate,
     exclude_unreadable,
     is_unused_split,
+    leak_cost,
     probe_reader,
-    published_split,
+    read_files,
     temporary_cache,
 )
-from ..exceptions import FractureFeaturesError
+from ..exceptions import DatasetError, FractureFeaturesError
 from ..images import ImageReader
 from ..pipeline import check_image_size, make_pipeline
 from ..report import best_model, write_report
 from ..results import EvaluationResult, digest_of
 from ._exit import ExitCode
-from ._output import held_folder, messages, say, write_result
+from ._output import held_folder, messages, say, show_findings, write_result
 
 
 def run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> int:
@@ -43,11 +45,15 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
         published_split(data)  # which raises where there is none, before anything is read
     with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
         models = {name: _make_model(name, args, cache) for name in args.models}
+        descriptions = () if args.no_audit else DESCRIPTIONS
         with messages.status(f"Reading {len(data)} files"):
-            data, excluded = exclude_unreadable(data, [probe_reader(cache), *models.values()])
+            given = read_files(data, [probe_reader(cache), *models.values()], descriptions)
+        data, excluded = exclude_unreadable(given)
         if args.digest is not None and args.digest != digest_of(data):
             raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
         _report_excluded(excluded, args.out)
+        if not args.no_audit:
+            _report_audit(args, audit_inventory(given), cache)
         _report_own_split(args, data)
         with nullcontext() if args.out is None else held_folder(args.out):
             checkpoint = None if args.out is None else Checkpoint(args.out / "checkpoint")
@@ -104,6 +110,7 @@ def _evaluate(
             n_repeats=args.repeats,
             operating_point=args.operating_point,
             calibrate=args.calibrate,
+            audit=not args.no_audit,
             random_state=args.seed,
             on_error="record",
             verbose=1,
@@ -133,6 +140,22 @@ def _report_excluded(excluded: pd.DataFrame, out: Path | None) -> None:
         counts = ", ".join(f"{n} {label}" for label, n in excluded["label"].value_counts().items())
         where = f"named in {out / 'excluded.csv'}" if out is not None else "named in excluded.csv with --out DIR"
         say(f"({counts}), {where}", f"Left out {len(excluded)} unreadable files", "yellow")
+
+
+def _report_audit(args: argparse.Namespace, report: AuditReport, cache: str) -> None:
+    """Name what the audit found and, of copies, what they would have been worth."""
+    show_findings(report.findings, "The audit found")
+    if not report.has_copies:
+        return
+    n = len(np.unique(report.pairs.loc[report.pairs["across_groups"], ["first", "second"]]))
+    told = f"{n} images have copies, which are kept on one side of every split (--no-audit does not look for them)."
+    try:
+        with messages.status("Measuring what copies are worth"):
+            cost = leak_cost(report.data, report.pairs, random_state=args.seed, cache=cache)["roc_auc"].tolist()
+        told += f" The ROC AUC of a cheap model is {cost[-1]:.2f}; without this it would be {cost[0]:.2f}."
+    except DatasetError as error:
+        told += f" What they are worth cannot be measured: {error}"
+    say(told, "Copies:", "yellow")
 
 
 def _report_own_split(args: argparse.Namespace, data: FractureDataset) -> None:

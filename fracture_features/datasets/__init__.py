@@ -1,24 +1,32 @@
 """Data sets of radiographs: paths, labels, groups and what else is known."""
 
 from ._csv import load_csv
-from ._dataset import FractureDataset
+from ._dataset import FractureDataset, left_out_table
 from ._files import count_kinds
 from ._folder import load_folder
 from ._fracatlas import load_fracatlas
 from ._inventory import Description, take_inventory
+from ._labels import is_fracture_name, is_healthy_name, spelling_key
 from ._metadata import MetadataLookup
 from ._mura import load_mura
+from ._split import SPLIT_COLUMN, published_split
 from .synthetic import make_radiographs
 
 __all__ = [
+    "SPLIT_COLUMN",
     "Description",
     "FractureDataset",
     "MetadataLookup",
     "count_kinds",
+    "is_fracture_name",
+    "is_healthy_name",
+    "left_out_table",
     "load_csv",
     "load_folder",
     "load_fracatlas",
     "load_mura",
     "make_radiographs",
+    "published_split",
+    "spelling_key",
     "take_inventory",
 ]

@@ -181,6 +181,13 @@ def make_dataset(
     )
 
 
+def left_out_table(data: FractureDataset, rows: ArrayLike, reasons: Sequence[str]) -> pd.DataFrame:
+    """Path, label and reason of rows of a data set that are not taken."""
+    rows = np.asarray(rows, dtype=np.int64)
+    labels = np.array(data.target_names)[data.y[rows]]
+    return pd.DataFrame({"path": data.paths[rows], "label": labels, "reason": list(reasons)}, dtype=object)
+
+
 def _leave_out(
     reasons: Sequence[str | None], paths: NDArray[np.str_], labels: NDArray[np.str_]
 ) -> tuple[NDArray[np.int64], pd.DataFrame]:

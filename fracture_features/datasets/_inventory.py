@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -39,9 +40,10 @@ HEADER = Description("inventory 2", describe_file)
 
 def take_inventory(
     paths: Sequence[str],
-    readers: Iterable[ImageReader] = (),
+    readers: Iterable[ImageReader] | None = None,
     *,
     descriptions: Sequence[Description] = (),
+    cache: str | os.PathLike[str] | None = None,
     n_jobs: int | None = -1,
 ) -> pd.DataFrame:
     """Open each file once: describe it, and read it as each reader will, which fills their caches.
@@ -63,9 +65,10 @@ def take_inventory(
         those of `images.read_header`'s elements that name nobody, then those of `descriptions`. What is not known of
         an unreadable file is missing.
     """
-    unique = {repr(reader): reader for reader in readers}
-    ordered = [unique[name] for name in sorted(unique)] or [ImageReader()]
-    caches = {reader.cache: open_cache(reader.cache) for reader in ordered if reader.cache is not None}
+    unique = {repr(reader): reader for reader in ([ImageReader()] if readers is None else readers)}
+    ordered = [unique[name] for name in sorted(unique)]
+    folders = dict.fromkeys([cache, *(reader.cache for reader in ordered)])
+    caches = {folder: open_cache(folder) for folder in folders if folder is not None}
 
     def describe(rows: slice) -> list[dict[str, Any]]:
         keep: dict[Any, list[tuple[bytes, bytes]]] = {folder: [] for folder in caches}

@@ -3,10 +3,10 @@
 from ._baselines import BASELINES, MAJORITY, METADATA, PROBE, baseline_models, probe_reader
 from ._checkpoint import Checkpoint
 from ._evaluate import evaluate
-from ._files import exclude_unreadable, temporary_cache
+from ._files import exclude_unreadable, read_files, temporary_cache
 from ._fit import operating_rule
 from ._recalibration import RecalibratedClassifier
-from ._splits import is_unused_split, published_split
+from ._splits import is_unused_split
 
 __all__ = [
     "BASELINES",
@@ -21,6 +21,6 @@ __all__ = [
     "is_unused_split",
     "operating_rule",
     "probe_reader",
-    "published_split",
+    "read_files",
     "temporary_cache",
 ]

@@ -20,7 +20,7 @@ from ._baselines import BASELINES
 from ._nested import find_fitted, inner_cvs, owner_of
 
 
-def check_options(*, random_state: Any, n_jobs: Any, keep_models: Any, on_error: Any, verbose: Any) -> None:
+def check_options(*, audit: Any, random_state: Any, n_jobs: Any, keep_models: Any, on_error: Any, verbose: Any) -> None:
     """Raise ValueError for a parameter of `evaluate` that is none of those it takes."""
     if random_state is not None and not (is_whole(random_state) and 0 <= random_state < 2**32):
         raise ValueError(f"random_state must be None or an integer from 0 to 2**32 - 1, got {random_state!r}")
@@ -28,6 +28,8 @@ def check_options(*, random_state: Any, n_jobs: Any, keep_models: Any, on_error:
         raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
     if not isinstance(keep_models, bool | np.bool_) and keep_models != "first":
         raise ValueError(f"keep_models must be True, False or 'first', got {keep_models!r}")
+    if not isinstance(audit, bool | np.bool_):
+        raise ValueError(f"audit must be True or False, got {audit!r}")
     if on_error not in ("raise", "record"):
         raise ValueError(f"on_error must be 'raise' or 'record', got {on_error!r}")
     if verbose not in (0, 1):

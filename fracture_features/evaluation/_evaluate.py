@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,16 +13,18 @@ import numpy as np
 import pandas as pd
 from sklearn import config_context
 
+from ..audit import DESCRIPTIONS, AuditReport, audit_inventory
 from ..datasets import FractureDataset
 from ..results import FAILURE_COLUMNS, EvaluationResult, FoldResult
 from ..results._fold import Role
 from ._baselines import baseline_models, probe_reader
 from ._checkpoint import Checkpoint
 from ._checks import check_data, check_models, check_options, check_other_files, warn_without_groups
-from ._files import exclude_unreadable, join, shared_cache, temporary_cache, with_cache
+from ._files import exclude_unreadable, join, read_files, shared_cache, temporary_cache, with_cache
 from ._fit import Job, OperatingPoint, Runner, operating_rule, reseeded
 from ._held_out import check_ready_folds, warn_of_ignored_groups
 from ._jobs import Outcome, Worker, run_jobs
+from ._leaks import warn_of_copies, without_trained
 from ._progress import shown_progress
 from ._splits import Split, check_classes, make_splits, read_cv
 
@@ -35,6 +38,7 @@ def evaluate(
     operating_point: OperatingPoint = None,
     calibrate: bool = False,
     external: FractureDataset | None = None,
+    audit: bool = True,
     random_state: int | None = None,
     n_jobs: int | None = None,
     keep_models: bool | str = False,
@@ -73,6 +77,10 @@ def evaluate(
         Whether to calibrate each model's probabilities by Platt's method, on folds within the training part.
     external : FractureDataset, default=None
         Images of another source, which each fold's fitted model scores once; `result.external` holds what came out.
+    audit : bool, default=True
+        Whether to look for copies of images first (`audit_dataset`). Those that no group keeps together are kept
+        together in the folds; where folds are given, or the data's own split is used, test images with a copy in the
+        training part are not tested.
     random_state : int, default=None
         Seed of the folds and of the tables; the models have their own.
     n_jobs : int, default=None
@@ -120,6 +128,8 @@ def evaluate(
     UngroupedDataWarning
         If the data or `external` have no groups, or what stands within a model holds out images without them: a
         splitter or list of folds, early stopping by a share of the images, `SVC(probability=True)`.
+    LeakWarning
+        If copies of images would stand on both sides of a split.
     CheckpointWarning
         If a finished job is found damaged, and is run again; if a job or a fitted model cannot be kept.
 
@@ -133,7 +143,14 @@ def evaluate(
     >>> result.models
     ['majority class', 'metadata only', 'shortcut probe', 'HOG + SVM']
     """
-    check_options(random_state=random_state, n_jobs=n_jobs, keep_models=keep_models, on_error=on_error, verbose=verbose)
+    check_options(
+        audit=audit,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        keep_models=keep_models,
+        on_error=on_error,
+        verbose=verbose,
+    )
     random_state = None if random_state is None else int(random_state)
     check_data(data, external)
     check_models(models, len(data.target_names))
@@ -143,7 +160,7 @@ def evaluate(
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(Path(checkpoint))
     with temporary_cache() as folder:
-        plan = _plan(models, data, external, folds, n_repeats, random_state, folder)
+        plan = _plan(models, data, external, folds, n_repeats, audit, random_state, folder)
         runner = Runner(plan.data, rule, calibrate, random_state)
         with config_context(enable_metadata_routing=True):
             if (groups := plan.data.groups) is not None:
@@ -176,6 +193,7 @@ class _Plan(NamedTuple):
     excluded_outside: pd.DataFrame
     splits: list[Split]
     jobs: list[Job]
+    audit: AuditReport | None
 
 
 def _plan(
@@ -184,6 +202,7 @@ def _plan(
     external: FractureDataset | None,
     folds: Any,
     n_repeats: int,
+    audit: bool,
     random_state: int | None,
     folder: str,
 ) -> _Plan:
@@ -191,11 +210,23 @@ def _plan(
     models = {name: with_cache(model, folder) for name, model in models.items()}
     shared = shared_cache(models.values(), folder)
     readers = [probe_reader(shared), *models.values()]
-    data, excluded = exclude_unreadable(given, readers)
-    splits = make_splits(data, folds, n_repeats, random_state, ~np.isin(given.paths, excluded["path"]))
+    given = read_files(given, readers, DESCRIPTIONS if audit else ())
+    report = audit_inventory(given) if audit else None
+    data, excluded = exclude_unreadable(given)
+    readable = given.files["reason"].isna().to_numpy()
+    grouped = data
+    if report is not None and report.has_copies:
+        grouped = replace(data, groups=report.groups[readable])
+        if isinstance(folds, int):
+            warn_of_copies(report)
+        else:
+            folds, untested = without_trained(given, folds, report)
+            excluded = pd.concat([excluded, untested], ignore_index=True)
+    splits = make_splits(grouped if isinstance(folds, int) else data, folds, n_repeats, random_state, readable)
+    data = grouped  # for the intervals, also where folds were given
     known, excluded_outside = data, excluded
     if external is not None:
-        external, excluded_outside = exclude_unreadable(external, readers)
+        external, excluded_outside = exclude_unreadable(read_files(external, readers))
         check_classes(external, np.arange(len(external)), "external", "expected every class")
         check_other_files(data, external)
         known = join(data, external)
@@ -211,7 +242,7 @@ def _plan(
         for repetition, estimator in enumerate(reseeded(model, n_repeats))
         for k, (train, test) in enumerate(splits[n_folds * repetition :][:n_folds], start=1)
     ]
-    return _Plan(data, excluded, external, excluded_outside, splits, jobs)
+    return _Plan(data, excluded, external, excluded_outside, splits, jobs, report)
 
 
 def _assemble(plan: _Plan, outcomes: list[Outcome], random_state: int | None) -> EvaluationResult:
@@ -225,4 +256,6 @@ def _assemble(plan: _Plan, outcomes: list[Outcome], random_state: int | None) ->
     outside = None
     if plan.external is not None:
         outside = EvaluationResult(plan.external, [folds[1] for folds in whole], plan.excluded_outside, random_state)
-    return EvaluationResult(plan.data, [folds[0] for folds in whole], plan.excluded, random_state, outside, failures)
+    result = EvaluationResult(plan.data, [folds[0] for folds in whole], plan.excluded, random_state, outside, failures)
+    result.audit = plan.audit
+    return result

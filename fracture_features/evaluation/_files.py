@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,13 +14,15 @@ from sklearn.base import clone
 from .._locks import temporary_folder
 from .._text import any_text
 from ..cache import cached_parts, close_cache
-from ..datasets import FractureDataset, take_inventory
+from ..datasets import Description, FractureDataset, left_out_table, take_inventory
 from ..exceptions import NoReadableImagesError
 from ..images import ImageReader
 
 
 @any_text
-def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[FractureDataset, pd.DataFrame]:
+def read_files(
+    data: FractureDataset, models: Iterable[Any], descriptions: Sequence[Description] = ()
+) -> FractureDataset:
     """Take the inventory of a data set, reading every file as the models will, and filling their caches.
 
     Parameters
@@ -28,6 +30,21 @@ def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[Fr
     data : FractureDataset
     models : iterable of estimators
         Read with the ImageReaders found in them, or with a default one where there is none.
+    descriptions : sequence of Description, default=()
+        What else to say of each file.
+
+    Returns
+    -------
+    data : FractureDataset
+        With its `files`.
+    """
+    readers = [part for model in models for part in cached_parts(model) if isinstance(part, ImageReader)]
+    return data.with_files(take_inventory(data.paths.tolist(), readers or None, descriptions=descriptions))
+
+
+@any_text
+def exclude_unreadable(data: FractureDataset) -> tuple[FractureDataset, pd.DataFrame]:
+    """Divide a data set into what can be read and what cannot.
 
     Returns
     -------
@@ -41,16 +58,9 @@ def exclude_unreadable(data: FractureDataset, models: Iterable[Any]) -> tuple[Fr
     NoReadableImagesError
         If no file can be read.
     """
-    readers = [part for model in models for part in cached_parts(model) if isinstance(part, ImageReader)]
-    files = take_inventory(data.paths.tolist(), readers)
+    files = data.files
     bad = files["reason"].notna().to_numpy()
-    excluded = pd.DataFrame(
-        {
-            "path": data.paths[bad],
-            "label": np.array(data.target_names)[data.y[bad]],
-            "reason": files.loc[bad, "reason"].to_numpy(),
-        }
-    )
+    excluded = left_out_table(data, np.flatnonzero(bad), files.loc[bad, "reason"].tolist())
     if bad.all():
         raise NoReadableImagesError(
             f"none of {len(data)} files can be read; the first: {excluded['path'][0]}: {excluded['reason'][0]}"

@@ -7,17 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from .._validation import check_count, is_whole
-from ..datasets import FractureDataset
-from ..datasets._layout import split_of
+from ..datasets import SPLIT_COLUMN, FractureDataset, published_split
 from ..exceptions import DatasetError
 
-SPLIT_COLUMN = "split"
-HELD_OUT = ("test", "val")  # the first that is there is tested
 EXPECTED_CV = "cv must be a number, a splitter, folds or 'split'"
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -127,25 +123,6 @@ def _split(data: FractureDataset, cv: Any) -> list[Split]:
             return [(np.asarray(train), np.asarray(test)) for train, test in cv.split(data.paths, data.y, **groups)]
     except ValueError as error:
         raise DatasetError(f"cannot split {data!r} into folds: {error}") from error
-
-
-def published_split(data: FractureDataset) -> Split:
-    """The split that the data came with: its test part, or else its validation part, and all that is not.
-
-    Raises
-    ------
-    DatasetError
-        If `data.frame` has no column "split", or one without a name for each image and a part to test.
-    """
-    if SPLIT_COLUMN not in data.frame:
-        raise DatasetError(f"cv='split': no column 'split'; there are {list(data.frame.columns)}")
-    names = data.frame[SPLIT_COLUMN]
-    parts = np.array([None if pd.isna(name) else split_of(str(name)) for name in names], dtype=object)
-    held_out = next((parts == name for name in HELD_OUT if (parts == name).any()), None)
-    if held_out is None or held_out.all() or pd.isna(names).any():
-        found = sorted(map(str, set(names)))
-        raise DatasetError(f"cv='split': expected 'test' or 'val', others, and a name for each image, got {found}")
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def is_unused_split(data: FractureDataset, folds: Iterable[Split]) -> bool:

@@ -60,12 +60,14 @@ def _pictures(
         if model is not None:
             target = _target(result, row.predicted)
             (values,) = explain_images(model, [row.path], target=target, shapes=[image.shape])
-            heat_map = _jpeg(overlay_heat_map(image, values)[..., ::-1])
+            heat_map = to_jpeg(overlay_heat_map(image, values)[..., ::-1])
         probability = not np.isnan(row.probability)
         sureness = (
             f"{'probability' if probability else 'score'} {number(row.probability if probability else row.score)}"
         )
-        pictures.append(Picture(names[row.path], row.label, row.predicted, sureness, row.fold, _jpeg(image), heat_map))
+        pictures.append(
+            Picture(names[row.path], row.label, row.predicted, sureness, row.fold, to_jpeg(image), heat_map)
+        )
     return pictures
 
 
@@ -75,7 +77,7 @@ def _target(result: EvaluationResult, predicted: str) -> int:
     return 1 if len(targets) == 2 else targets.index(predicted)
 
 
-def _jpeg(image: NDArray[np.uint8]) -> str:
+def to_jpeg(image: NDArray[np.uint8]) -> str:
     """A data URI of a grey or BGR image."""
     encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
     return "data:image/jpeg;base64," + base64.b64encode(encoded).decode()

@@ -73,14 +73,19 @@ def write_report(result: EvaluationResult, path: str | os.PathLike[str], *, mode
     >>> write_report(result, folder + "/report.html").name
     'report.html'
     """
-    jinja2 = require("jinja2", extra="report", needed_for="write_report")
     require("matplotlib", extra="report", needed_for="write_report")
+    return write_page(path, "template.html", _content(result, model), needed_for="write_report")
+
+
+def write_page(path: str | os.PathLike[str], template: str, content: dict[str, Any], *, needed_for: str) -> Path:
+    """Fill in a template of this package and write the page."""
+    jinja2 = require("jinja2", extra="report", needed_for=needed_for)
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["digest"] = _digest
-    template = environment.from_string(files(__package__).joinpath("template.html").read_text(encoding="utf-8"))
-    page = template.render(_content(result, model))
+    source, style = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in (template, "style.css"))
+    page = environment.from_string(source).render(content, style=environment.filters["safe"](style))
     path = Path(path)
     with whole_file(path) as part:
         part.write_text(page, encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,176 @@
+"""Audit a data set: every file is opened once."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .._text import any_text
+from ..datasets import FractureDataset, left_out_table, take_inventory
+from ._content import CONTENT
+from ._copies import copy_groups, find_copies
+from ._copy_findings import copy_findings, describe_pairs
+from ._files import file_findings
+from ._findings import Finding, finding_frame, sort_findings
+from ._hashes import LOOK
+from ._label_findings import label_findings
+from ._parts import Parts
+
+DESCRIPTIONS = (LOOK, CONTENT)  # what the inventory has to say of each file
+
+
+@dataclass(frozen=True, eq=False)
+class AuditReport:
+    """What `audit_dataset` found.
+
+    Attributes
+    ----------
+    data : FractureDataset
+        As given, with its inventory in `data.files`.
+    findings : list of Finding
+        Worst first.
+    pairs : DataFrame
+        Copies, with the columns first, second (rows of `data`), kind ("bytes", "pixels" or "near"), turn, distance,
+        similarity, opposite_labels, across_split and across_groups. Of files that are all alike each is paired with
+        the first.
+    groups : ndarray of shape (n_samples,), dtype int64
+        Images that hang together by copies, or by the patient where that is known, have the same number.
+    """
+
+    data: FractureDataset
+    findings: list[Finding]
+    pairs: pd.DataFrame
+    groups: NDArray[np.int64]
+
+    @property
+    def inflates(self) -> bool:
+        """Whether something was found that makes a result look better than it is."""
+        return any(finding.kind.inflates for finding in self.findings)
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether copies were found that neither groups nor patients keep together."""
+        return bool(self.pairs["across_groups"].any())
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row for each finding, worst first: code, severity, count, title, effect, advice and so on."""
+        return finding_frame(self.findings)
+
+    def clean(self) -> FractureDataset:
+        """Return the data without what cannot be right; nothing is deleted on disk.
+
+        Of images with the same pixels in one part of the split the first stays; pairs of the same picture with
+        different labels go, both of them; so do files that cannot be read. `left_out` lists them with the reason.
+        """
+        reasons = self.data.files["reason"].astype(object).where(self.data.files["reason"].notna(), None).tolist()
+        conflicts = self.pairs[self.pairs["opposite_labels"]]
+        for first, second in conflicts[["first", "second"]].itertuples(index=False):
+            for row, other in ((first, second), (second, first)):
+                reasons[row] = reasons[row] or f"the same picture as {self.data.paths[other]}, of another class"
+        for row, first in self._repeated().items():
+            reasons[row] = reasons[row] or f"the same pixels as {self.data.paths[first]}"
+        gone = np.array([reason is not None for reason in reasons])
+        left_out = left_out_table(self.data, np.flatnonzero(gone), [reason for reason in reasons if reason is not None])
+        left_out = pd.concat([self.data.left_out, left_out], ignore_index=True)
+        groups = self.groups if self.has_copies else self.data.groups
+        return replace(self.data, left_out=left_out, groups=groups).with_files(self.data.files).subset(~gone)
+
+    def _repeated(self) -> dict[int, int]:
+        """Rows with the pixels of an earlier one of the same class and part of the split, and that one."""
+        exact = self.pairs[self.pairs["kind"] != "near"]
+        frame = pd.DataFrame(
+            {
+                "component": copy_groups(len(self.data), exact),
+                "y": self.data.y,
+                "is_test": Parts(self.data).is_test,
+                "row": np.arange(len(self.data)),
+            }
+        )
+        frame["first"] = frame.groupby(["component", "y", "is_test"])["row"].transform("min")
+        repeated = frame[frame["first"] != frame["row"]]
+        return dict(zip(repeated["row"].tolist(), repeated["first"].tolist(), strict=True))
+
+    def __repr__(self) -> str:
+        found = ", ".join(map(str, self.findings)) or "nothing found"
+        return f"<AuditReport of {len(self.data)} images: {found}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{finding.code}</td><td>{finding.kind.severity}</td><td>{finding.count}</td>"
+            f"<td>{html.escape(finding.kind.title)}<br><small>{html.escape(finding.detail)}</small></td>"
+            f"<td>{html.escape(finding.kind.effect)}</td><td>{html.escape(finding.kind.advice)}</td></tr>"
+            for finding in self.findings
+        )
+        head = "".join(f"<th>{name}</th>" for name in ("code", "severity", "count", "finding", "effect", "what to do"))
+        return f"<p>{html.escape(repr(self.data))}</p><table><tr>{head}</tr>{rows}</table>"
+
+
+@any_text
+def audit_dataset(
+    data: FractureDataset, *, cache: str | os.PathLike[str] | None = None, n_jobs: int | None = -1
+) -> AuditReport:
+    r"""Look for what makes a data set flatter a model: copies, leaks between its parts, contradictions, bad files.
+
+    Every file is opened and decoded once, or not at all where the cache has what is asked. Copies are files of the same
+    bytes, images of the same pixels, and near copies: the same picture turned, mirrored, resized, recompressed,
+    brightened or cut at the edges by some per cent (`find_copies`).
+
+    Parameters
+    ----------
+    data : FractureDataset
+    cache : str or path-like, default=None
+        Folder in which what was seen of a file is kept for the next time.
+    n_jobs : int, default=-1
+        Threads.
+
+    Returns
+    -------
+    report : AuditReport
+
+    Raises
+    ------
+    ValueError
+        If `data` is no FractureDataset.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import audit_dataset, load_folder, make_radiographs
+    >>> folder = make_radiographs(20, folder=tempfile.mkdtemp(), random_state=0)
+    >>> report = audit_dataset(load_folder(folder, groups=r"patient(\d+)"))
+    >>> report.inflates
+    False
+    """
+    if not isinstance(data, FractureDataset):
+        raise ValueError(f"data must be a FractureDataset, got {type(data).__name__}")
+    files = take_inventory(data.paths.tolist(), [], descriptions=DESCRIPTIONS, cache=cache, n_jobs=n_jobs)
+    return audit_inventory(data.with_files(files))
+
+
+def audit_inventory(data: FractureDataset) -> AuditReport:
+    """As `audit_dataset`, where `data.files` holds what DESCRIPTIONS say of each file."""
+    parts = Parts(data)
+    copies = find_copies(data.paths.tolist(), data.files)
+    pairs = describe_pairs(data, copies, parts)
+    components = copy_groups(len(data), pairs)
+    found = [*file_findings(data, data.files), *copy_findings(data, pairs, parts, components), *label_findings(parts)]
+    return AuditReport(data, sort_findings(found), pairs, _joined(components, parts.patients))
+
+
+def _joined(components: NDArray[np.int64], patients: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Groups of what hangs together by either."""
+    if patients is None:
+        return components
+    n = len(components)
+    links: Sequence[NDArray[np.int64]] = [
+        np.stack([np.arange(n), pd.Series(np.arange(n)).groupby(ids).transform("min").to_numpy()], axis=1)
+        for ids in (components, patients)
+    ]
+    pairs = pd.DataFrame(np.concatenate(links), columns=["first", "second"])
+    return copy_groups(n, pairs)

@@ -1,0 +1,123 @@
+"""Arguments that several commands take, and what their texts stand for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..evaluation import operating_rule
+from ..pipeline import make_pipeline
+
+SALT_HELP = "key of the hashes of ids in DICOM headers, written nowhere (a random one; groups do not depend on it)"
+DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,accurate,cnn"
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """What the images and their labels are."""
+    parser.add_argument("--layout", choices=["auto", "folder", "csv", "fracatlas", "mura"], default="auto")
+    parser.add_argument(
+        "--groups", metavar="G", help="which images belong together: a csv, a regular expression on the path, a column"
+    )
+    parser.add_argument("--positive", metavar="CLASS", help="the fractures' class, where its name does not tell")
+    parser.add_argument("--image", metavar="COLUMN", default="image", help="csv: column of the files (%(default)s)")
+    parser.add_argument("--label", metavar="COLUMN", default="label", help="csv: column of the classes (%(default)s)")
+    parser.add_argument("--root", metavar="FOLDER", type=Path, help="csv: folder of the images (the csv's own)")
+    parser.add_argument("--empty", metavar="CLASS", help="csv: the class where the cell is empty")
+    parser.add_argument(
+        "--metadata",
+        metavar="COLUMNS",
+        type=lambda text: [name.strip() for name in text.split(",")],
+        default=[],
+        help="comma-separated columns known before anyone has looked for a fracture; for baseline and subgroups",
+    )
+    parser.add_argument("--salt", metavar="TEXT", type=salt, help=SALT_HELP)
+
+
+def add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 5) -> None:
+    parser.add_argument(
+        "--models",
+        type=model_names,
+        default=DEFAULT_MODELS,
+        help="comma-separated; features and a classifier joined by +, or the recipes fast and accurate (%(default)s)",
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, default=out, help="folder for the csv files (%(default)s)")
+    parser.add_argument("--folds", type=at_least_2, default=folds, help="folds of the cross-validation (%(default)s)")
+    parser.add_argument("--repeats", type=positive_int, default=1, help="divisions into folds (%(default)s)")
+    parser.add_argument(
+        "--operating-point",
+        metavar="RULE",
+        type=operating_point,
+        help="choose the threshold within the training part: sensitivity (0.95), sensitivity=SHARE or youden; "
+        "six times the fits",
+    )
+    parser.add_argument("--calibrate", action="store_true", help="calibrate probabilities; six times the fits")
+    parser.add_argument("--image-size", type=positive_int, help="pixels along each side (as the features want)")
+    parser.add_argument("--seed", type=at_least_0, default=0, help="of folds, models and bootstrap (%(default)s)")
+    parser.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
+    parser.add_argument("--cache", metavar="DIR", type=folder, help="keep pixels and features here for the next run")
+
+
+def salt(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a secret text, got an empty one")
+    return text
+
+
+def folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a folder, got an empty name")
+    return Path(text)
+
+
+def positive_int(text: str, minimum: int = 1) -> int:
+    value = _whole(text)
+    if value is None or value < minimum:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least {minimum}, got {text!r}")
+    return value
+
+
+def _whole(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def jobs(text: str) -> int:
+    value = _whole(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f"expected a number of threads, or -1 for all cores, got {text!r}")
+    return value
+
+
+def at_least_0(text: str) -> int:
+    return positive_int(text, 0)
+
+
+def at_least_2(text: str) -> int:
+    return positive_int(text, 2)
+
+
+def operating_point(text: str) -> Any:
+    """What `evaluate` takes for "sensitivity=0.9" and the like."""
+    rule, _, share = text.partition("=")
+    try:
+        point: Any = (rule, float(share)) if share else rule
+        operating_rule(point, 2)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return point
+
+
+def model_names(text: str) -> list[str]:
+    """Names separated by commas, each known to make_pipeline."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        try:
+            make_pipeline(name)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{name!r}: {error}") from error
+    if len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"a model is named twice in {text!r}")
+    return names

@@ -1,0 +1,144 @@
+"""One run of `fracture-features audit`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .. import __version__
+from ..audit import AuditReport, Finding, audit_dataset, finding_frame, sort_findings
+from ..datasets import FractureDataset
+from ..evaluation import leak_cost, ledger_findings, shortcut_ledger, temporary_cache
+from ..exceptions import DatasetError
+from ..report import write_audit
+from ._exit import ExitCode
+from ._output import WIDTH, held_folder, messages, replaced_files, say, visible, write_csv
+
+TITLES = {
+    "shortcuts": "Where the ROC AUC can come from without a fracture, each alone and added to those before it",
+    "cost": "What copies are worth: ROC AUC of a cheap model",
+}
+STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
+FILES = ("findings.csv", "pairs.csv", "shortcuts.csv", "cost.csv", "audit.html", "audit.json")
+
+
+def run_audit(args: argparse.Namespace, data: FractureDataset) -> int:
+    """Audit, print the findings and write them; 1 if something makes results look better than they are."""
+    say(repr(data).strip("<>"))
+    with nullcontext() if args.out is None else held_folder(args.out):
+        with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
+            with messages.status(f"Reading {len(data)} files"):
+                report = audit_dataset(data, cache=cache, n_jobs=args.jobs)
+            tables = _measured(args, report, cache)
+        findings = sort_findings([*report.findings, *ledger_findings(tables.get("shortcuts"))])
+        told = _as_json(report, findings, tables)
+        if args.json:
+            sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        else:
+            print_findings(findings)
+            for name, table in tables.items():
+                print_table(table, TITLES[name])
+        if args.out is not None:
+            _write(args.out, report, findings, tables, told)
+    return ExitCode.FAILURES if told["inflates"] else ExitCode.DONE
+
+
+def _measured(args: argparse.Namespace, report: AuditReport, cache: str) -> dict[str, pd.DataFrame]:
+    """The ledger of shortcuts and, where it is asked for, the cost of leaks; what the data are too few for is said."""
+    data, options = report.data, {"random_state": args.seed, "n_jobs": args.jobs}
+    measures: dict[str, Callable[[], pd.DataFrame]] = {"shortcuts": lambda: shortcut_ledger(data, **options)}
+    if args.cost:
+        measures["cost"] = lambda: leak_cost(data, report.pairs, cache=cache, **options)
+    tables = {}
+    for name, measure in measures.items():
+        try:
+            with messages.status(f"Measuring: {name}"):
+                tables[name] = measure()
+        except DatasetError as error:
+            say(f"{name} not measured: {error}", "Note:", "yellow")
+    return tables
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print all findings, worst first, with examples, what they do and what to do."""
+    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    if not findings:
+        output.print("Nothing found.")
+        return
+    table = Table("Code", "Found", "What it does, and what to do", box=box.SIMPLE_HEAD)
+    for finding in findings:
+        kind = finding.kind
+        code = Text.assemble(finding.code, "\n", (kind.severity, STYLES[kind.severity]))
+        found = [f"{finding.count} {kind.title}", finding.detail, _counted(finding.counts)]
+        lines = Text("\n".join(visible(line) for line in found if line))
+        lines.append("".join(f"\n  {visible(example)}" for example in finding.examples), "dim")
+        table.add_row(code, lines, f"{kind.effect}.\n→ {kind.advice}")
+    output.print(table)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items())
+
+
+def print_table(frame: pd.DataFrame, title: str) -> None:
+    """Print a table of numbers."""
+    if frame.empty:
+        return
+    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    table = Table(*frame.columns, box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(Text(f"{value:.3f}" if isinstance(value, float) else visible(value)) for value in row))
+    output.print(table)
+
+
+def _as_json(report: AuditReport, findings: Sequence[Finding], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """What the audit found, in JSON's types."""
+    return {
+        "version": __version__,
+        "images": len(report.data),
+        "classes": report.data.class_counts(),
+        "inflates": any(finding.kind.inflates for finding in findings),
+        "findings": [
+            {**dict(row), "counts": dict(finding.counts)}
+            for finding, row in zip(findings, finding_frame(findings).to_dict("records"), strict=True)
+        ],
+        **{name: json.loads(table.to_json(orient="records")) for name, table in tables.items()},
+    }
+
+
+def _write(
+    out: Path, report: AuditReport, findings: Sequence[Finding], tables: Mapping[str, pd.DataFrame], told: Any
+) -> None:
+    """Write the tables, the JSON and, where what it takes is installed, the page."""
+    has_page = all(importlib.util.find_spec(name) for name in ("jinja2",))
+    with replaced_files(out, FILES) as folder:
+        (folder / "audit.json").write_text(json.dumps(told, indent=1) + "\n")
+        write_csv(
+            finding_frame(findings).assign(examples=lambda frame: frame["examples"].map("; ".join)),
+            folder / "findings.csv",
+        )
+        write_csv(_named(report), folder / "pairs.csv")
+        for name, table in tables.items():
+            write_csv(table, folder / f"{name}.csv")
+        if has_page:
+            write_audit(report, folder / "audit.html", findings=findings, tables=tables)
+    if not has_page:
+        say("There is no audit.html: pip install 'fracture_features[report]'")
+    say(f"The findings are in {out / ('audit.html' if has_page else 'findings.csv')}")
+
+
+def _named(report: AuditReport) -> pd.DataFrame:
+    """The pairs with paths in the place of rows."""
+    return report.pairs.assign(**{name: report.data.paths[report.pairs[name]] for name in ("first", "second")})
