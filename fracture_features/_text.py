@@ -6,8 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-import pandas as pd
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -17,6 +15,8 @@ def any_text(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        import pandas as pd  # a quarter of a second
+
         with pd.option_context("mode.string_storage", "python"):
             return function(*args, **kwargs)
 

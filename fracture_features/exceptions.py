@@ -16,6 +16,8 @@ __all__ = [
     "ImageReadError",
     "LeakWarning",
     "MissingDependencyError",
+    "ModelFileError",
+    "ModelFileWarning",
     "NoReadableImagesError",
     "UngroupedDataWarning",
 ]
@@ -67,6 +69,14 @@ class CheckpointError(FractureFeaturesError):
 
 class MissingDependencyError(FractureFeaturesError, ImportError):
     """A package that one of the optional extras would have installed."""
+
+
+class ModelFileError(FractureFeaturesError, ValueError):
+    """A file that is no model, is damaged or altered, or holds what is not trusted."""
+
+
+class ModelFileWarning(UserWarning):
+    """A model was saved with other versions of the packages that it needs."""
 
 
 class UngroupedDataWarning(UserWarning):

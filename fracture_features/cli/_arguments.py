@@ -6,9 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..evaluation import operating_rule
-from ..pipeline import make_pipeline
-
 SALT_HELP = "key of the hashes of ids in DICOM headers, written nowhere (a random one; groups do not depend on it)"
 DEFAULT_MODELS = "hog+svm,lbp+svm,edges+xgboost,hog+lbp+edges+xgboost,accurate,cnn"
 
@@ -101,6 +98,8 @@ def at_least_2(text: str) -> int:
 
 def operating_point(text: str) -> Any:
     """What `evaluate` takes for "sensitivity=0.9" and the like."""
+    from ..evaluation import operating_rule  # takes seconds to import
+
     rule, _, share = text.partition("=")
     try:
         point: Any = (rule, float(share)) if share else rule
@@ -112,12 +111,33 @@ def operating_point(text: str) -> Any:
 
 def model_names(text: str) -> list[str]:
     """Names separated by commas, each known to make_pipeline."""
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        try:
-            make_pipeline(name)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"{name!r}: {error}") from error
+    names = [model_name(name.strip()) for name in text.split(",")]
     if len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(f"a model is named twice in {text!r}")
     return names
+
+
+def model_name(text: str) -> str:
+    """A name known to make_pipeline."""
+    from ..pipeline import make_pipeline  # takes seconds to import
+
+    try:
+        make_pipeline(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+    return text
+
+
+def model_operating_point(text: str) -> Any:
+    """What `train_model` takes for "rule-out=0.98", "thresholds=-1,0.5" and what `evaluate` takes."""
+    rule, _, numbers = text.partition("=")
+    if rule not in ("rule-out", "thresholds"):
+        return operating_point(text)
+    from ..model import check_operating_point  # takes seconds to import
+
+    try:
+        point = (rule, *(float(number) for number in numbers.split(",")))
+        check_operating_point(point)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return point

@@ -19,12 +19,13 @@ from rich.text import Text
 
 from .. import __version__
 from ..audit import AuditReport, Finding, audit_dataset, finding_frame, sort_findings
-from ..datasets import FractureDataset
 from ..evaluation import leak_cost, ledger_findings, shortcut_ledger, temporary_cache
 from ..exceptions import DatasetError
 from ..report import write_audit
+from ._data import layout_of, load_data
 from ._exit import ExitCode
-from ._output import WIDTH, held_folder, messages, replaced_files, say, visible, write_csv
+from ._output import WIDTH, held_folder, replaced_files, write_csv
+from ._screen import messages, say, visible
 
 TITLES = {
     "shortcuts": "Where the ROC AUC can come from without a fracture, each alone and added to those before it",
@@ -34,8 +35,9 @@ STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 FILES = ("findings.csv", "pairs.csv", "shortcuts.csv", "cost.csv", "audit.html", "audit.json")
 
 
-def run_audit(args: argparse.Namespace, data: FractureDataset) -> int:
+def run_audit(args: argparse.Namespace) -> int:
     """Audit, print the findings and write them; 1 if something makes results look better than they are."""
+    data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
     say(repr(data).strip("<>"))
     with nullcontext() if args.out is None else held_folder(args.out):
         with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..datasets import FractureDataset, load_csv, load_folder, load_fracatlas, load_mura
 from ..exceptions import GroupsError
-from ._output import say
+from ._screen import say
 
 
 def layout_of(layout: str, folder: Path) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shutil
 import sys
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +22,7 @@ from .._locks import LOCK, held
 from .._write import PART, remove_parts
 from ..exceptions import FractureFeaturesError
 from ..results import EvaluationResult, describe_dominance, describe_inference
+from ._screen import say, visible
 
 COLUMNS = {
     "roc_auc": "ROC AUC",
@@ -45,8 +44,6 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 TABLES = ("measures", "comparison", "folds", "predictions", "external_measures", "external_predictions")
 FILES = (*(f"{name}.csv" for name in (*TABLES, "excluded", "failures")), "report.html", "manifest.json")
 
-messages = Console(stderr=True, highlight=False)
-
 
 @contextmanager
 def held_folder(folder: Path) -> Iterator[None]:
@@ -66,33 +63,6 @@ def held_folder(folder: Path) -> Iterator[None]:
             raise FractureFeaturesError(f"--out {str(folder)!r} is being written by another run; wait or give another")
         remove_parts(folder)
         yield
-
-
-def visible(text: Any) -> str:
-    """Text on one line; what a terminal would obey (escapes, control and direction characters) is spelt out."""
-    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in hidden else c for c in str(text))
-
-
-def say(what: Any, label: str = "", style: str = "") -> None:
-    """Print a message to stderr, a coloured label before it; nothing in it is markup."""
-    text = visible(what)
-    messages.print(Text.assemble((label, style), " " if label and text else "", text), soft_wrap=True)
-
-
-@contextmanager
-def escaped_output() -> Iterator[None]:
-    """Print what stdout and stderr have no code for, such as names that are not UTF-8, as escapes."""
-    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
-    before = [stream.errors for stream in streams]
-    for stream in streams:
-        stream.reconfigure(errors="backslashreplace")
-    try:
-        yield
-    finally:
-        for stream, errors in zip(streams, before, strict=True):
-            if not stream.closed:
-                stream.reconfigure(errors=errors)
 
 
 @contextmanager
@@ -118,10 +88,10 @@ def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]
     for row in result.failures.itertuples(index=False):
         say(f"{row.model}, fold {row.fold}: {row.reason}", "Failed:", "red")
     folds = "1 fold" if run["folds"] == 1 else f"{run['folds']} folds"
-    _print(result, f"Means over {folds}{_shared(result)}")
+    print_result(result, f"Means over {folds}{_shared(result)}")
     if result.external is not None:
         what = f"Another source, {result.external.data!r}: means over the models of {folds}"
-        _print(result.external, what)
+        print_result(result.external, what)
     if out is None:
         return True
     try:
@@ -160,7 +130,8 @@ def _shared(result: EvaluationResult) -> str:
     return f", whose training and test parts share {largest} of {n_groups} groups,"
 
 
-def _print(result: EvaluationResult, what: str) -> None:
+def print_result(result: EvaluationResult, what: str) -> None:
+    """Print the measures of a result."""
     if not result.fold_results:
         return
     frame = result.frame()

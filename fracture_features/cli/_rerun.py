@@ -12,7 +12,9 @@ from .. import __version__
 from .._write import PART, whole_file
 from ..datasets import make_radiographs
 from ..exceptions import FractureFeaturesError
-from ._output import held_folder, say
+from ._main import run_command
+from ._output import held_folder
+from ._screen import say
 
 AGAIN = ("compare", "demo")
 BESIDE = {"rerun", "out", "cache", "jobs", "salt", "argv", "run"}  # what may be given beside --rerun
@@ -51,7 +53,7 @@ def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         again.images = again.out / "radiographs"
     again.argv, again.digest = argv, digest
     again.out, again.cache, again.jobs, again.salt = out, cache or again.cache, args.jobs, args.salt
-    return int(again.run(again))
+    return run_command(again)
 
 
 def _read(path: Path, where: str) -> tuple[list[str], str, str]:

@@ -33,7 +33,8 @@ from ..pipeline import check_image_size, make_pipeline
 from ..report import best_model, write_report
 from ..results import EvaluationResult, digest_of
 from ._exit import ExitCode
-from ._output import held_folder, messages, say, show_findings, write_result
+from ._output import held_folder, show_findings, write_result
+from ._screen import messages, say
 
 
 def run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> int:
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
     if args.split:
         published_split(data)  # which raises where there is none, before anything is read
     with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
-        models = {name: _make_model(name, args, cache) for name in args.models}
+        models = {name: make_model(name, args, cache) for name in args.models}
         descriptions = () if args.no_audit else DESCRIPTIONS
         with messages.status(f"Reading {len(data)} files"):
             given = read_files(data, [probe_reader(cache), *models.values()], descriptions)
@@ -83,7 +84,7 @@ def _run(
     return ExitCode.FAILURES if len(result.failures) or not is_written else ExitCode.DONE
 
 
-def _make_model(name: str, args: argparse.Namespace, cache: str) -> Pipeline:
+def make_model(name: str, args: argparse.Namespace, cache: str | None) -> Pipeline:
     """The named pipeline, if its extractors take images of the size asked for."""
     model = make_pipeline(name, image_size=args.image_size, cache=cache, random_state=args.seed, n_jobs=args.jobs)
     try:

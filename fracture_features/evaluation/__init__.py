@@ -4,7 +4,7 @@ from ._baselines import BASELINES, MAJORITY, METADATA, PROBE, baseline_models, p
 from ._checkpoint import Checkpoint
 from ._evaluate import evaluate
 from ._files import exclude_unreadable, read_files, temporary_cache
-from ._fit import operating_rule
+from ._fit import class_scores, operating_rule, predict_at
 from ._recalibration import RecalibratedClassifier
 from ._splits import is_unused_split
 
@@ -16,10 +16,12 @@ __all__ = [
     "Checkpoint",
     "RecalibratedClassifier",
     "baseline_models",
+    "class_scores",
     "evaluate",
     "exclude_unreadable",
     "is_unused_split",
     "operating_rule",
+    "predict_at",
     "probe_reader",
     "read_files",
     "temporary_cache",

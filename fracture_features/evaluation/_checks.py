@@ -77,8 +77,8 @@ def _check_dataset(data: Any, parameter: str) -> None:
         )
 
 
-def warn_without_groups(data: FractureDataset, external: FractureDataset | None) -> None:
-    if data.groups is None:
+def warn_without_groups(data: FractureDataset | None, external: FractureDataset | None) -> None:
+    if data is not None and data.groups is None:
         warnings.warn(
             "No groups are given: images of one patient may stand on both sides of a split and flatter the result.",
             UngroupedDataWarning,

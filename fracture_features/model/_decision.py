@@ -39,6 +39,13 @@ class Decision:
         return np.where(scores >= self.high, YES, np.where(scores < self.low, NO, INCONCLUSIVE)).astype(np.int64)
 
 
+def check_operating_point(operating_point: Any, n_classes: int = 2) -> None:
+    """Raise ValueError for a rule that there is not, or that is for two classes where there are more."""
+    if operating_point is not None and n_classes != 2:
+        raise ValueError(f"operating_point={operating_point!r} is for two classes, the data have {n_classes}")
+    choose_decision(operating_point, np.array([0, 1]), np.array([0.0, 1.0]))
+
+
 def choose_decision(operating_point: Any, y: NDArray[np.int64], scores: NDArray[np.float64]) -> Decision | None:
     """Choose by the rule on scores (n,) of images that the model which gave them was not fitted on.
 
@@ -98,10 +105,12 @@ class Estimate(NamedTuple):
 
 
 ESTIMATES = {
-    "set_aside": Estimate(lambda answers, y: np.ones(len(y), dtype=bool), lambda answers, y: answers == NO),
+    "set_aside": Estimate(lambda answers, y: y >= 0, lambda answers, y: answers == NO),
     "fractures_kept": Estimate(lambda answers, y: y == 1, lambda answers, y: answers != NO),
     "npv": Estimate(lambda answers, y: answers == NO, lambda answers, y: y == 0),
-    "inconclusive": Estimate(lambda answers, y: np.ones(len(y), dtype=bool), lambda answers, y: answers == INCONCLUSIVE),
+    "inconclusive": Estimate(
+        lambda answers, y: np.ones(len(y), dtype=bool), lambda answers, y: answers == INCONCLUSIVE
+    ),
 }
 
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 
 from .._text import any_text
-from ..evaluation._fit import class_scores
+from ..evaluation import class_scores
 from ..exceptions import ImageReadError
 from ._calibration import Calibration
-from ._decision import INCONCLUSIVE, Decision
+from ._card import model_card
+from ._decision import Decision
 from ._file import read_model_file, write_model_file
 from ._novelty import Novelty, own_features
 
@@ -134,7 +134,7 @@ class FractureModel(ClassifierMixin, BaseEstimator):
 
     def _predict_block(self, paths: list[str]) -> pd.DataFrame:
         frame = pd.DataFrame({"path": pd.Series(paths, dtype=object)}).reindex(columns=list(FRAME_COLUMNS))
-        frame = frame.astype({name: object for name in ("label", "unlike_training", "error")})
+        frame = frame.astype(dict.fromkeys(("label", "unlike_training", "error"), object))
         good = list(range(len(paths)))
         while good:
             try:
@@ -174,6 +174,10 @@ class FractureModel(ClassifierMixin, BaseEstimator):
             "unlike_training": unlikeness > 1,
             "unlikeness": unlikeness,
         }
+
+    def card(self) -> str:
+        """Return the model card as Markdown: what it is for, data, measures and limits, with marked blanks."""
+        return model_card(list(self.target_names), self.info, self.calibration is not None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model into one file that runs no code when it is loaded.

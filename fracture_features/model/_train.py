@@ -15,15 +15,15 @@ from sklearn.base import clone, is_classifier
 from .. import _versions
 from ..cache import set_caches
 from ..datasets import FractureDataset
-from ..evaluation import exclude_unreadable, temporary_cache
+from ..evaluation import class_scores, exclude_unreadable, read_files, temporary_cache
 from ..evaluation._checks import check_data, warn_without_groups
 from ..evaluation._files import with_cache
-from ..evaluation._fit import Runner, class_scores
+from ..evaluation._fit import Runner
 from ..evaluation._splits import inner_splits
 from ..exceptions import DatasetWarning
 from ..results import EvaluationResult, digest_of
 from ._calibration import Calibration
-from ._decision import choose_decision, estimate_decision
+from ._decision import check_operating_point, choose_decision, estimate_decision
 from ._model import FractureModel
 from ._novelty import Novelty, own_features
 
@@ -104,9 +104,7 @@ def train_model(
     if not hasattr(pipeline, "fit") or isinstance(pipeline, type) or not is_classifier(pipeline):
         raise ValueError(f"pipeline must be a classifier, got {pipeline!r}")
     check_data(data, None)
-    if operating_point is not None and len(data.target_names) != 2:
-        raise ValueError(f"operating_point is for two classes, the data have {len(data.target_names)}")
-    _check_rule(operating_point)
+    check_operating_point(operating_point, len(data.target_names))
     warn_without_groups(data, None)
     with temporary_cache() as folder, config_context(enable_metadata_routing=True):
         cached = with_cache(pipeline, folder)
@@ -140,13 +138,8 @@ def train_model(
     return FractureModel(set_caches(fitted, None), data.target_names, decision, calibration, novelty, info)
 
 
-def _check_rule(operating_point: Any) -> None:
-    """ValueError for a rule that there is not, before anything is read."""
-    choose_decision(operating_point, np.array([0, 1]), np.array([0.0, 1.0]))
-
-
 def _readable(data: FractureDataset, model: Any) -> tuple[FractureDataset, pd.DataFrame]:
-    data, excluded = exclude_unreadable(data, [model])
+    data, excluded = exclude_unreadable(read_files(data, [model]))
     if len(excluded):
         warnings.warn(
             f"{len(excluded)} files are left out, the first {excluded['path'][0]!r}: {excluded['reason'][0]}",

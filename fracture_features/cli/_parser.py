@@ -1,0 +1,120 @@
+"""The arguments of every command; nothing is imported that a command needs to run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from .. import __version__
+from ._arguments import (
+    add_common,
+    add_data,
+    at_least_0,
+    folder,
+    jobs,
+    model_name,
+    model_operating_point,
+    positive_int,
+)
+from ._screen import visible
+
+
+class Parser(argparse.ArgumentParser):
+    """Shows what it was given, and obeys no terminal escape in it."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments of every command."""
+    parser = Parser(
+        prog="fracture-features",
+        description="Compare fracture classifiers on a set of radiographs. Not a medical device.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.set_defaults(digest=None, images=None, argv=[])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    compare = commands.add_parser("compare", help="cross-validate models on a folder or csv of radiographs")
+    compare.set_defaults(run="_commands:run_compare")
+    what = compare.add_mutually_exclusive_group(required=True)
+    what.add_argument("folder", nargs="?", type=Path, help="folder of radiographs, or a csv with --layout csv")
+    what.add_argument(
+        "--rerun", metavar="MANIFEST", type=Path, help="run again what a manifest.json tells of, on the same files"
+    )
+    add_data(compare)
+    compare.add_argument("--split", action="store_true", help="test on the data's own test part instead of folds")
+    compare.add_argument("--external", metavar="FOLDER", type=Path, help="images of another source, scored once")
+    compare.add_argument(
+        "--external-groups", metavar="G", help="as --groups, for --external (the same as --groups, where it applies)"
+    )
+    compare.add_argument("--no-audit", action="store_true", help="do not look for copies of images first")
+    add_common(compare, out=None)
+
+    demo = commands.add_parser("demo", help="draw synthetic radiographs and compare models on them")
+    demo.set_defaults(run="_commands:run_demo", split=False, no_audit=False)
+    demo.add_argument("--n-samples", type=positive_int, default=300, help="images to draw (%(default)s)")
+    add_common(demo, out=Path("fracture-features-demo"), folds=3)
+
+    audit = commands.add_parser("audit", help="find copies, leaks, wrong labels, bad files and shortcuts in a data set")
+    audit.set_defaults(run="_audit:run_audit")
+    audit.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
+    add_data(audit)
+    audit.add_argument("--out", metavar="DIR", type=Path, help="folder for audit.html and the csv files")
+    audit.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    audit.add_argument("--cost", action="store_true", help="measure what copies are worth, with a cheap model")
+    audit.add_argument("--seed", type=at_least_0, default=0, help="of folds and models (%(default)s)")
+    audit.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
+    audit.add_argument("--cache", metavar="DIR", type=folder, help="keep what was seen of each file for the next run")
+
+    train = commands.add_parser("train", help="train a model on all images of a folder or csv, and save it")
+    train.set_defaults(run="_models:run_train")
+    train.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
+    add_data(train)
+    train.add_argument("--model", type=model_name, default="accurate", help="as in --models of compare (%(default)s)")
+    train.add_argument(
+        "--operating-point",
+        metavar="RULE",
+        type=model_operating_point,
+        help="choose the threshold on inner folds: sensitivity (0.95), sensitivity=SHARE or youden; with a third "
+        "answer, inconclusive: rule-out=NPV or thresholds=LOW,HIGH",
+    )
+    train.add_argument("--calibrate", action="store_true", help="calibrate probabilities on the inner folds")
+    train.add_argument("--image-size", type=positive_int, help="pixels along each side (as the features want)")
+    train.add_argument("--seed", type=at_least_0, default=0, help="of folds and model (%(default)s)")
+    train.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
+    train.add_argument("--out", metavar="FILE", type=Path, required=True, help="the model file, such as model.ff")
+
+    predict = commands.add_parser("predict", help="predict files with a trained model")
+    predict.set_defaults(run="_models:run_predict")
+    predict.add_argument("model", type=Path, help="the model file")
+    predict.add_argument("paths", nargs="+", metavar="PATH", help="files, folders, patterns, a csv of paths, or -")
+    predict.add_argument("--out", metavar="FILE", type=Path, help="csv of the predictions, instead of on the screen")
+    predict.add_argument("--json", action="store_true", help="print JSON")
+    predict.add_argument("--maps", metavar="DIR", type=folder, help="folder for each image with its heat map")
+
+    evaluate = commands.add_parser("evaluate", help="measure a trained model on labelled images of another source")
+    evaluate.set_defaults(run="_models:run_evaluate")
+    evaluate.add_argument("model", type=Path, help="the model file")
+    evaluate.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
+    add_data(evaluate)
+    evaluate.add_argument("--out", metavar="FILE", type=Path, help="csv of the measures")
+
+    explain = commands.add_parser("explain", help="draw where a trained model looks in an image")
+    explain.set_defaults(run="_models:run_explain")
+    explain.add_argument("model", type=Path, help="the model file")
+    explain.add_argument("image", type=Path)
+    explain.add_argument("--out", metavar="FILE", type=Path, required=True, help="the picture, a .png or .jpg")
+
+    info = commands.add_parser("info", help="what a model file says of itself: the model card")
+    info.set_defaults(run="_models:run_info")
+    info.add_argument("model", type=Path, help="the model file")
+    info.add_argument("--json", action="store_true", help="print its manifest")
+
+    cache = commands.add_parser("cache", help="size of a cache folder, or clear it")
+    cache.set_defaults(run="_commands:run_cache")
+    cache.add_argument("action", choices=["info", "clear"])
+    cache.add_argument("folder", type=folder)
+    return parser

@@ -1,0 +1,42 @@
+"""What is said on the screen: nothing in it is markup, and no terminal obeys it."""
+
+from __future__ import annotations
+
+import io
+import sys
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+messages = Console(stderr=True, highlight=False)
+
+
+def visible(text: Any) -> str:
+    """Text on one line; what a terminal would obey (escapes, control and direction characters) is spelt out."""
+    hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in hidden else c for c in str(text))
+
+
+def say(what: Any, label: str = "", style: str = "") -> None:
+    """Print a message to stderr, a coloured label before it; nothing in it is markup."""
+    text = visible(what)
+    messages.print(Text.assemble((label, style), " " if label and text else "", text), soft_wrap=True)
+
+
+@contextmanager
+def escaped_output() -> Iterator[None]:
+    """Print what stdout and stderr have no code for, such as names that are not UTF-8, as escapes."""
+    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, io.TextIOWrapper)]
+    before = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        for stream, errors in zip(streams, before, strict=True):
+            if not stream.closed:
+                stream.reconfigure(errors=errors)
