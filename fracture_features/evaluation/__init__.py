@@ -1,6 +1,6 @@
 """Models × folds → jobs → fold results, beside baselines that cannot see a fracture."""
 
-from ._baselines import BASELINES, MAJORITY, METADATA, PROBE, baseline_models, probe_reader
+from ._baselines import BASELINES, MAJORITY, METADATA, PROBE, baseline_models, describe_appearance, probe_reader
 from ._checkpoint import Checkpoint
 from ._evaluate import evaluate
 from ._files import exclude_unreadable, read_files, temporary_cache
@@ -17,6 +17,7 @@ __all__ = [
     "RecalibratedClassifier",
     "baseline_models",
     "class_scores",
+    "describe_appearance",
     "evaluate",
     "exclude_unreadable",
     "is_unused_split",

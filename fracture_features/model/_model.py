@@ -20,7 +20,7 @@ from ._calibration import Calibration
 from ._card import model_card
 from ._decision import Decision
 from ._file import read_model_file, write_model_file
-from ._novelty import Novelty, own_features
+from ._novelty import Novelty, see
 
 BLOCK = 64  # files read and predicted at a time
 FRAME_COLUMNS = ("path", "label", "probability", "score", "threshold", "unlike_training", "unlikeness", "error")
@@ -151,8 +151,8 @@ class FractureModel(ClassifierMixin, BaseEstimator):
 
     def _forward(self, paths: NDArray[np.str_]) -> dict[str, Any]:
         """Columns of the frame for files that can all be read."""
-        features, taken = own_features(self.pipeline, paths)
-        last, given = (self.pipeline, paths) if taken is None else (self.pipeline[-1], taken)
+        seen = see(self.pipeline, paths)
+        last, given = (self.pipeline, paths) if seen.taken is None else (self.pipeline[-1], seen.taken)
         scores = class_scores(last, given)
         if self.calibration is not None:
             probabilities = self.calibration.probabilities(scores)
@@ -164,7 +164,7 @@ class FractureModel(ClassifierMixin, BaseEstimator):
         if self.decision is not None:
             labels = self.decision.answers(scores[:, 1])
         two = len(self.target_names) == 2
-        unlikeness = self.novelty.unlikeness(features)
+        unlikeness = self.novelty.unlikeness(seen.blocks)
         names = np.array([*self.target_names, "inconclusive"], dtype=object)  # -1 is the last
         return {
             "label": names[labels],

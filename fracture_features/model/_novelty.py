@@ -2,110 +2,162 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 
 from ..cache import cached_parts
-from ..evaluation import probe_reader
-from ..evaluation._baselines import describe_appearance
+from ..evaluation import describe_appearance, probe_reader
 from ..images import ImageReader
 
 N_COMPONENTS = 50
 FALSE_ALARMS = 0.01  # share of images of the held-out folds that lie beyond the limit
+Blocks = list[NDArray[np.float32]]
 
 
-def own_features(model: Any, paths: NDArray[np.str_]) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
-    """Features (n, n_features) by which files are compared, and what the model's last step takes, where it has one.
+class Seen(NamedTuple):
+    """What a model makes of files.
 
-    Of a pipeline they are what its classifier takes; where that takes images, or the model is no pipeline, brightness,
-    border, histogram and a thumbnail of the images as they are read.
+    Attributes
+    ----------
+    blocks : list of ndarray of shape (n, n_features), dtype float32
+        Features by which files are compared: `texture` of the images as they are read, then brightness, border,
+        histogram and a thumbnail, then what the classifier of a pipeline takes, where that is no image.
+    taken : ndarray or None
+        What the last step of a pipeline takes; None where the model is no pipeline that begins with an ImageReader.
     """
-    if isinstance(model, Pipeline) and len(model.steps) > 1:
-        taken = model[:-1].transform(paths)
-        features = describe_appearance(taken) if taken.ndim == 3 else taken
-        return np.asarray(features, dtype=np.float32), taken
+
+    blocks: Blocks
+    taken: NDArray[Any] | None
+
+
+def see(model: Any, paths: NDArray[np.str_]) -> Seen:
+    """Read files as a model does; ImageReadError where one cannot be read."""
+    if isinstance(model, Pipeline) and len(model.steps) > 1 and isinstance(model[0], ImageReader):
+        images = model[0].transform(paths)
+        taken = model[1:-1].transform(images) if len(model.steps) > 2 else images
+        own = [np.asarray(taken, dtype=np.float32)] if taken.ndim == 2 else []
+        return Seen([texture(images), describe_appearance(images), *own], taken)
     readers = [part for part in cached_parts(model) if isinstance(part, ImageReader)]
-    reader = readers[0] if readers else probe_reader(None)
-    return describe_appearance(reader.transform(paths)), None
+    images = (readers[0] if readers else probe_reader(None)).transform(paths)
+    return Seen([texture(images), describe_appearance(images)], None)
+
+
+def texture(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What hardly varies between radiographs, (n, 8).
+
+    Logarithms of the energy of the image, of its gradients along rows and columns and of its Laplacian; mean level of
+    the middle, and of the border less that; share of the most frequent level; and of black.
+    """
+    rows = []
+    for image in images:
+        level = image.astype(np.float32)
+        across, down = np.diff(level, axis=1), np.diff(level, axis=0)
+        laplacian = cv2.Laplacian(level, cv2.CV_32F)
+        h, w = (max(side // 8, 1) for side in image.shape)
+        middle = level[h:-h, w:-w].mean() if min(image.shape) > 2 * max(h, w) else level.mean()
+        border = (level.sum() - level[h:-h, w:-w].sum()) / max(level.size - level[h:-h, w:-w].size, 1)
+        counts = np.bincount(image.ravel(), minlength=256) / image.size
+        energies = [np.log1p(part.var()) for part in (level, across, down, laplacian)]
+        rows.append([*energies, middle, border - middle, counts.max(), counts[0]])
+    return np.array(rows, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Distance from the training images in one kind of features.
+
+    Parameters
+    ----------
+    mean, deviation : ndarray of shape (n_features,), dtype float32
+    components : ndarray of shape (n_components, n_features), dtype float32
+        Principal components of the standardised features, of length 1.
+    scales : ndarray of shape (n_components,), dtype float32
+        Standard deviation along each.
+    """
+
+    mean: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    components: NDArray[np.float32]
+    scales: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, features: NDArray[np.float32], random_state: int | None) -> Self:
+        """Fit to the training images' features (n, n_features)."""
+        mean, deviation = features.mean(axis=0), features.std(axis=0)
+        deviation[deviation == 0] = 1
+        n = max(1, min(N_COMPONENTS, len(features) // 4, features.shape[1] // 2))
+        solver = "randomized" if min(features.shape) > 2 * n else "full"
+        pca = PCA(n, svd_solver=solver, random_state=random_state).fit((features - mean) / deviation)
+        scales = np.sqrt(np.maximum(pca.explained_variance_, np.finfo(np.float32).tiny))
+        return cls(mean, deviation, pca.components_.astype(np.float32), scales.astype(np.float32))
+
+    def distances(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Squared distance within the components and beside them, (n, 2)."""
+        centred = (features - self.mean) / self.deviation
+        along = centred @ self.components.T
+        within = ((along / self.scales) ** 2).sum(axis=1, dtype=np.float64)
+        beside = (centred**2).sum(axis=1, dtype=np.float64) - (along**2).sum(axis=1, dtype=np.float64)
+        return np.column_stack([within, np.maximum(beside, 0)])
 
 
 @dataclass(frozen=True, eq=False)
 class Novelty:
-    """Distance from the training images, within their principal components and beside them [1]_.
+    """Distance from the training images, within principal components and beside them [1]_, in each kind of features.
+
+    A pipeline's own features alone do not tell: gradients do not see that a film is inverted.
 
     Parameters
     ----------
-    mean : ndarray of shape (n_features,), dtype float32
-    components : ndarray of shape (n_components, n_features), dtype float32
-        Principal components, of length 1.
-    scales : ndarray of shape (n_components,), dtype float32
-        Standard deviation along each.
-    medians : ndarray of shape (2,)
-        Of the two distances, on held-out images.
+    blocks : sequence of Block
+    tails : ndarray of shape (2 * n_blocks,)
+        Of each distance, the value that 99 % of held-out images stay below.
     limit : float
-        Beyond it an image is unlike those the model was trained on.
+        Of the largest distance over its tail, the same; beyond it an image is unlike those the model was trained on.
 
     References
     ----------
     .. [1] J. E. Jackson and G. S. Mudholkar, "Control procedures for residuals associated with principal component
-       analysis", Technometrics 21(3), 1979 (Hotelling's T² and the residual's square).
+       analysis", Technometrics 21(3), 1979 (Hotelling's T² and the square of the residual).
     """
 
-    mean: NDArray[np.float32]
-    components: NDArray[np.float32]
-    scales: NDArray[np.float32]
-    medians: NDArray[np.float64]
-    limit: float
+    blocks: Sequence[Block]
+    tails: NDArray[np.float64]
+    limit: float = 1.0
 
     @classmethod
-    def fit(cls, features: NDArray[np.float32], random_state: int | None) -> Self:
-        """Fit to the training images' features (n, n_features); medians and limit are set by `with_limit`."""
-        n = max(1, min(N_COMPONENTS, len(features) // 4, features.shape[1]))
-        pca = PCA(n, svd_solver="randomized" if min(features.shape) > 2 * n else "full", random_state=random_state)
-        pca.fit(features)
-        scales = np.sqrt(np.maximum(pca.explained_variance_, np.finfo(np.float32).tiny))
-        return cls(
-            pca.mean_.astype(np.float32),
-            pca.components_.astype(np.float32),
-            scales.astype(np.float32),
-            np.ones(2),
-            np.inf,
-        )
+    def fit(cls, blocks: Blocks, random_state: int | None) -> Self:
+        """Fit to what was seen of the training images; `with_limit` says what is far."""
+        return cls([Block.fit(features, random_state) for features in blocks], np.ones(2 * len(blocks)))
 
-    def distances(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Distance within the components and beside them, (n, 2), in units of the medians."""
-        centred = features - self.mean
-        along = centred @ self.components.T
-        within = ((along / self.scales) ** 2).sum(axis=1, dtype=np.float64)
-        beside = (centred.astype(np.float64) ** 2).sum(axis=1) - (along.astype(np.float64) ** 2).sum(axis=1)
-        return np.column_stack([within, np.maximum(beside, 0)]) / self.medians
-
-    def unlikeness(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """The larger of the two distances in units of the limit, (n,): above 1 an image is unlike the others."""
-        return self.distances(features).max(axis=1) / self.limit
+    def distances(self, blocks: Blocks) -> NDArray[np.float64]:
+        """All distances, (n, 2 * n_blocks)."""
+        return np.hstack([block.distances(features) for block, features in zip(self.blocks, blocks, strict=True)])
 
     def with_limit(self, held_out: NDArray[np.float64]) -> Self:
-        """With medians and limit from the distances (n, 2) of held-out images."""
-        medians = np.maximum(np.median(held_out, axis=0), np.finfo(np.float32).tiny)
-        limit = float(np.quantile((held_out / medians).max(axis=1), 1 - FALSE_ALARMS))
-        return type(self)(self.mean, self.components, self.scales, medians, limit)
+        """With tails and limit from the distances of held-out images (n, 2 * n_blocks)."""
+        tails = np.maximum(np.quantile(held_out, 1 - FALSE_ALARMS, axis=0), np.finfo(np.float32).tiny)
+        limit = float(np.quantile((held_out / tails).max(axis=1), 1 - FALSE_ALARMS))
+        return replace(self, tails=tails, limit=limit)
+
+    def unlikeness(self, blocks: Blocks) -> NDArray[np.float64]:
+        """The largest distance in units of the limit, (n,): above 1 an image is unlike the others."""
+        return (self.distances(blocks) / self.tails).max(axis=1) / self.limit
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that it knows, by name."""
-        return {
-            "mean": self.mean,
-            "components": self.components,
-            "scales": self.scales,
-            "medians": self.medians,
-            "limit": np.array(self.limit),
-        }
+        found = {f"{k}_{name}": value for k, block in enumerate(self.blocks) for name, value in vars(block).items()}
+        return {**found, "tails": self.tails, "limit": np.array(self.limit)}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """What `arrays` gave."""
-        return cls(*(arrays[name] for name in ("mean", "components", "scales", "medians")), float(arrays["limit"]))
+        names = ("mean", "deviation", "components", "scales")
+        blocks = [Block(*(arrays[f"{k}_{name}"] for name in names)) for k in range(len(arrays["tails"]) // 2)]
+        return cls(blocks, arrays["tails"], float(arrays["limit"]))

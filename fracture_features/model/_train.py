@@ -25,7 +25,7 @@ from ..results import EvaluationResult, digest_of
 from ._calibration import Calibration
 from ._decision import check_operating_point, choose_decision, estimate_decision
 from ._model import FractureModel
-from ._novelty import Novelty, own_features
+from ._novelty import Novelty, see
 
 N_FOLDS = 5
 
@@ -114,7 +114,7 @@ def train_model(
         folds = inner_splits(data, N_FOLDS, random_state, "the data")
         scores, distances = _held_out(runner, cached, folds, random_state)
         fitted = runner.fit(cached, np.arange(len(data)), "all images")
-        novelty = Novelty.fit(own_features(fitted, data.paths)[0], random_state).with_limit(distances)
+        novelty = Novelty.fit(see(fitted, data.paths).blocks, random_state).with_limit(distances)
     decision = estimates = None
     if operating_point is not None:
         decision = choose_decision(operating_point, data.y, scores[:, 1])
@@ -152,16 +152,16 @@ def _readable(data: FractureDataset, model: Any) -> tuple[FractureDataset, pd.Da
 def _held_out(
     runner: Runner, model: Any, folds: Any, random_state: int | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scores (n, n_classes) and distances (n, 2) of each image, by the model of the folds that it is not in."""
+    """Scores (n, n_classes) of each image, and distances in any order, by the model of the folds that it is not in."""
     paths = runner.data.paths
     scores = np.empty((len(paths), len(runner.data.target_names)))
-    distances = np.empty((len(paths), 2))
+    distances = []
     for k, (train, test) in enumerate(folds, start=1):
         fitted = runner.fit(model, train, f"fold {k}")
         scores[test] = class_scores(fitted, paths[test])
-        novelty = Novelty.fit(own_features(fitted, paths[train])[0], random_state)
-        distances[test] = novelty.distances(own_features(fitted, paths[test])[0])
-    return scores, distances
+        novelty = Novelty.fit(see(fitted, paths[train]).blocks, random_state)
+        distances.append(novelty.distances(see(fitted, paths[test]).blocks))
+    return scores, np.concatenate(distances)
 
 
 def _measures(result: EvaluationResult | None, name: str | None, data: FractureDataset) -> list[dict[str, Any]] | None:
