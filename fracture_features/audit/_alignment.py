@@ -15,7 +15,7 @@ LIKELY = 0.8  # correlation that the first alignment must reach
 MOST_TURNED = 0.05  # sine of an angle, or shear, above which it is given up
 MOST_MOVED = 0.16  # of the side: how far a corner may be moved
 BLOCK = 32  # pixels: side of the blocks that are found again
-REACHES = 8, 3  # pixels: how far from where they are expected, in the first round and the second
+REACHES = 16, 3  # pixels: how far from where they are expected, in the first round and the second
 FOUND = 0.5  # correlation from which a block counts as found
 DETAIL = 1.0, 3.0  # standard deviations in pixels of the blurs between which details lie
 WINDOW = 15  # pixels
@@ -184,7 +184,7 @@ def _agreement(one: Image, other: Image, clear: NDArray[np.bool_]) -> float:
     correlation = (mean(details[0] * details[1]) - means[0] * means[1]) / (product + 1e-3)
     reach = WINDOW + 2 * round(2 * DETAIL[1])
     whole = cv2.erode(clear.astype(np.uint8), np.ones((reach, reach), np.uint8), borderValue=0) > 0
-    contrast = np.sqrt(np.maximum(*variances))
+    contrast = np.sqrt(np.minimum(*variances))
     faint = min(FAINT, float(np.quantile(contrast[whole], 1 - ENOUGH))) if whole.any() else FAINT
     asked = correlation[whole & (contrast > faint)]
     return float(np.quantile(asked, ALLOWED)) if len(asked) >= FEWEST else 0.0

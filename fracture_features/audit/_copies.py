@@ -23,7 +23,7 @@ from ._pairs import near_pairs
 # Chosen on one half of FracAtlas' development slice and of drawn radiographs, confirmed on the other by
 # benchmarks/bench_duplicates.py: results/duplicates.json has the curves.
 MAX_DISTANCE = 39
-MIN_SIMILARITY = 0.92
+MIN_SIMILARITY = 0.93
 TRIES = 3  # pairs between two groups of copies that are compared before these count as different
 KEPT = 256  # images kept in memory
 CHUNK = 4096  # candidates that are asked at a time whether they are decided
@@ -46,7 +46,7 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     Three steps, each among one file of every class of equals that the step before has found: the same bytes, the same
     pixels (saved anew without loss), and nearly the same picture, in one of the 8 flips and quarter turns, resized,
     recompressed, brighter or darker. Pictures whose perceptual hashes are at most 39 of 256 bits apart are candidates,
-    and become a pair if, laid over each other, their details agree by at least 0.92, as `similarity` measures it.
+    and become a pair if, laid over each other, their details agree by at least 0.93, as `similarity` measures it.
 
     Both numbers were chosen on one half of a development slice of FracAtlas (2459 readable images) and of 1000 drawn
     radiographs, and confirmed on the other half (`benchmarks/results/duplicates.json`). What a crop moves farther than
