@@ -1,5 +1,6 @@
 """What is wrong with a data set before it flatters a result."""
 
+from ._content import CONTENT, describe_content
 from ._findings import CODES, Code, Finding, finding_frame, sort_findings
 
-__all__ = ["CODES", "Code", "Finding", "finding_frame", "sort_findings"]
+__all__ = ["CODES", "CONTENT", "Code", "Finding", "describe_content", "finding_frame", "sort_findings"]
