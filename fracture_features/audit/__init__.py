@@ -2,5 +2,6 @@
 
 from ._content import CONTENT, describe_content
 from ._findings import CODES, Code, Finding, finding_frame, sort_findings
+from ._shortcuts import shortcut_features
 
-__all__ = ["CODES", "CONTENT", "Code", "Finding", "describe_content", "finding_frame", "sort_findings"]
+__all__ = ["CODES", "CONTENT", "Code", "Finding", "describe_content", "finding_frame", "shortcut_features", "sort_findings"]

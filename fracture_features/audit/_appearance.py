@@ -15,7 +15,9 @@ THUMBNAIL = 8  # pixels along each side
 PERCENTILES = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 DEPTHS = (0.0, 0.02, 0.05, 0.1)  # of the side, at which the border's level is taken
 SIDES = ("top", "bottom", "left", "right")
+INSIDE = 10  # part of each side that a frame may take
 LAGS = (1, 2, 4, 8)  # pixels
+BRIGHT_FRAME = 100  # level from which it hides the objects in it
 FLAT = 6  # levels by which a row of the frame may vary
 LINES = 16  # rows, and columns, in which they are taken
 CAP = 16  # levels that a difference counts at most: edges of letters and metal are no noise
@@ -68,16 +70,18 @@ def measure_appearance(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     image = np.ascontiguousarray(image)
     mean, high, step = _reduce(image)
     out = np.zeros(len(FIELDS), dtype=np.float32)
-    frame = _frame(image)
+    frame, levels = _frame(image), _levels(image)
+    percentiles = levels[6:]
+    margin = frame[:4] // step + 1
     where = 0
     for part in (
-        _levels(image),
+        levels,
         frame[:4] / max(image.shape),
         frame[4:],
         _border(mean),
-        _polarity(mean, frame[:4] / step),
-        find_objects(image, mean, high, step),
-        find_bars(mean),
+        _polarity(mean),
+        find_objects(image, mean, high, step, percentiles[0], percentiles[-1], margin * (frame[4:] > BRIGHT_FRAME)),
+        find_bars(mean, margin),
         _texture(image),
         _thumbnail(mean),
     ):
@@ -191,8 +195,8 @@ def _frame(image: Any) -> Any:
 
 
 @kernel
-def _medians(mean: Any, boxes: Any) -> Any:
-    """Median level of each box (top, bottom, left, right)."""
+def _lower_quartiles(mean: Any, boxes: Any) -> Any:
+    """25th percentile of each box (top, bottom, left, right): of the background, whatever bone or letter is in it."""
     out = np.zeros(len(boxes), np.float64)
     for k in range(len(boxes)):
         top, bottom, left, right = boxes[k]
@@ -201,7 +205,7 @@ def _medians(mean: Any, boxes: Any) -> Any:
             for j in range(left, right):
                 counts[mean[i, j]] += 1
         level, passed = 0, counts[0]
-        while 2 * passed < (bottom - top) * (right - left):
+        while 4 * passed < (bottom - top) * (right - left):
             level += 1
             passed += counts[level]
         out[k] = level
@@ -209,7 +213,7 @@ def _medians(mean: Any, boxes: Any) -> Any:
 
 
 def _border(mean: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Median level along each side at several depths, and of each corner."""
+    """Level of the background along each side at several depths, and in each corner."""
     h, w = mean.shape
     rows, columns = ([min(int(depth * side), side - 1) for depth in DEPTHS] for side in (h, w))
     down, across = max(1, h // 24), max(1, w // 24)
@@ -220,15 +224,15 @@ def _border(mean: NDArray[np.uint8]) -> NDArray[np.float64]:
         *((0, h, w - 1 - j, w - j) for j in columns),
         *((0, down, 0, across), (0, down, w - across, w), (h - down, h, 0, across), (h - down, h, w - across, w)),
     ]
-    return np.asarray(_medians(mean, np.array(boxes)))
+    return np.asarray(_lower_quartiles(mean, np.array(boxes)))
 
 
 @kernel
-def _polarity(mean: Any, frame: Any) -> Any:
-    """Whether bones are bright, from what lies within the frame: middle above edge, bright ridges, edge, skewness."""
+def _polarity(mean: Any) -> Any:
+    """Whether bones are bright, from what no frame reaches: middle above edge, bright ridges, edge, skewness."""
     out = np.zeros(4, np.float64)
-    top, left = int(np.ceil(frame[0])) + 1, int(np.ceil(frame[2])) + 1
-    bottom, right = mean.shape[0] - int(np.ceil(frame[1])) - 1, mean.shape[1] - int(np.ceil(frame[3])) - 1
+    top, left = mean.shape[0] // INSIDE, mean.shape[1] // INSIDE
+    bottom, right = mean.shape[0] - top, mean.shape[1] - left
     if bottom - top < 8 or right - left < 8:
         return out
     counts = np.zeros(256, np.int64)

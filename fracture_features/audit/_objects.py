@@ -10,10 +10,12 @@ from .._kernels import kernel
 
 ZONES = 4  # along each side, that isolated objects are counted in
 REACH = 0.085  # of the longer side: an isolated object is smaller than a circle of this radius
-CONTRAST = 45  # levels by which it is brighter than all that stands around it
-BRIGHT = 100  # level that it has at least
+CONTRAST = 0.18  # by which it is brighter than all that stands around it, where black is 0 and white 1
+BRIGHT = 0.4  # that it has at least
+LEAST = 20  # levels of contrast
 BAR_LEVELS = (250, 230, 205)  # at which bright bars are looked for
 BAR = (0.12, 3.0, 0.72)  # of a bar: length by the longer side, length by width, share of its box that it fills
+BAR_CONTRAST = 60  # levels above what lies on both sides
 SMALLEST = 12  # pixels of a bar
 PARTS = 3  # along each side of an object, to tell one shape from another
 OBJECTS = 2 + ZONES**2 + 8 + PARTS**2  # numbers
@@ -39,7 +41,7 @@ def fill_region(mask: Any, i: int, j: int, rows: Any, columns: Any) -> int:
 
 
 @kernel
-def find_objects(image: Any, mean: Any, high: Any, step: int) -> Any:
+def find_objects(image: Any, mean: Any, high: Any, step: int, black: float, white: float, margin: Any) -> Any:
     """Isolated bright objects.
 
     Parameters
@@ -49,11 +51,15 @@ def find_objects(image: Any, mean: Any, high: Any, step: int) -> Any:
         Mean and maximum of its blocks.
     step : int
         Side of the blocks in pixels.
+    black, white : float
+        Levels between which the picture lies.
+    margin : ndarray of shape (4,)
+        Blocks at the top, bottom, left and right in which nothing is looked for.
 
     Returns
     -------
     values : ndarray of shape (OBJECTS,), dtype float64
-        Their number, the share of the picture that they cover, the contrast of the plainest in each of 4 x 4 zones,
+        Of those outside the middle half of the picture: their number, the share of the picture that they cover, the contrast of the plainest in each of 4 x 4 zones,
         and the shape of the plainest of all.
     """
     height, width = mean.shape
@@ -61,15 +67,20 @@ def find_objects(image: Any, mean: Any, high: Any, step: int) -> Any:
     reach = max(3, int(np.round(REACH * max(height, width))))
     circle = _circle(reach)
     mask, contrast = np.zeros(mean.shape, np.uint8), np.zeros(mean.shape, np.uint8)
-    for i in range(height):
-        _above_both_sides(mean[i], high[i], reach, mask[i])
+    spread = max(white - black, 1.0)
+    least, bright = int(max(CONTRAST * spread, LEAST)), int(black + BRIGHT * spread)
+    for i in range(int(margin[0]), height - int(margin[1])):
+        _above_both_sides(mean[i], high[i], reach, least, bright, mask[i])
+        for j in range(int(margin[2])):
+            mask[i, j] = 0
+        for j in range(width - int(margin[3]), width):
+            mask[i, j] = 0
         for j in range(width):
             if mask[i, j]:
-                above = _isolation(mean, i, j, circle, int(high[i, j]))
-                contrast[i, j] = above
-                mask[i, j] = above >= CONTRAST
+                contrast[i, j] = _isolation(mean, i, j, circle, int(high[i, j]), least)
+                mask[i, j] = contrast[i, j] > 0
     rows, columns = np.empty(mask.size, np.int32), np.empty(mask.size, np.int32)
-    plainest = 0.0
+    plainest, above, level, box = 0.0, 0, 0, (0, 0, 0, 0)
     for i in range(height):
         for j in range(width):
             if not mask[i, j]:
@@ -80,30 +91,37 @@ def find_objects(image: Any, mean: Any, high: Any, step: int) -> Any:
                 left, right = min(left, columns[k]), max(right, columns[k])
                 if contrast[rows[k], columns[k]] > best:
                     best, y, x = int(contrast[rows[k], columns[k]]), rows[k], columns[k]
+            if height <= 4 * y < 3 * height and width <= 4 * x < 3 * width:
+                continue  # a fragment of bone, or a small one
             out[0] += 1
             out[1] += n / mask.size
             zone = 2 + ZONES * (y * ZONES // height) + x * ZONES // width
-            out[zone] = max(out[zone], best)
+            out[zone] = max(out[zone], best / spread)
             from_edge = min(min(y, height - 1 - y) / height, min(x, width - 1 - x) / width)
             if best * (1 - from_edge) > plainest:  # markers stand near the edges
                 plainest = best * (1 - from_edge)
-                bottom = 0
+                above, level, bottom = best, int(high[y, x]), 0
                 for k in range(n):
                     bottom = max(bottom, rows[k])
                 box = (i - 1) * step, (bottom + 2) * step, (left - 1) * step, (right + 2) * step
-                describe_object(image, box, best, int(high[y, x]), out)
+    if plainest > 0:
+        describe_object(image, box, above, level, out)
+        first = 2 + ZONES**2
+        out[first], out[first + 1] = above / spread, (level - black) / spread
     return out
 
 
 @kernel
-def _above_both_sides(mean: Any, high: Any, reach: int, mask: Any) -> None:
+def _above_both_sides(mean: Any, high: Any, reach: int, least: int, bright: int, mask: Any) -> None:
     """Mark what is bright and above the places to its left and right, for most pixels fail at these."""
     width = len(mean)
+    right, left, far, far_left = mean[reach:], mean[: width - reach], high[reach:], mask[reach:]
     for j in range(width):
-        mask[j] = high[j] >= BRIGHT
+        mask[j] = high[j] >= bright
     for j in range(width - reach):
-        mask[j] &= high[j] >= np.int16(mean[j + reach]) + np.int16(CONTRAST)
-        mask[j + reach] &= high[j + reach] >= np.int16(mean[j]) + np.int16(CONTRAST)
+        mask[j] &= high[j] >= np.int16(right[j]) + np.int16(least)
+    for j in range(width - reach):
+        far_left[j] &= far[j] >= np.int16(left[j]) + np.int16(least)
 
 
 @kernel
@@ -117,7 +135,7 @@ def _circle(reach: int) -> Any:
 
 
 @kernel
-def _isolation(mean: Any, i: int, j: int, circle: Any, level: int) -> int:
+def _isolation(mean: Any, i: int, j: int, circle: Any, level: int, least: int) -> int:
     """Levels by which a place is above the brightest of those around it; at least 5 of them lie in the picture."""
     top, n = 0, 0
     for k in range(16):
@@ -125,7 +143,7 @@ def _isolation(mean: Any, i: int, j: int, circle: Any, level: int) -> int:
         if 0 <= y < mean.shape[0] and 0 <= x < mean.shape[1]:
             n += 1
             top = max(top, int(mean[y, x]))
-            if level - top < CONTRAST:
+            if level - top < least:
                 return 0
     return level - top if n >= 5 else 0
 
@@ -176,12 +194,14 @@ def describe_object(image: Any, box: Any, contrast: int, level: int, out: Any) -
 
 
 @kernel
-def find_bars(mean: Any) -> Any:
-    """Long, straight and bright regions: length, width, share of their box, level and contrast of the longest; number.
+def find_bars(mean: Any, margin: Any) -> Any:
+    """Long, straight and bright regions: length, width, share of their box, level and contrast of the plainest; number.
 
     Parameters
     ----------
     mean : ndarray of shape (height, width), dtype uint8
+    margin : ndarray of shape (4,)
+        Pixels at the top, bottom, left and right; what reaches into them is a bone or the shutter.
 
     Returns
     -------
@@ -205,18 +225,20 @@ def find_bars(mean: Any) -> Any:
                 if mask[i, j]:
                     n = fill_region(mask, i, j, rows, columns)
                     if SMALLEST <= n <= mean.size // 8:
-                        bar_of(mean, rows, columns, n, out)
+                        bar_of(mean, margin, rows, columns, n, out)
         if out[5] > 0:
             break
     return out
 
 
 @kernel
-def bar_of(mean: Any, rows: Any, columns: Any, n: int, out: Any) -> None:
+def bar_of(mean: Any, margin: Any, rows: Any, columns: Any, n: int, out: Any) -> None:
     """Note a region of n pixels that is a bar; a straight one fills the box that has its second moments."""
     y, x, total = 0.0, 0.0, 0
     for k in range(n):
-        if rows[k] in (0, mean.shape[0] - 1) or columns[k] in (0, mean.shape[1] - 1):  # a bone or the shutter
+        if rows[k] < margin[0] or rows[k] >= mean.shape[0] - margin[1]:
+            return
+        if columns[k] < margin[2] or columns[k] >= mean.shape[1] - margin[3]:
             return
         y, x, total = y + rows[k] / n, x + columns[k] / n, total + mean[rows[k], columns[k]]
     a, b, c = 1 / 12, 0.0, 1 / 12
@@ -229,9 +251,6 @@ def bar_of(mean: Any, rows: Any, columns: Any, n: int, out: Any) -> None:
     longer = max(mean.shape[0], mean.shape[1])
     if length < BAR[0] * longer or length < BAR[1] * wide or n < BAR[2] * length * wide:
         return
-    out[5] += 1
-    if length / longer <= out[0]:
-        return
     angle = 0.5 * np.arctan2(2 * b, a - c)  # from the vertical
     down, across, away = np.cos(angle), np.sin(angle), wide / 2 + 2
     around, n_around = 0, 0
@@ -241,5 +260,10 @@ def bar_of(mean: Any, rows: Any, columns: Any, n: int, out: Any) -> None:
         i, j = int(np.round(y + along * down - side * across)), int(np.round(x + along * across + side * down))
         if 0 <= i < mean.shape[0] and 0 <= j < mean.shape[1]:
             around, n_around = around + mean[i, j], n_around + 1
-    out[0], out[1], out[2] = length / longer, wide / longer, n / (length * wide)
-    out[3], out[4] = total / n, total / n - around / max(n_around, 1)
+    contrast = total / n - around / max(n_around, 1)
+    if contrast < BAR_CONTRAST:
+        return
+    out[5] += 1
+    if contrast * length / longer > out[4] * out[0]:
+        out[0], out[1], out[2] = length / longer, wide / longer, n / (length * wide)
+        out[3], out[4] = total / n, contrast

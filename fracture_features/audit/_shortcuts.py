@@ -18,6 +18,7 @@ from ._appearance import DEPTHS, FIELDS, LAGS, PERCENTILES, SIDES, THUMBNAIL
 from ._content import appearance_frame
 
 HARDWARE = re.compile(r"hardware|implant|metal|plate|screw|prosthe|osteosynthe|fixat", re.IGNORECASE)
+WORD = re.compile(r"[^\W\d_]+")
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "TIFF": ".tif", "BMP": ".bmp", "GIF": ".gif", "DICOM": ".dcm"}
 MAX_VALUES = 12  # of one column that get a feature of their own
 MIN_FILES = 5  # with a value, and as many without
@@ -138,12 +139,10 @@ def _of_thumbnail(looks: pd.DataFrame) -> pd.DataFrame:
 
 def _of_names(data: FractureDataset, files: pd.DataFrame) -> pd.DataFrame:
     """Words, numbers, length and pattern of the names and of the folders below the class."""
-    parts = _own_parts(data)
+    parts = own_parts(data)
     stems = [PurePath(part[-1]).stem for part in parts]
-    rows = [_of_name(stem) for stem in stems]
-    numbers = pd.DataFrame(rows)
-    usual = files["format"].map(SUFFIXES).tolist()
     suffixes = [PurePath(part[-1]).suffix for part in parts]
+    usual = files["format"].map(SUFFIXES).tolist()
     patterns = pd.DataFrame(
         {
             "pattern": [_pattern(stem) for stem in stems],
@@ -152,12 +151,11 @@ def _of_names(data: FractureDataset, files: pd.DataFrame) -> pd.DataFrame:
         },
         dtype=object,
     )
-    words = [set(re.findall(r"[^\W\d_]+", " ".join([*part[:-1], stem]).casefold())) for part, stem in zip(parts, stems, strict=True)]
-    classes = {spelling_key(name) for name in data.target_names}
+    words = [set(WORD.findall(" ".join([*part[:-1], stem]).casefold())) for part, stem in zip(parts, stems, strict=True)]
     counts = pd.Series([word for found in words for word in found], dtype=object).value_counts()
-    kept = [word for word in counts.index if not _spells_class(word, classes) and counts[word] >= MIN_FILES][:MAX_WORDS]
+    kept = counts.index[counts >= MIN_FILES][:MAX_WORDS]
     there = pd.DataFrame({f"word {word}": [float(word in found) for found in words] for word in sorted(kept)})
-    return numbers.join(_numbers(patterns)).join(_frequent(there))
+    return pd.DataFrame([_of_name(stem) for stem in stems]).join(_numbers(patterns)).join(_frequent(there))
 
 
 def _of_name(stem: str) -> dict[str, float]:
@@ -173,24 +171,55 @@ def _of_name(stem: str) -> dict[str, float]:
 
 def _pattern(stem: str) -> str:
     """A name with a for letters and 0 for numbers: `IMG0001_2` has the pattern a0_0."""
-    return re.sub(r"\d+", "0", re.sub(r"[^\W\d_]+", "a", stem))
+    return re.sub(r"\d+", "0", WORD.sub("a", stem))
 
 
-def _own_parts(data: FractureDataset) -> list[list[str]]:
-    """Folders and name of each image behind what all have in common, split and class folders left out."""
-    classes = {spelling_key(name) for name in data.target_names}
+def own_parts(data: FractureDataset) -> list[list[str]]:
+    """Folders and name of each image behind what all have in common, without what the label could be read from.
+
+    Split folders, class folders and those above, folders that each hold one class, and words of a name that spell a
+    class are left out.
+    """
     paths = [os.path.abspath(path) for path in data.paths]
     root = os.path.commonpath([os.path.dirname(path) for path in paths])
-    parts = [PurePath(os.path.relpath(path, root)).parts for path in paths]
+    parts = [list(PurePath(os.path.relpath(path, root)).parts) for path in paths]
+    classes = {spelling_key(name) for name in data.target_names}
+    telling = _telling_levels(parts, data.y)
+    spelled = re.compile("|".join(map(_spelling, sorted(data.target_names, key=len, reverse=True))), re.IGNORECASE)
     kept = []
     for part in parts:
-        last = max((k for k, name in enumerate(part[:-1]) if _spells_class(name, classes)), default=-1)
-        kept.append([name for name in part[last + 1 : -1] if not split_of(name)] + [part[-1]])
+        named = [k for k, name in enumerate(part[:-1]) if k in telling or _spells_class(name, classes)]
+        own = [name for name in part[max(named, default=-1) + 1 : -1] if not split_of(name)]
+        kept.append([_without_class(name, spelled) for name in [*own, part[-1]]])
     return kept
+
+
+def _telling_levels(parts: list[list[str]], y: Sequence[int]) -> set[int]:
+    """Depths at which every folder holds images of one class."""
+    telling = set()
+    for depth in range(max(map(len, parts)) - 1):
+        names = pd.Series([part[depth] if len(part) > depth + 1 else None for part in parts], dtype=object)
+        by_name = pd.Series(y).groupby(names).nunique()
+        if names.notna().all() and 1 < len(by_name) <= len(parts) / MIN_FILES and (by_name == 1).all():
+            telling.add(depth)
+    return telling
 
 
 def _spells_class(name: str, classes: set[str]) -> bool:
     return spelling_key(name) in classes or is_fracture_name(name) or is_healthy_name(name)
+
+
+def _spelling(name: str) -> str:
+    """Pattern of a class's name, however its words are separated, that is no part of a longer word or number."""
+    words = r"[\W_]*".join(map(re.escape, re.findall(r"[^\W_]+", name)))
+    return rf"(?<![^\W_]){words}(?![^\W_])"
+
+
+def _without_class(name: str, spelled: re.Pattern[str]) -> str:
+    """Without the name of a class, and words that are one: "Fractured (12).png" becomes "(12).png"."""
+    stem, dot, ending = name.rpartition(".") if "." in name else (name, "", "")
+    stem = spelled.sub("", stem)
+    return WORD.sub(lambda word: "" if _spells_class(word[0], set()) else word[0], stem).strip(" _-") + dot + ending
 
 
 def _numbers(table: pd.DataFrame) -> pd.DataFrame:
