@@ -233,7 +233,7 @@ CODES: dict[str, Code] = {
     ),
     # Shortcuts
     "FF501": Code(
-        "shortcuts tell the classes apart without a fracture",
+        "shortcut tells the classes apart without a fracture",
         "error",
         "a model may learn how, where or of what an image was taken, and fail elsewhere",
         "compare models within strata, against the baselines, and on images of another source",

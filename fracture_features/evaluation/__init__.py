@@ -5,6 +5,7 @@ from ._checkpoint import Checkpoint
 from ._evaluate import evaluate
 from ._files import exclude_unreadable, read_files, temporary_cache
 from ._fit import operating_rule
+from ._ledger import ledger_findings, shortcut_ledger
 from ._recalibration import RecalibratedClassifier
 from ._splits import is_unused_split
 
@@ -19,8 +20,10 @@ __all__ = [
     "evaluate",
     "exclude_unreadable",
     "is_unused_split",
+    "ledger_findings",
     "operating_rule",
     "probe_reader",
     "read_files",
+    "shortcut_ledger",
     "temporary_cache",
 ]

@@ -1,0 +1,124 @@
+"""What is in a file, beyond its header: colour, constant parts, how it was encoded, and how it looks from afar."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..datasets import Description
+from ..images import ImageFile
+from ..images._errors import named_errors
+from ._appearance import FIELDS, PLACE, measure_appearance
+from ._encoder import Encoding, read_encoding
+
+# In a fill that decoders make, 128, or what became of it by saving anew: neither black nor white, which shutters leave.
+FILL = (40, 215)
+SAME = 1  # levels by which it may vary
+SUSPECT = 0.08  # share of pixels of one such level from which a fill is looked for
+COLOURED = 24  # levels between the largest and smallest of red, green and blue
+BLANK = 8  # levels between the 1st and 99th percentile
+
+
+class Fill(NamedTuple):
+    """A constant part: share of the picture in one region, share of its rows at the bottom, and the level."""
+
+    area: float
+    rows: float
+    level: int
+
+
+def describe_content(file: ImageFile) -> dict[str, Any]:
+    """What a file's bytes and its decoded image tell.
+
+    Parameters
+    ----------
+    file : ImageFile
+        Decoded once, at full size, and shared with whatever else asks for `file.image`.
+
+    Returns
+    -------
+    described : dict
+        `colour`: share of pixels that are really coloured; `constant`: share of the picture that is one region of one
+        level, neither black nor white; `constant_rows`: share of its height that is one such level at the bottom;
+        `blank`: whether it shows nothing; `encoder`, `components`, `quality`, `tables`: see `Encoding`; `embedded`: as
+        JSON; `appearance`: what `measure_appearance` gives, float32 as hexadecimal digits.
+
+    Raises
+    ------
+    ImageReadError
+        If the file cannot be opened or decoded.
+
+    Examples
+    --------
+    >>> import tempfile, cv2, numpy as np
+    >>> from fracture_features.audit import describe_content
+    >>> from fracture_features.images import ImageFile
+    >>> path = tempfile.mktemp(suffix=".jpg")
+    >>> _ = cv2.imwrite(path, np.full((40, 60), 128, dtype=np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    >>> described = describe_content(ImageFile(path))
+    >>> described["quality"], described["blank"], described["constant"]
+    (80, True, 1.0)
+    """
+    image = file.image
+    with named_errors(file.path):
+        encoding = read_encoding(file.data)
+    appearance = measure_appearance(image)
+    fill = find_fill(image)
+    return {
+        "colour": _coloured(file.data, encoding),
+        "constant": fill.area,
+        "constant_rows": fill.rows,
+        "blank": bool(appearance[PLACE["p99"]] - appearance[PLACE["p1"]] < BLANK),
+        "encoder": encoding.encoder,
+        "components": encoding.components,
+        "quality": encoding.quality,
+        "tables": encoding.tables,
+        "embedded": json.dumps(encoding.embedded) if encoding.embedded else "",
+        "appearance": appearance.tobytes().hex(),
+    }
+
+
+CONTENT = Description("content 1", describe_content)
+
+
+def appearance_frame(files: pd.DataFrame) -> pd.DataFrame:
+    """Table of `FIELDS`, a row for each file; missing where it could not be read."""
+    table = np.full((len(files), len(FIELDS)), np.nan, dtype=np.float32)
+    for row, digits in enumerate(files["appearance"]):
+        if isinstance(digits, str):
+            table[row] = np.frombuffer(bytes.fromhex(digits), dtype=np.float32)
+    return pd.DataFrame(table, columns=list(FIELDS), index=files.index)
+
+
+def find_fill(image: NDArray[np.uint8]) -> Fill:
+    """The largest region of one level that is neither black nor white, such as decoders put for what is missing."""
+    few = max(1, max(image.shape) // 64)
+    counts = np.bincount(image[::few, ::few].ravel(), minlength=256)
+    near = np.convolve(counts, np.ones(2 * SAME + 1), "same")[FILL[0] : FILL[1]]
+    level = FILL[0] + int(near.argmax())
+    if near.max() < SUSPECT * counts.sum():
+        return Fill(0.0, 0.0, level)
+    step = max(1, max(image.shape) // 160)
+    small = image[::step, ::step]  # not averaged: levels stay as they are
+    same = np.abs(small.astype(np.int16) - level) <= SAME
+    _, _, stats, _ = cv2.connectedComponentsWithStats(same.view(np.uint8), connectivity=4)
+    rows = np.flatnonzero(~(same.mean(axis=1) > 0.98))
+    bottom = len(small) - 1 - (int(rows[-1]) if len(rows) else -1)
+    area = float(stats[1:, cv2.CC_STAT_AREA].max()) / small.size
+    return Fill(round(area, 4), round(bottom / len(small), 4), level)
+
+
+def _coloured(data: bytes, encoding: Encoding) -> float:
+    """Share of pixels with a colour; of files with three samples a pixel alone, an eighth of their size."""
+    if encoding.components != 3:
+        return 0.0
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_COLOR_8)
+    if image is None:
+        return 0.0
+    spread = image.max(axis=2).astype(np.int16) - image.min(axis=2)
+    return round(float((spread > COLOURED).mean()), 4)
