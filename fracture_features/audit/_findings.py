@@ -271,7 +271,7 @@ CODES: dict[str, Code] = {
         "calibrate, or choose the operating point on more images",
     ),
     "FF606": Code(
-        "folds have a third of their fractures from one group",
+        "folds have a third or more of their rarer class from one group",
         "warning",
         "one patient or site decides what the fold says",
         "split the group further where it is not one patient; report `folds()['largest_group']`",
