@@ -95,7 +95,9 @@ def weights_classes(model: Any) -> bool:
         return weights_classes(model.final_estimator)
     if isinstance(model, CalibratedClassifierCV | SVC):  # a sigmoid fitted without weights
         return False
-    own = model.get_params(deep=False) if _is_estimator(model) else {}
+    if not _is_estimator(model):
+        return False
+    own = model.get_params(deep=False)
     chosen = getattr(model, "best_estimator_", own.get("estimator"))
     parts = [chosen, *(part for _, part in own.get("estimators") or [])]
     weights = [own.get(name) for name in ("class_weight", "scale_pos_weight")]  # the second is XGBoost's

@@ -9,6 +9,7 @@ from scipy import stats
 
 from ._comparison import SMALLEST_SHARE
 from ._jackknife import TINY, Jackknifed
+from ._types import Floats
 
 
 def heterogeneity_p_value(parts: Sequence[Jackknifed]) -> float:
@@ -60,6 +61,11 @@ def heterogeneity_p_value(parts: Sequence[Jackknifed]) -> float:
     if len(measured) < 2 or np.ptp(values) < TINY:
         return 1.0
     variances, df = np.array([_spread(part, float(values.mean())) for part in measured]).T
+    return welch(values, variances, df)
+
+
+def welch(values: Floats, variances: Floats, df: Floats) -> float:
+    """P-value of Welch's test of equal means, from the variance of each mean and its degrees of freedom, (k,)."""
     k, w = len(values), 1 / variances
     mean = w @ values / w.sum()
     q = float(w @ (values - mean) ** 2)
