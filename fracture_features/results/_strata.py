@@ -69,9 +69,8 @@ def stratify(data: FractureDataset, by: str | Sequence[str]) -> Labels:
         known = dict.fromkeys([*data.frame.columns, *data.files.columns])
         raise ValueError(f"by={by!r} must be one or more of the columns {list(known)}")
     table = pd.DataFrame({name: _classes(frame[name].reset_index(drop=True)) for name, frame in frames.items()})
-    missing = table.isna().any(axis=1)
-    codes = table.groupby(names, sort=True, dropna=True).ngroup().to_numpy(dtype=np.int64)
-    return np.where(missing, -1, codes)
+    codes = table.groupby(names).ngroup().fillna(-1)
+    return np.asarray(codes, dtype=np.int64)
 
 
 def _classes(values: pd.Series) -> pd.Series:
