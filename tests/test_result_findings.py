@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from results import make_result
+from results import make_result, with_three_classes
 from scipy import stats
 from scipy.special import expit
 from sklearn.calibration import CalibratedClassifierCV
@@ -24,11 +24,12 @@ from fracture_features.cli._output import show_findings
 from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import METADATA
 from fracture_features.evaluation._nested import weights_classes
-from fracture_features.metrics import jackknife
+from fracture_features.metrics import MEASURES, jackknife
 from fracture_features.metrics._heterogeneity import heterogeneity_p_value, welch
 from fracture_features.report import write_report
 from fracture_features.report._summary import describe_findings
 from fracture_features.results import FoldResult
+from fracture_features.results._findings import _differ
 
 N, N_FOLDS = 600, 4
 
@@ -145,7 +146,20 @@ def test_folds_that_disagree():
 
 
 def test_repetitions_are_tested_apart():
-    """All eight folds together would be twice the images there are."""
+    """All eight folds together would be twice the images there are; the smallest p-value counts, times two."""
+    result = make({"odd": good}, n_repeats=2, seed=3)
+    measure = MEASURES["roc_auc"]
+    tests = [
+        heterogeneity_p_value(
+            [
+                jackknife(result.data.y[fold.test], [("roc_auc", fold.scores[:, 1])])
+                for fold in result.fold_results[4 * k : 4 * k + 4]
+            ]
+        )
+        for k in range(2)
+    ]
+    assert tests[1] < tests[0] < 1
+    assert _differ(result, "odd", measure) == pytest.approx(min(1, 2 * tests[1]))
     assert "FF601" in found(make({"odd": one_fold_guesses}, n_repeats=2))
     assert "FF601" not in found(make({"svm": good}, n_repeats=2))
 
@@ -371,6 +385,14 @@ def test_worst_first_and_at_most_three_examples():
     assert [text.split(":")[0] for text in finding.examples] == ["model 4", "model 3", "model 2"]
     weights = changed(result, weighted=lambda fold: True, probabilities=lambda f: 0.5 * f.probabilities + 0.25)
     assert [f.code for f in weights.findings()] == sorted(f.code for f in weights.findings())
+
+
+def test_three_classes(data):
+    """Measures are macro, the class named that is furthest off."""
+    three = make_result(with_three_classes(replace(data, groups=np.arange(len(data)))), models=("hog",))
+    said = found(changed(three, "hog", weighted=lambda f: True, probabilities=lambda f: f.scores * [1, 1, 0.1]))
+    assert said["FF608"].examples[0].startswith("hog: mean probability of 'normal' 0.0")
+    assert "FF601" not in said
 
 
 def test_the_manifest_lists_findings():

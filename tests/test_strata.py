@@ -1,5 +1,7 @@
 """ROC AUC within strata: numbers by hand, and what happens where all information lies between them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,11 +55,11 @@ def test_pairs_by_hand():
 def test_one_stratum_is_the_roc_auc():
     rng = np.random.default_rng(0)
     y = np.arange(60) % 3 % 2
-    result = make(y, y + rng.normal(size=60), {"part": "hand"}, in_fold=np.arange(60) // 3 % 2)
+    result = make(y, y + rng.normal(size=60), {"part": "hand"})
     row, whole = one_row(result), result.frame().set_index("measure").loc["roc_auc"]
     assert list(result.strata("part").columns) == COLUMNS
     assert (row.n_strata, row.n_evaluated) == (1, 60)
-    assert row.roc_auc == row.within == whole["value"]
+    assert row.roc_auc == whole["value"] == pytest.approx(row.within)
     assert (row.low, row.high) == pytest.approx((whole["low"], whole["high"]))
 
 
@@ -69,11 +71,30 @@ def test_a_fold_is_compared_within_itself():
     row = one_row(make(y, scores, {"part": part}, in_fold=in_fold))
     expected = []
     for k in (0, 1):
-        # strata of the same size: the plain mean of their areas
+        # of as many pairs each: the plain mean of their areas
         expected += [
             roc_auc_score(y[part_k], scores[part_k]) for s in (0, 1) for part_k in [(in_fold == k) & (part == s)]
         ]
     assert row.within == pytest.approx(np.mean(expected))
+
+
+def test_pairs_of_all_folds_count_alike():
+    """Folds of 1 and of 99 fractured images, in the first of which all is wrong."""
+    y = np.r_[[1], np.zeros(10, int), np.ones(99, int), np.zeros(10, int)]
+    scores, in_fold = np.r_[[-1.0], np.zeros(10), np.ones(99), np.zeros(10)], np.repeat([0, 1], [11, 109])
+    row = one_row(make(y, scores, {"part": 0}, in_fold=in_fold))
+    assert row.roc_auc == 0.5
+    assert row.within == pytest.approx(99 / 100)
+
+
+def test_repetitions_are_averaged():
+    """The same folds twice: the same value and, but for what repetitions differ by, the same interval."""
+    rng = np.random.default_rng(0)
+    y, part = np.arange(80) % 2, np.arange(80) // 2 % 2
+    once = make(y, y + rng.normal(size=80), {"part": part}, in_fold=np.arange(80) // 2 % 4 // 2)
+    twice = [*once.fold_results, *(replace(fold, fold=fold.fold + 2) for fold in once.fold_results)]
+    a, b = one_row(once), one_row(EvaluationResult(once.data, twice, once.excluded, 0))
+    assert tuple(a)[1:] == pytest.approx(tuple(b)[1:])
 
 
 def test_what_lies_between_strata_is_worth_nothing_within():

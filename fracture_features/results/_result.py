@@ -205,9 +205,9 @@ class EvaluationResult(Predictions):
         """Return the ROC AUC within strata: of pairs of one body part, say, or of one body part and size.
 
         A model that knows how frequent fractures are in hands and in hips, and no more, has a ROC AUC well above 0.5.
-        Here an image is compared with those of its own stratum alone; all strata together give one value, the share of
-        all such pairs in which the fractured image has the higher score. It is the covariate-adjusted ROC curve's area
-        [1]_, but for the weights: pairs count alike here, and fractured images there.
+        Here an image is compared with those of its own stratum and test part alone; all strata and folds together give
+        one value, the share of all such pairs in which the fractured image has the higher score. It is the area below
+        the covariate-adjusted ROC curve [1]_, but for the weights: pairs count alike here, and fractured images there.
 
         Parameters
         ----------

@@ -13,7 +13,7 @@ from .. import metrics
 from .._text import any_text
 from ..datasets import FractureDataset
 from ..metrics import MEASURES, Measure
-from ._estimates import PRIMARY
+from ._estimates import PRIMARY, find_repetitions
 from ._tables import SMALLEST_SUBGROUP
 
 if TYPE_CHECKING:
@@ -29,30 +29,27 @@ COLUMNS = ["model", "n_strata", "n_evaluated", PRIMARY, "within", "low", "high"]
 @any_text
 def strata_table(result: EvaluationResult, by: str | Sequence[str]) -> pd.DataFrame:
     """`EvaluationResult.strata`."""
-    strata, fraction = stratify(result.data, by), result.estimates.test_fraction
-    rows: list[tuple[Any, ...]] = []
-    for model in result.models:
-        parts = [(fold, _comparable(result.data.y[fold.test], strata[fold.test])) for fold in result.folds_of(model)]
-        parts = [(fold, pairs) for fold, pairs in parts if pairs.any()]
-        tested = np.unique(np.concatenate([np.empty(0, np.int64), *(fold.test[pairs] for fold, pairs in parts)]))
-        head = (model, len(np.unique(strata[tested])), len(tested), result.estimates.value(model, PRIMARY))
-        counts = np.bincount(result.data.y[tested], minlength=len(result.data.target_names))
-        if counts.min() < SMALLEST_SUBGROUP:
-            rows.append((model, 0, 0, head[-1], np.nan, np.nan, np.nan))
-            continue
-        found = metrics.jackknife(
-            np.concatenate([result.data.y[fold.test[pairs]] for fold, pairs in parts]),
-            [
-                (
-                    _measure(len(counts)),
-                    np.concatenate([_columns(fold.scores, strata[fold.test])[p] for fold, p in parts]),
-                )
-            ],
-            groups=np.concatenate([_groups(result.data, fold.test[pairs]) for fold, pairs in parts]),
-            folds=np.concatenate([np.full(pairs.sum(), fold.fold) for fold, pairs in parts]),
-        )
-        rows.append((*head, float(found.values[0]), *found.interval(0, test_fraction=fraction)))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    strata = stratify(result.data, by)
+    return pd.DataFrame([_row(result, model, strata) for model in result.models], columns=COLUMNS)
+
+
+def _row(result: EvaluationResult, model: str, strata: Labels) -> tuple[Any, ...]:
+    y, n_classes, folds = result.data.y, len(result.data.target_names), result.folds_of(model)
+    compared = [fold.subset(_comparable(y[fold.test], strata[fold.test])) for fold in folds]
+    rows = np.concatenate([fold.test for fold in compared])
+    tested, whole = np.unique(rows), result.estimates.value(model, PRIMARY)
+    if np.bincount(y[tested], minlength=n_classes).min() < SMALLEST_SUBGROUP:
+        return (model, 0, 0, whole, np.nan, np.nan, np.nan)
+    # A stratum of a fold has few pairs: those of all folds of a repetition count together, as for pooled measures.
+    sizes = [len(fold.test) for fold in compared]
+    repetition = np.repeat(find_repetitions([fold.test for fold in folds]), sizes)
+    apart = np.repeat(np.arange(len(folds)), sizes) * (strata.max() + 1) + strata[rows]
+    scores = np.column_stack([np.concatenate([fold.of("scores") for fold in compared]), apart])
+    measure = Measure(within_auc, "scores", 2 if n_classes == 2 else None, columns=2)
+    groups = rows if result.data.groups is None else result.data.groups[rows]
+    found = metrics.jackknife(y[rows], [(measure, scores)], groups=groups, folds=repetition, repetitions=repetition)
+    interval = found.interval(0, test_fraction=result.estimates.test_fraction)
+    return (model, len(np.unique(strata[tested])), len(tested), whole, float(found.values[0]), *interval)
 
 
 def stratify(data: FractureDataset, by: str | Sequence[str]) -> Labels:
@@ -85,19 +82,6 @@ def _comparable(y: Labels, strata: Labels) -> NDArray[np.bool_]:
     """Which images of a test part have one of another class in their stratum."""
     part = pd.DataFrame({"y": y, "stratum": strata})
     return ((part.groupby("stratum")["y"].transform("nunique") > 1) & (strata >= 0)).to_numpy(dtype=bool)
-
-
-def _columns(scores: Floats, strata: Labels) -> Floats:
-    """Scores, of two classes the second's alone, with the stratum behind them."""
-    return np.column_stack([scores[:, 1:] if scores.shape[1] == 2 else scores, strata])
-
-
-def _groups(data: FractureDataset, rows: Labels) -> Labels:
-    return rows if data.groups is None else data.groups[rows]
-
-
-def _measure(n_classes: int) -> Measure:
-    return Measure(within_auc, "scores", 2 if n_classes == 2 else None, columns=2)
 
 
 def within_auc(y_true: Labels, y_score: Floats, weights: Floats) -> Floats:
