@@ -248,7 +248,11 @@ def main() -> None:
     else:
         print(f"no folder {options.folder}: only drawn radiographs are measured")
     write_results(
-        "duplicates", results, max_distance=MAX_DISTANCE, min_similarity=MIN_SIMILARITY, folder=options.folder.parent.name
+        "duplicates",
+        results,
+        max_distance=MAX_DISTANCE,
+        min_similarity=MIN_SIMILARITY,
+        folder=options.folder.parent.name,
     )
 
 

@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-
 SHARE = 0.8
 
 

@@ -250,7 +250,7 @@ CODES: dict[str, Code] = {
         "models are not shown to be better than the metadata without a pixel",
         "warning",
         "they may have learnt how, where or of what a radiograph was taken",
-        "see `result.comparison('metadata only')` and the subgroups",
+        "see `result.comparison('metadata only')`, and `result.strata` for what is left within body part or size",
     ),
     "FF603": Code(
         "models have a calibration slope below 0.8",
@@ -271,7 +271,7 @@ CODES: dict[str, Code] = {
         "calibrate, or choose the operating point on more images",
     ),
     "FF606": Code(
-        "folds have a third of their fractures from one group",
+        "folds have a third or more of their rarer class from one group",
         "warning",
         "one patient or site decides what the fold says",
         "split the group further where it is not one patient; report `folds()['largest_group']`",

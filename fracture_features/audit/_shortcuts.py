@@ -151,7 +151,9 @@ def _of_names(data: FractureDataset, files: pd.DataFrame) -> pd.DataFrame:
         },
         dtype=object,
     )
-    words = [set(WORD.findall(" ".join([*part[:-1], stem]).casefold())) for part, stem in zip(parts, stems, strict=True)]
+    words = [
+        set(WORD.findall(" ".join([*part[:-1], stem]).casefold())) for part, stem in zip(parts, stems, strict=True)
+    ]
     counts = pd.Series([word for found in words for word in found], dtype=object).value_counts()
     kept = counts.index[counts >= MIN_FILES][:MAX_WORDS]
     there = pd.DataFrame({f"word {word}": [float(word in found) for found in words] for word in sorted(kept)})

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from .._locks import LOCK, held
 from .._write import PART, remove_parts
+from ..audit import Finding
 from ..exceptions import FractureFeaturesError
 from ..results import EvaluationResult, describe_dominance, describe_inference
 
@@ -35,6 +36,8 @@ COLUMNS = {
     "fit_minutes": "Fit\nminutes",
     "predict_ms": "Predict\nms/image",
 }
+MAX_FINDINGS = 5
+STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 GAP = 3  # what a table puts beside a column
 # Width of the table where the output is no terminal.
 WIDTH = 120
@@ -119,6 +122,7 @@ def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]
         say(f"{row.model}, fold {row.fold}: {row.reason}", "Failed:", "red")
     folds = "1 fold" if run["folds"] == 1 else f"{run['folds']} folds"
     _print(result, f"Means over {folds}{_shared(result)}")
+    show_findings(result.findings(), "Findings about this result")
     if result.external is not None:
         what = f"Another source, {result.external.data!r}: means over the models of {folds}"
         _print(result.external, what)
@@ -174,6 +178,19 @@ def _print(result: EvaluationResult, what: str) -> None:
         say(few, "Note:", "yellow")
     if (frame["above_baselines"] == False).any():  # noqa: E712 - None is neither
         output.print("* not shown to be better than the best of the models that cannot see a fracture", soft_wrap=True)
+
+
+def show_findings(findings: Sequence[Finding], title: str) -> None:
+    """Print the first findings, each with its numbers and what to do; nothing where there are none."""
+    if not findings:
+        return
+    say("", f"{title}:", "bold")
+    for finding in findings[:MAX_FINDINGS]:
+        say(finding, f"  {finding.kind.severity}", STYLES[finding.kind.severity])
+        for text in (*filter(None, [finding.detail]), *finding.examples, f"→ {finding.kind.advice}"):
+            say(f"      {text}")
+    if len(findings) > MAX_FINDINGS:
+        say(f"  and {len(findings) - MAX_FINDINGS} more")
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from ._baselines import BASELINES, MAJORITY, METADATA, PROBE, baseline_models, probe_reader
 from ._checkpoint import Checkpoint
+from ._cost import leak_cost
 from ._evaluate import evaluate
 from ._files import exclude_unreadable, read_files, temporary_cache
 from ._fit import operating_rule
@@ -20,6 +21,7 @@ __all__ = [
     "evaluate",
     "exclude_unreadable",
     "is_unused_split",
+    "leak_cost",
     "ledger_findings",
     "operating_rule",
     "probe_reader",

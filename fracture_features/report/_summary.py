@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..audit import Finding
 from ..datasets import FractureDataset
 from ..evaluation import BASELINES, is_unused_split
 from ..results import EvaluationResult, count_copies, describe_dominance, describe_inference, model_names
@@ -196,6 +197,27 @@ def describe_threshold(result: EvaluationResult) -> str:
     if np.isnan(thresholds).all():
         return "The classifier's own decision."
     return "A score chosen within each fold's training part and then held fixed; it is in the table of folds."
+
+
+def describe_findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """What the page says of each finding, of a result or of the data."""
+    return [
+        {
+            "code": finding.code,
+            "severity": finding.kind.severity,
+            "title": f"{finding.count} {finding.kind.title}",
+            "detail": finding.detail,
+            "examples": list(finding.examples),
+            "effect": sentence(finding.kind.effect),
+            "advice": sentence(finding.kind.advice),
+        }
+        for finding in findings
+    ]
+
+
+def sentence(text: str) -> str:
+    """A text with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def describe_values(result: EvaluationResult) -> str:

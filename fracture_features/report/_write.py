@@ -17,7 +17,16 @@ from ..results import EvaluationResult
 from ._checklist import make_checklist
 from ._figures import describe_hidden, make_figures
 from ._pictures import make_pictures
-from ._summary import describe, has_intervals, make_facts, make_question, ranked_models, shorten_paths, unit
+from ._summary import (
+    describe,
+    describe_findings,
+    has_intervals,
+    make_facts,
+    make_question,
+    ranked_models,
+    shorten_paths,
+    unit,
+)
 from ._tables import make_tables
 
 
@@ -103,6 +112,7 @@ def _content(result: EvaluationResult, model: Any) -> dict[str, Any]:
         "facts": make_facts(result, best),
         "summary": describe(result, best),
         "question": make_question(result),
+        "findings": describe_findings(result.findings()),
         "best": best,
         "tables": make_tables(result, manifest, names),
         "figures": make_figures(result, ranked),

@@ -6,7 +6,8 @@ from ._examples import confident_mistakes, example_table, some_predictions
 from ._fold import FoldResult
 from ._manifest import digest_of, make_manifest
 from ._models import model_names
-from ._result import FAILURE_COLUMNS, EvaluationResult
+from ._predictions import FAILURE_COLUMNS
+from ._result import EvaluationResult
 from ._tables import count_copies, effective_groups
 
 __all__ = [

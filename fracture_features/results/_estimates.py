@@ -176,7 +176,7 @@ class Estimates:
             return
         rows, folds = self._tested(model)
         parts = self.folds_of(model)
-        repetitions = np.repeat(_repetitions([fold.test for fold in parts]), [len(fold.test) for fold in parts])
+        repetitions = np.repeat(find_repetitions([fold.test for fold in parts]), [len(fold.test) for fold in parts])
         found = metrics.jackknife(
             self._data.y[rows],
             [(measure, np.concatenate([fold.of(measure.takes) for fold in parts])) for measure in measures.values()],
@@ -198,7 +198,7 @@ class Estimates:
         return rows if self._data.groups is None else self._data.groups[rows]
 
 
-def _repetitions(tests: list[NDArray[np.int64]]) -> list[int]:
+def find_repetitions(tests: list[NDArray[np.int64]]) -> list[int]:
     """Which repetition of the folds each test part is of: the first that has tested none of its images yet.
 
     Parts that overlap as they like, of random splits, are mostly repetitions of their own.

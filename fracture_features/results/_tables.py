@@ -29,7 +29,7 @@ def fold_table(result: EvaluationResult) -> pd.DataFrame:
         row = {"model": fold.model, "fold": fold.fold, "n_train": len(fold.train), "n_test": len(fold.test)}
         row |= {
             "groups_shared": shared,
-            "largest_group": _largest_group(result, fold),
+            "largest_group": largest_group(result, fold),
             "threshold": fold.threshold,
             "params": fold.params or None,
         }
@@ -41,7 +41,7 @@ def fold_table(result: EvaluationResult) -> pd.DataFrame:
     return table.astype({"groups_shared": "Int64"}) if rows else table
 
 
-def _largest_group(result: EvaluationResult, fold: FoldResult) -> float:
+def largest_group(result: EvaluationResult, fold: FoldResult) -> float:
     """Share of the rarer class's images of a test part that its largest group holds."""
     y, groups = result.data.y[fold.test], result.data.groups
     rare = fold.test[y == np.bincount(y, minlength=len(result.data.target_names)).argmin()]
