@@ -4,6 +4,7 @@ Importing it imports neither keras, xgboost nor matplotlib.
 """
 
 from ._versions import show_versions
+from .audit import AuditReport, audit_dataset
 from .cnn import CNNClassifier, PretrainedExtractor
 from .datasets import (
     FractureDataset,
@@ -22,6 +23,7 @@ from .report import write_report
 from .results import EvaluationResult
 
 __all__ = [
+    "AuditReport",
     "CNNClassifier",
     "EdgeExtractor",
     "EvaluationResult",
@@ -34,6 +36,7 @@ __all__ = [
     "MetadataLookup",
     "PretrainedExtractor",
     "RecalibratedClassifier",
+    "audit_dataset",
     "evaluate",
     "load_csv",
     "load_folder",

@@ -1,5 +1,0 @@
-"""Findings about files."""
-
-
-def file_findings(data, files):
-    return []
