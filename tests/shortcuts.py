@@ -52,7 +52,7 @@ def corner_circle(image, rng):
 
 
 def low_cross(image, rng):
-    h, w = image.shape
+    h = image.shape[0]
     cv2.drawMarker(image, (h // 15, h - h // 15), 245, cv2.MARKER_CROSS, h // 25, 2)
 
 

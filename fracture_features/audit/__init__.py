@@ -1,6 +1,7 @@
 """What is wrong with a data set before it flatters a result."""
 
-from ._content import CONTENT
+from ._alignment import similarity
+from ._content import CONTENT, describe_content
 from ._copies import copy_groups, find_copies
 from ._files import file_findings
 from ._findings import CODES, Code, Finding, finding_frame, sort_findings
@@ -20,11 +21,13 @@ __all__ = [
     "audit_dataset",
     "audit_inventory",
     "copy_groups",
+    "describe_content",
     "file_findings",
     "find_copies",
     "finding_frame",
     "near_pairs",
     "perceptual_hash",
     "shortcut_features",
+    "similarity",
     "sort_findings",
 ]

@@ -37,7 +37,6 @@ FIELDS: tuple[str, ...] = (
     *(f"bar_{name}" for name in ("length", "width", "fill", "level", "contrast", "count")),
     *(f"row_lag_{lag}" for lag in LAGS),
     *(f"column_lag_{lag}" for lag in LAGS),
-    *("row_blocks", "column_blocks"),
     *(f"thumbnail_{k}" for k in range(THUMBNAIL**2)),
 )
 PLACE = {name: place for place, name in enumerate(FIELDS)}
@@ -269,16 +268,16 @@ def _polarity(mean: Any) -> Any:
 
 @kernel
 def _texture(image: Any) -> Any:
-    """Mean absolute difference of pixels at each lag, along rows and columns, and how far it is larger between blocks.
+    """Mean absolute difference of pixels at each lag, along rows and columns.
 
-    The ratio of two lags tells how fine the picture was before it was enlarged; blocks are JPEG's, of 8 pixels.
+    The ratio of two lags tells how fine the picture was before it was enlarged.
     """
     n = len(LAGS)
-    out = np.zeros(2 * n + 2, np.float64)
+    out = np.zeros(2 * n, np.float64)
     for across in range(2):
         length, lines = (image.shape[1], image.shape[0]) if across == 0 else (image.shape[0], image.shape[1])
         line, count = np.empty(length, np.uint8), length - LAGS[n - 1]
-        sums, between, n_lines = np.zeros(n, np.int64), 0, 0
+        sums, n_lines = np.zeros(n, np.int64), 0
         step = max(1, lines // LINES)
         for place in range(step // 2, lines, step):
             for k in range(length):
@@ -289,16 +288,9 @@ def _texture(image: Any) -> Any:
                 for k in range(count):
                     total += min(np.uint8(max(line[k], other[k]) - min(line[k], other[k])), np.uint8(CAP))
                 sums[m] += total
-            for k in range(7, count, 8):
-                between += min(abs(int(line[k + 1]) - int(line[k])), CAP)
             n_lines += 1
-        if count < 8 or n_lines == 0:
-            continue
         for m in range(n):
-            out[across * n + m] = sums[m] / (count * n_lines)
-        of_blocks = count // 8
-        inside = (sums[0] - between) / (n_lines * (count - of_blocks))
-        out[2 * n + across] = (between / (n_lines * of_blocks) + 0.1) / (inside + 0.1)
+            out[across * n + m] = sums[m] / max(count * n_lines, 1)
     return out
 
 

@@ -13,76 +13,8 @@ import numpy as np
 
 from ..images import _dicom_elements, _formats, _jpeg, _png
 
-# Luminance at quality 50 of the standard (ITU-T T.81, table K.1), in the order of the file.
-STANDARD = np.array(
-    [
-        "16",
-        "11",
-        "12",
-        "14",
-        "12",
-        "10",
-        "16",
-        "14",
-        "13",
-        "14",
-        "18",
-        "17",
-        "16",
-        "19",
-        "24",
-        "40",
-        "26",
-        "24",
-        "22",
-        "22",
-        "24",
-        "49",
-        "35",
-        "37",
-        "29",
-        "40",
-        "58",
-        "51",
-        "61",
-        "60",
-        "57",
-        "51",
-        "56",
-        "55",
-        "64",
-        "72",
-        "92",
-        "78",
-        "64",
-        "68",
-        "87",
-        "69",
-        "55",
-        "56",
-        "80",
-        "109",
-        "81",
-        "87",
-        "95",
-        "98",
-        "103",
-        "104",
-        "103",
-        "62",
-        "77",
-        "113",
-        "121",
-        "112",
-        "100",
-        "120",
-        "92",
-        "101",
-        "103",
-        "99",
-    ],
-    dtype=float,
-)
+# Of the luminance table at quality 50 (ITU-T T.81, table K.1).
+STANDARD_SUM = 3688
 TABLES, HUFFMAN, JFIF, ADOBE, COMMENT = 0xDB, 0xC4, 0xE0, 0xEE, 0xFE
 EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 TEXTS_OF_PNG = (b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP", b"tIME")
@@ -207,14 +139,14 @@ def _of_xmp(body: bytes) -> dict[str, str]:
 
 
 def _quality(tables: bytes) -> int | None:
-    """Quality on libjpeg's scale: the one whose luminance table is nearest to the file's first one."""
+    """Quality on libjpeg's scale, by the sum of the first table, which is the one for luminance."""
     if not tables:
         return None
     wide = tables[0] >> 4
     first = np.frombuffer(tables[1 : 1 + (64 << wide)], ">u2" if wide else np.uint8).astype(float)
     if len(first) < 64:
         return None
-    scale = 100 * first.sum() / STANDARD.sum()
+    scale = 100 * first.sum() / STANDARD_SUM
     return int(np.clip(round((200 - scale) / 2 if scale <= 100 else 5000 / scale), 1, 100))
 
 

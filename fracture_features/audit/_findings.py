@@ -121,9 +121,9 @@ CODES: dict[str, Code] = {
         "rename them",
     ),
     "FF104": Code(
-        "images are constant over half their area or more",
+        "images are constant grey over half their area, or from some row to the bottom",
         "warning",
-        "they may have been cut short before they were saved again, or show little anatomy",
+        "they may have been cut short before they were saved again, which a model learns where one class has more",
         "look at them; leave out what shows no whole radiograph",
     ),
     "FF105": Code(

@@ -1,4 +1,4 @@
-"""Objects that stand out in a radiograph: letters and markers, small and alone; plates, pins and bars, long and even."""
+"""Objects that stand out in a radiograph: letters and markers, small and alone; plates and pins, long and straight."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def find_objects(image: Any, mean: Any, high: Any, step: int, black: float, whit
     Returns
     -------
     values : ndarray of shape (OBJECTS,), dtype float64
-        Of those outside the middle half of the picture: their number, the share of the picture that they cover, the contrast of the plainest in each of 4 x 4 zones,
-        and the shape of the plainest of all.
+        Of those outside the middle half of the picture: their number, the share of the picture that they cover, the
+        contrast of the plainest in each of 4 x 4 zones, and the shape of the plainest of all.
     """
     height, width = mean.shape
     out = np.zeros(OBJECTS, np.float64)

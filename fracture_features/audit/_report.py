@@ -24,6 +24,7 @@ from ._parts import Parts
 from ._rotations import find_rotated
 
 DESCRIPTIONS = (LOOK, CONTENT)  # what the inventory has to say of each file
+COLUMNS = ("pixels", "hash", "blank", "constant", "constant_rows", "colour", "appearance")
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +156,9 @@ def audit_dataset(
 
 
 def audit_inventory(data: FractureDataset) -> AuditReport:
-    """As `audit_dataset`, where `data.files` holds what DESCRIPTIONS say of each file."""
+    """As `audit_dataset`, where `data.files` holds what DESCRIPTIONS say of each file that can be read."""
+    files = data.files.reindex(columns=list(dict.fromkeys([*data.files, *COLUMNS])))  # none may be readable
+    data = data.with_files(files)
     parts = Parts(data)
     paths, readable = data.paths.tolist(), data.files["reason"].isna().to_numpy()
     copies = find_copies(paths, data.files)

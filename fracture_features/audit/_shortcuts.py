@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import PurePath
 
 import numpy as np
@@ -47,7 +48,7 @@ def shortcut_features(data: FractureDataset, files: pd.DataFrame) -> dict[str, p
         "part and view": _of_metadata(data, hardware=False),
         "file size": _of_size(files),
         "resolution": _of_resolution(files, looks),
-        "encoder": _of_encoder(files, looks),
+        "encoder": _of_encoder(files),
         "EXIF": _of_embedded(files),
         "file name": _of_names(data, files),
         "border": _of_border(looks),
@@ -85,15 +86,14 @@ def _of_resolution(files: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
         "aspect": width / height,
     }
     for way in ("row", "column"):
-        for near, far in zip(LAGS, LAGS[1:], strict=False):
+        for near, far in pairwise(LAGS):
             out[f"{way}_detail_{near}"] = (looks[f"{way}_lag_{near}"] + 0.05) / (looks[f"{way}_lag_{far}"] + 0.05)
     return pd.DataFrame(out)
 
 
-def _of_encoder(files: pd.DataFrame, looks: pd.DataFrame) -> pd.DataFrame:
+def _of_encoder(files: pd.DataFrame) -> pd.DataFrame:
     kinds = _numbers(files[["format", "encoder", "tables", "components"]].astype({"components": "object"}))
-    numbers = files[["quality"]].astype(float)
-    return kinds.join(numbers).join(looks[["row_blocks", "column_blocks"]])
+    return kinds.join(files[["quality"]].astype(float))
 
 
 def _of_embedded(files: pd.DataFrame) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from ..metrics import Jackknifed, compare, holm, jackknife, macro
 
 ERROR = 0.025  # probability that a set without a shortcut has one named
 LEAST = 0.55  # area from which a family is called a shortcut, however certain
+NEAR = 0.05  # by which a more specific family may have the smaller area, and still come first
 NO_GAIN = 0.05  # p-value above which a family is said to add nothing
 # Those that see one thing come before those that see many, where the latter add nothing to them.
 SPECIFIC = (
@@ -72,10 +73,10 @@ def shortcut_ledger(
         `roc_auc` alone (mean of folds; of more than two classes one against the rest, mean over classes) with `low`
         and `high` (95 %, by group, trained anew); `p_value` of no more than chance, one-sided, adjusted for all
         families (Holm); `added`, the area of this family with those of the steps before, with `added_low` and
-        `added_high`; `is_shortcut`, where the p-value is at most 0.025 and the area at least 0.55, but never of the thumbnail, which shows
-        displaced bones; `explained_by`, the
-        shortcut above to which it adds nothing; `feature`, the one that alone tells most. Shortcuts come first, by
-        their area, but none before a more specific one that explains it.
+        `added_high`; `is_shortcut`, where the p-value is at most 0.025 and the area at least 0.55, but never of the
+        thumbnail, which shows displaced bones; `explained_by`, the shortcut above to which it adds nothing;
+        `feature`, the one that alone tells most. Shortcuts come first, by their area, but none before a more specific
+        one that explains it.
 
     Raises
     ------
@@ -200,19 +201,22 @@ def _sorted(
     """Shortcuts first, by their area, but none before a more specific one to which it adds nothing."""
     ledger = ledger.sort_values(["is_shortcut", "roc_auc"], ascending=False, kind="stable", ignore_index=True)
     waiting = ledger.loc[ledger["is_shortcut"], "family"].tolist()
+    areas = dict(zip(ledger["family"], ledger["roc_auc"], strict=True))
     explained: dict[str, str] = {}
     order: list[str] = []
     while waiting:
         chosen = waiting[0]
-        for other in [name for name in waiting[1:] if _rank(name) < _rank(chosen)]:
-            if not folds.adds(tables[chosen], tables[other], scores[other]):
+        for other in waiting[1:]:
+            near = areas[chosen] - areas[other] < NEAR
+            if _rank(other) < _rank(chosen) and near and not folds.adds(tables[chosen], tables[other], scores[other]):
                 explained[chosen], chosen = other, other
         waiting.remove(chosen)
         order.append(chosen)
     for k, name in enumerate(order):
-        for above in order[:k]:
-            if name not in explained and not folds.adds(tables[name], tables[above], scores[above]):
+        for above in order[: 0 if name in explained else k]:
+            if not folds.adds(tables[name], tables[above], scores[above]):
                 explained[name] = above
+                break
     place = {name: k for k, name in enumerate([*order, *ledger.loc[~ledger["is_shortcut"], "family"]])}
     ledger = ledger.assign(explained_by=ledger["family"].map(explained).astype(object))
     return ledger.sort_values("family", key=lambda names: names.map(place), ignore_index=True)
