@@ -17,13 +17,14 @@ from sklearn.utils import gen_batches
 from .._threads import map_threads
 from ..images import read_image
 from ._alignment import SIDE, similarity
-from ._hashes import TURNS, parse_hashes
+from ._hashes import TURNS, parse_hashes, turned_hashes
 from ._pairs import Pairs, near_pairs
 
 # Chosen on one half of FracAtlas' development slice and of drawn radiographs, confirmed on the other by
 # benchmarks/bench_duplicates.py: results/duplicates.json has the curves.
 MAX_DISTANCE = 39
-MAX_CROP_DISTANCE = 31  # of one picture and what a crop leaves of the other
+MAX_MEAN_DISTANCE = 36  # of the pictures and what the two crops leave of both
+MAX_CROP_DISTANCE = 23  # of one picture and what a crop leaves of the other
 MIN_SIMILARITY = 0.93
 TRIES = 3  # pairs between two groups of copies that are compared before these count as different
 KEPT = 256  # images kept in memory
@@ -47,19 +48,21 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
 
     Three steps, each among one file of every class of equals that the step before has found: the same bytes, the same
     pixels (saved anew without loss), and nearly the same picture, in one of the 8 flips and quarter turns, resized,
-    recompressed, brighter or darker. Pictures whose perceptual hashes are at most 39 of 256 bits apart are candidates,
-    and become a pair if, laid over each other, their details agree by at least 0.93, as `similarity` measures it.
+    recompressed, brighter or darker. Pictures whose perceptual hashes are at most 39 of 256 bits apart (36 on
+    average over the pictures and what is left of them without 2.5 and 5 % on each side) are candidates, and so are those
+    of which one is at most 23 bits from what such a crop leaves of the other. They become a pair if, laid over each
+    other, their details agree by at least 0.93, as `similarity` measures it.
 
-    Both numbers were chosen on one half of a development slice of FracAtlas (2459 readable images) and of 1000 drawn
-    radiographs, and confirmed on the other half (`benchmarks/results/duplicates.json`). What a crop moves farther than
-    39 bits, or a rotation by more than half a degree changes, is not found.
+    These numbers were chosen on one half of a development slice of FracAtlas (2459 readable images) and of 1000 drawn
+    radiographs, and confirmed on the other half (`benchmarks/results/duplicates.json`). Crops that take more from one
+    side than from the other by some per cent, and rotations by more than about a third of a degree, are not found.
 
     Parameters
     ----------
     paths : sequence of str
     files : DataFrame
-        A row for each path, with the columns sha256 and reason of `take_inventory` and the columns pixels and hash of
-        its description `LOOK`. Rows with a reason are left out.
+        A row for each path, with the columns sha256 and reason of `take_inventory` and the columns pixels, hash and
+        crops of its description `LOOK`. Rows with a reason are left out.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def _equal(rows: NDArray[np.int64], values: NDArray, kind: str) -> tuple[NDArray
 def _candidates(hashes: NDArray[np.uint64], crops: NDArray[np.uint64]) -> Pairs:
     """Pairs of pictures that are alike, or of which one is like what a crop leaves of the other; the closest first."""
     n = len(hashes)
-    whole = near_pairs(hashes, MAX_DISTANCE)
+    whole = _alike_throughout(near_pairs(hashes, MAX_DISTANCE), crops)
     part = near_pairs(np.concatenate([hashes, *np.split(crops, crops.shape[1] // 4, axis=1)]), MAX_CROP_DISTANCE)
     swapped = part.first % max(n, 1) > part.second % max(n, 1)
     turn = np.where(swapped, INVERSE[part.turn], part.turn)
@@ -153,6 +156,16 @@ def _candidates(hashes: NDArray[np.uint64], crops: NDArray[np.uint64]) -> Pairs:
     _, once = np.unique(first[order] * n + second[order], return_index=True)
     order = order[np.sort(once)]
     return Pairs(first[order], second[order], turn[order], distance[order])
+
+
+def _alike_throughout(near: Pairs, crops: NDArray[np.uint64]) -> Pairs:
+    """Those pairs of which what crops leave is alike as well, which in different pictures it is by chance only."""
+    total = near.distance.astype(np.int64)
+    for crop in np.split(crops, crops.shape[1] // 4, axis=1):
+        turned = turned_hashes(crop)[near.first, near.turn]
+        total += np.bitwise_count(turned ^ crop[near.second]).sum(axis=1, dtype=np.int64)
+    keep = total <= MAX_MEAN_DISTANCE * (1 + crops.shape[1] // 4)
+    return Pairs(*(values[keep] for values in near))
 
 
 def _near(paths: Sequence[str], rows: NDArray[np.int64], near: Pairs) -> list[_Pair]:
