@@ -33,8 +33,14 @@ from _about import write_results
 from fracture_features import make_radiographs, read_image
 from fracture_features.audit import near_pairs, perceptual_hash, similarity
 from fracture_features.audit._alignment import SIDE, turn_image
-from fracture_features.audit._copies import MAX_DISTANCE, MIN_SIMILARITY
-from fracture_features.audit._hashes import TURNS, look, turned_hashes
+from fracture_features.audit._copies import (
+    MAX_CROP_DISTANCE,
+    MAX_DISTANCE,
+    MAX_MEAN_DISTANCE,
+    MIN_SIMILARITY,
+    _candidates,
+)
+from fracture_features.audit._hashes import TURNS, crop_hashes, look, turned_hashes
 from fracture_features.exceptions import ImageReadError
 from fracture_features.images import ImageFile
 
@@ -93,7 +99,8 @@ class Picture:
 
     def __init__(self, path: Path):
         self.path = path
-        self.hash = perceptual_hash(read_image(path))
+        image = read_image(path)
+        self.hash, self.crops = perceptual_hash(image), crop_hashes(image).ravel()
         self.small = read_image(path, max_side=2 * SIDE)
 
 
@@ -107,29 +114,35 @@ def load(paths: list[Path]) -> list[Picture]:
     return pictures
 
 
-def compare(picture: Picture, change: Callable[[Image], Image]) -> tuple[int, float]:
-    """Distance and similarity of a picture and its variant."""
+def compare(picture: Picture, change: Callable[[Image], Image]) -> tuple[int, float, bool]:
+    """Distance and similarity of a picture and its variant, and whether they are candidates."""
     changed = change(read_image(picture.path))
-    distances = np.bitwise_count(turned_hashes(picture.hash[None])[0] ^ perceptual_hash(changed)).sum(axis=1)
+    hashes = np.stack([picture.hash, perceptual_hash(changed)])
+    crops = np.stack([picture.crops, crop_hashes(changed).ravel()])
+    distances = np.bitwise_count(turned_hashes(hashes[:1])[0] ^ hashes[1]).sum(axis=1)
+    candidates = _candidates(hashes, crops)
+    is_candidate = len(candidates.first) > 0
+    turn = int(candidates.turn[0]) if is_candidate else int(distances.argmin())
     scale = min(1, 2 * SIDE / max(changed.shape))
-    turn, distance = int(distances.argmin()), int(distances.min())
-    return distance, similarity(picture.small, scaled(changed, scale) if scale < 1 else changed, turn)
+    small = scaled(changed, scale) if scale < 1 else changed
+    return int(distances.min()), similarity(picture.small, small, turn), is_candidate
 
 
 def recall(pictures: list[Picture], each: int) -> dict[str, Any]:
     sample = pictures[:: max(1, len(pictures) // each)]
     rows = {}
     for name, change in CHANGES.items():
-        distances, scores = np.array([compare(picture, change) for picture in sample]).T
+        distances, scores, candidates = np.array([compare(picture, change) for picture in sample]).T
         alike = scores >= MIN_SIMILARITY
         rows[name] = {
-            "recall": round(float((alike & (distances <= MAX_DISTANCE)).mean()), 3),
-            "distance within": {d: round(float((distances <= d).mean()), 3) for d in DISTANCES},
+            "recall": round(float((alike & (candidates > 0)).mean()), 3),
+            "candidates": round(float(candidates.mean()), 3),
+            "within": {d: round(float((distances <= d).mean()), 3) for d in DISTANCES},
             "found within": {d: round(float((alike & (distances <= d)).mean()), 3) for d in DISTANCES},
             "98 % are within a distance of": int(np.quantile(distances, 0.98, method="higher")),
             "98 % have a similarity of": round(float(np.quantile(scores, 0.02)), 3),
         }
-        print(f"  {name}: {rows[name]['recall']} {rows[name]['distance within']}", flush=True)
+        print(f"  {name}: {rows[name]['recall']} {rows[name]['within']}", flush=True)
     return {"pictures": len(sample), "changes": rows}
 
 
@@ -141,12 +154,16 @@ def false_pairs(pictures: list[Picture], of: Callable[[Path], str]) -> dict[str,
     )
     names = [[pictures[k].path.name for k in pair] for pair in zip(near.first, near.second, strict=True)]
     own = np.array([of(pictures[i].path) == of(pictures[j].path) for i, j, *_ in zip(*near, strict=True)], bool)
-    taken = (scores >= MIN_SIMILARITY) & (near.distance <= MAX_DISTANCE)
+    crops = np.stack([picture.crops for picture in pictures])
+    candidates = _candidates(np.stack([picture.hash for picture in pictures]), crops)
+    wanted = set(zip(candidates.first.tolist(), candidates.second.tolist(), strict=True))
+    taken = (scores >= MIN_SIMILARITY) & [pair in wanted for pair in zip(near.first, near.second, strict=True)]
     apart = ~taken & (near.distance > 0)
     return {
         "pictures": len(pictures),
         "within": {d: int((near.distance <= d).sum()) for d in DISTANCES},
         "within, of one patient": {d: int((own & (near.distance <= d)).sum()) for d in DISTANCES},
+        "candidates": len(candidates.first),
         "taken for copies": [names[k] for k in np.flatnonzero(taken)],
         "highest similarities of others": np.sort(scores[apart & ~own])[::-1][:5].round(3).tolist(),
         "highest similarities of others, of one patient": np.sort(scores[apart & own])[::-1][:5].round(3).tolist(),
@@ -251,6 +268,8 @@ def main() -> None:
         "duplicates",
         results,
         max_distance=MAX_DISTANCE,
+        max_mean_distance=MAX_MEAN_DISTANCE,
+        max_crop_distance=MAX_CROP_DISTANCE,
         min_similarity=MIN_SIMILARITY,
         folder=options.folder.parent.name,
     )

@@ -17,17 +17,20 @@ from sklearn.utils import gen_batches
 from .._threads import map_threads
 from ..images import read_image
 from ._alignment import SIDE, similarity
-from ._hashes import TURNS, parse_hashes
-from ._pairs import near_pairs
+from ._hashes import TURNS, parse_hashes, turned_hashes
+from ._pairs import Pairs, near_pairs
 
 # Chosen on one half of FracAtlas' development slice and of drawn radiographs, confirmed on the other by
 # benchmarks/bench_duplicates.py: results/duplicates.json has the curves.
 MAX_DISTANCE = 39
+MAX_MEAN_DISTANCE = 36  # of the pictures and what the two crops leave of both
+MAX_CROP_DISTANCE = 23  # of one picture and what a crop leaves of the other
 MIN_SIMILARITY = 0.93
 TRIES = 3  # pairs between two groups of copies that are compared before these count as different
 KEPT = 256  # images kept in memory
 CHUNK = 4096  # candidates that are asked at a time whether they are decided
 BATCH = 8  # that are compared at a time
+INVERSE = np.array([0, 1, 2, 3, 4, 6, 5, 7], dtype=np.uint8)  # number of the turn that undoes each
 COLUMNS = ["first", "second", "kind", "turn", "distance", "similarity"]
 
 
@@ -45,19 +48,21 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
 
     Three steps, each among one file of every class of equals that the step before has found: the same bytes, the same
     pixels (saved anew without loss), and nearly the same picture, in one of the 8 flips and quarter turns, resized,
-    recompressed, brighter or darker. Pictures whose perceptual hashes are at most 39 of 256 bits apart are candidates,
-    and become a pair if, laid over each other, their details agree by at least 0.93, as `similarity` measures it.
+    recompressed, brighter or darker. Pictures whose perceptual hashes are at most 39 of 256 bits apart (36 on
+    average over the pictures and what is left of them without 2.5 and 5 % on each side) are candidates, and so are those
+    of which one is at most 23 bits from what such a crop leaves of the other. They become a pair if, laid over each
+    other, their details agree by at least 0.93, as `similarity` measures it.
 
-    Both numbers were chosen on one half of a development slice of FracAtlas (2459 readable images) and of 1000 drawn
-    radiographs, and confirmed on the other half (`benchmarks/results/duplicates.json`). What a crop moves farther than
-    39 bits, or a rotation by more than half a degree changes, is not found.
+    These numbers were chosen on one half of a development slice of FracAtlas (2459 readable images) and of 1000 drawn
+    radiographs, and confirmed on the other half (`benchmarks/results/duplicates.json`). Crops that take more from one
+    side than from the other by some per cent, and rotations by more than about a third of a degree, are not found.
 
     Parameters
     ----------
     paths : sequence of str
     files : DataFrame
-        A row for each path, with the columns sha256 and reason of `take_inventory` and the columns pixels and hash of
-        its description `LOOK`. Rows with a reason are left out.
+        A row for each path, with the columns sha256 and reason of `take_inventory` and the columns pixels, hash and
+        crops of its description `LOOK`. Rows with a reason are left out.
 
     Returns
     -------
@@ -90,11 +95,10 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     """
     rows = np.flatnonzero((files["reason"].isna() & files["pixels"].notna()).to_numpy())
     rows, same_bytes = _equal(rows, files["sha256"].to_numpy(), "bytes")
-    hashes = parse_hashes(files["hash"].iloc[rows].tolist())
-    plain = ~hashes.any(axis=1)  # constant images are all alike
-    rows, hashes = rows[~plain], hashes[~plain]
-    kept, same_pixels = _equal(rows, files["pixels"].to_numpy(), "pixels")
-    near = _near(paths, kept, hashes[np.isin(rows, kept)])
+    rows = rows[parse_hashes(files["hash"].iloc[rows].tolist()).any(axis=1)]  # constant images are all alike
+    rows, same_pixels = _equal(rows, files["pixels"].to_numpy(), "pixels")
+    hashes, crops = (parse_hashes(files[name].iloc[rows].tolist()) for name in ("hash", "crops"))
+    near = _near(paths, rows, _candidates(hashes, crops))
     return pd.DataFrame(sorted([*same_bytes, *same_pixels, *near]), columns=COLUMNS)
 
 
@@ -137,9 +141,35 @@ def _equal(rows: NDArray[np.int64], values: NDArray, kind: str) -> tuple[NDArray
     return np.array(list(owners.values()), dtype=np.int64), pairs
 
 
-def _near(paths: Sequence[str], rows: NDArray[np.int64], hashes: NDArray[np.uint64]) -> list[_Pair]:
-    """Pairs of nearly the same picture: a tree for each group, the closest hashes first."""
-    near = near_pairs(hashes, MAX_DISTANCE)
+def _candidates(hashes: NDArray[np.uint64], crops: NDArray[np.uint64]) -> Pairs:
+    """Pairs of pictures that are alike, or of which one is like what a crop leaves of the other; the closest first."""
+    n = len(hashes)
+    whole = _alike_throughout(near_pairs(hashes, MAX_DISTANCE), crops)
+    part = near_pairs(np.concatenate([hashes, *np.split(crops, crops.shape[1] // 4, axis=1)]), MAX_CROP_DISTANCE)
+    swapped = part.first % max(n, 1) > part.second % max(n, 1)
+    turn = np.where(swapped, INVERSE[part.turn], part.turn)
+    ends = np.sort([part.first % max(n, 1), part.second % max(n, 1)], axis=0)
+    mixed = (part.first < n) & (part.second >= n) & (ends[0] != ends[1])
+    parts = ends[0][mixed], ends[1][mixed], turn[mixed], part.distance[mixed]
+    first, second, turn, distance = (np.concatenate(both) for both in zip(whole, parts, strict=True))
+    order = np.argsort(distance, kind="stable")
+    _, once = np.unique(first[order] * n + second[order], return_index=True)
+    order = order[np.sort(once)]
+    return Pairs(first[order], second[order], turn[order], distance[order])
+
+
+def _alike_throughout(near: Pairs, crops: NDArray[np.uint64]) -> Pairs:
+    """Those pairs of which what crops leave is alike as well, which in different pictures it is by chance only."""
+    total = near.distance.astype(np.int64)
+    for crop in np.split(crops, crops.shape[1] // 4, axis=1):
+        turned = turned_hashes(crop)[near.first, near.turn]
+        total += np.bitwise_count(turned ^ crop[near.second]).sum(axis=1, dtype=np.int64)
+    keep = total <= MAX_MEAN_DISTANCE * (1 + crops.shape[1] // 4)
+    return Pairs(*(values[keep] for values in near))
+
+
+def _near(paths: Sequence[str], rows: NDArray[np.int64], near: Pairs) -> list[_Pair]:
+    """Pairs of nearly the same picture: a tree for each group, the closest candidates first."""
 
     @lru_cache(maxsize=KEPT)
     def read(row: int) -> NDArray[np.uint8]:
@@ -152,9 +182,8 @@ def _near(paths: Sequence[str], rows: NDArray[np.int64], hashes: NDArray[np.uint
 
     groups, failures = np.arange(len(rows)), Counter[int]()
     pairs = []
-    order = np.argsort(near.distance, kind="stable")
-    for chunk in gen_batches(len(order), CHUNK):
-        left = order[chunk]
+    for chunk in gen_batches(len(near.first), CHUNK):
+        left = np.arange(chunk.start, chunk.stop)
         while len(left := left[_undecided(groups[near.first[left]], groups[near.second[left]], failures, len(rows))]):
             batch, left = left[:BATCH], left[BATCH:]
             for k, pair in zip(batch, map_threads(compare, batch.tolist(), -1), strict=True):

@@ -14,6 +14,7 @@ from ..images import ImageFile
 
 SIDE = 64  # pixels of the small version
 N_FREQUENCIES = 16  # of each direction, from 1
+CROPPED = 0.025, 0.05  # shares of height and width on each side that copies may lack
 FLAT = 1e-2  # grey levels: a smaller coefficient is rounding
 
 # Turn k transposes if k & 4, then turns upside down if k & 2, then mirrors left and right if k & 1. Quarters of a turn
@@ -64,9 +65,16 @@ def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
     >>> perceptual_hash(np.full((80, 60), 128, dtype=np.uint8)).any()
     np.False_
     """
+    return _signs(_average_areas(image, SIDE), _BASES[0])
+
+
+def crop_hashes(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Hashes of a picture without 2.5 and 5 % on each side, of shape (2, 4).
+
+    A crop moves most frequencies' signs: that of a copy is found by these.
+    """
     small = _average_areas(image, SIDE)
-    coefficients = _BASIS @ small @ _BASIS.T
-    return _pack(coefficients.ravel()[_ORDER] > FLAT)
+    return np.stack([_signs(small, basis) for basis in _BASES[1:]])
 
 
 def turned_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -93,21 +101,26 @@ def transposed_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def look(file: ImageFile) -> dict[str, Any]:
-    """What tells a picture again: `pixels`, a digest of its shape and grey pixels, and `hash`, the perceptual one.
+    """What tells a picture again: `pixels`, a digest of its shape and grey pixels, and perceptual hashes.
 
-    Both are hexadecimal; `parse_hashes` gives the words of the latter. The digest is XXH3 of 128 bits, which guards
+    `hash` is that of the picture, `crops` are those of `crop_hashes`, one after the other. All are hexadecimal. The digest is XXH3 of 128 bits, which guards
     against chance, not against forgers: SHA-256 takes a fifth of the time of decoding. Raises ImageReadError where the
     file cannot be decoded.
     """
     image = np.ascontiguousarray(file.image)
-    words = perceptual_hash(image).tolist()
-    return {"pixels": digest(repr(image.shape), image).hex(), "hash": "".join(f"{word:016x}" for word in words)}
+    small = _average_areas(image, SIDE)
+    whole, *crops = (_signs(small, basis).astype(">u8").tobytes().hex() for basis in _BASES)
+    return {"pixels": digest(repr(image.shape), image).hex(), "hash": whole, "crops": "".join(crops)}
 
 
 def parse_hashes(texts: list[str]) -> NDArray[np.uint64]:
-    """Words of hexadecimal hashes, of shape (n, 4)."""
-    words = [[int(text[i : i + 16], 16) for i in range(0, 64, 16)] for text in texts]
-    return np.array(words, dtype=np.uint64).reshape(-1, 4)
+    """Words of hexadecimal hashes, of shape (n, n_words)."""
+    octets = bytes.fromhex("".join(texts))
+    return np.frombuffer(octets, ">u8").astype(np.uint64).reshape(len(texts), -1 if texts else 4)
+
+
+def _signs(small: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[np.uint64]:
+    return _pack((basis @ small @ basis.T).ravel()[_ORDER] > FLAT)
 
 
 def _pack(bits: NDArray[Any]) -> NDArray[np.uint64]:
@@ -137,10 +150,14 @@ def _average_areas(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
     return means
 
 
-def _cosines() -> NDArray[np.float32]:
-    """Frequencies 1 to 16 of the orthonormal DCT-II, of shape (16, 64)."""
-    steps = np.arange(1, N_FREQUENCIES + 1)[:, None] * (np.arange(SIDE) + 0.5)
-    return (np.cos(np.pi / SIDE * steps) * np.sqrt(2 / SIDE)).astype(np.float32)
+def _cosines(cropped: float) -> NDArray[np.float32]:
+    """Frequencies 1 to 16 of the DCT-II of what is left without a share at both ends, of shape (16, 64)."""
+    edges = (np.arange(SIDE + 1) / SIDE - cropped) / (1 - 2 * cropped)
+    start, end = np.clip(edges[:-1], 0, 1), np.clip(edges[1:], 0, 1)
+    frequencies = np.arange(1, N_FREQUENCIES + 1)[:, None]
+    waves = (end - start) * np.cos(np.pi * frequencies * (start + end) / 2)
+    waves -= (end - start) * waves.sum(axis=1, keepdims=True)  # a constant has none of them
+    return (waves * np.sqrt(2 * SIDE)).astype(np.float32)
 
 
 def _bit_order() -> NDArray[np.intp]:
@@ -155,7 +172,7 @@ def _bit_order() -> NDArray[np.intp]:
     return np.lexsort((columns, rows, bands, words))
 
 
-_BASIS = _cosines()
+_BASES = [_cosines(cropped) for cropped in (0, *CROPPED)]
 _ORDER = _bit_order()
 # bit k of the transposed picture is bit _TRANSPOSITION[k] of the picture
 _TRANSPOSITION = np.argsort(_ORDER)[_ORDER % N_FREQUENCIES * N_FREQUENCIES + _ORDER // N_FREQUENCIES]
