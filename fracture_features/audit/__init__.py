@@ -4,7 +4,7 @@ from ._alignment import similarity
 from ._content import CONTENT, describe_content
 from ._copies import copy_groups, find_copies
 from ._files import file_findings
-from ._findings import CODES, Code, Finding, finding_frame, sort_findings
+from ._findings import CODES, N_EXAMPLES, Code, Finding, finding_frame, sort_findings
 from ._hashes import LOOK, perceptual_hash
 from ._pairs import near_pairs
 from ._report import DESCRIPTIONS, AuditReport, audit_dataset, audit_inventory
@@ -15,6 +15,7 @@ __all__ = [
     "CONTENT",
     "DESCRIPTIONS",
     "LOOK",
+    "N_EXAMPLES",
     "AuditReport",
     "Code",
     "Finding",

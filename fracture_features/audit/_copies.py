@@ -99,7 +99,8 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     rows, same_pixels = _equal(rows, files["pixels"].to_numpy(), "pixels")
     hashes, crops = (parse_hashes(files[name].iloc[rows].tolist()) for name in ("hash", "crops"))
     near = _near(paths, rows, _candidates(hashes, crops))
-    return pd.DataFrame(sorted([*same_bytes, *same_pixels, *near]), columns=COLUMNS)
+    pairs = pd.DataFrame(sorted([*same_bytes, *same_pixels, *near]), columns=COLUMNS)
+    return pairs.astype({"first": np.int64, "second": np.int64, "distance": float, "similarity": float})
 
 
 def copy_groups(n: int, pairs: pd.DataFrame) -> NDArray[np.int64]:

@@ -71,11 +71,9 @@ def copy_findings(
     inside = [row for row in np.flatnonzero(np.bincount(components)[components] > 1).tolist() if row not in named]
     if inside:
         found.append(parts.finding("FF206", inside, _names(data, pairs[pairs["first"].isin(inside)])))
-    conflicts = pairs[pairs["opposite_labels"]]
-    if len(conflicts):
-        rows = np.unique(conflicts[["first", "second"]]).tolist()
-        finding = parts.finding("FF301", rows, _names(data, conflicts), count=len(conflicts))
-        found.append(finding)
+    n_classes = pd.Series(data.y).groupby(components).transform("nunique")
+    if contradicted := np.flatnonzero(n_classes > 1).tolist():
+        found.append(parts.finding("FF301", contradicted, _names(data, pairs[pairs["opposite_labels"]])))
     return [*found, *_families(data, parts, components)]
 
 

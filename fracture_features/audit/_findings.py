@@ -194,10 +194,10 @@ CODES: dict[str, Code] = {
     ),
     # Labels
     "FF301": Code(
-        "pairs of the same picture have different labels",
+        "images show the same picture as one of another class",
         "error",
-        "one of the two labels is wrong: training is told both, and one of them is counted as an error",
-        "look at each pair and mend the label, or leave both out with `report.clean()`",
+        "one of the labels is wrong: training is told both, and one of them is counted as an error",
+        "look at the pairs and mend the label, or leave them out with `report.clean()`",
     ),
     "FF302": Code(
         "groups have images of several classes",

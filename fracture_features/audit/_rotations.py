@@ -60,10 +60,11 @@ def find_rotated(paths: Sequence[str], families: NDArray[np.int64], copies: pd.D
     chosen = members[members["family"] >= 0].drop_duplicates(["family", "group"])
     lists = [rows.tolist() for _, rows in chosen.groupby("family")["row"] if len(rows) > 1]
     found = map_threads(lambda rows: _in_family(paths, rows), lists, -1)
-    return pd.DataFrame([pair for pairs in found for pair in pairs], columns=COLUMNS)
+    frame = pd.DataFrame([pair for pairs in found for pair in pairs], columns=COLUMNS)
+    return frame.astype({"first": np.int64, "second": np.int64, "distance": float, "similarity": float})
 
 
-def _in_family(paths: Sequence[str], rows: list[int]) -> list[tuple]:
+def _in_family(paths: Sequence[str], rows: list[int]) -> list[tuple[int, int, str, str, float, float]]:
     """Pairs of each file with the first earlier one that it is a copy of."""
     points: dict[int, _Points] = {}
     firsts: list[int] = []
@@ -75,7 +76,7 @@ def _in_family(paths: Sequence[str], rows: list[int]) -> list[tuple]:
             if match is not None:
                 angle, correlation = match
                 turn = f"rotated by {round(math.degrees(angle))}°"
-                pairs.append((first, row, "near", turn, pd.NA, correlation))
+                pairs.append((first, row, "near", turn, math.nan, correlation))
                 break
         else:
             firsts.append(row)

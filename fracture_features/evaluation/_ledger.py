@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from .._threads import map_threads
 from .._validation import check_count
 from .._xgboost import XGBClassifier
-from ..audit import CONTENT, Finding, shortcut_features
+from ..audit import CONTENT, N_EXAMPLES, Finding, shortcut_features
 from ..datasets import FractureDataset, take_inventory
 from ..exceptions import DatasetError
 from ..metrics import Jackknifed, compare, holm, jackknife, macro
@@ -106,15 +106,18 @@ def shortcut_ledger(
 
 
 def ledger_findings(ledger: pd.DataFrame) -> list[Finding]:
-    """FF501 for each family of `shortcut_ledger` that is a shortcut, in its order."""
-    findings = []
-    for row in ledger[ledger["is_shortcut"]].to_dict("records"):
-        detail = f"{row['family']} alone: ROC AUC {row['roc_auc']:.2f} ({row['low']:.2f}-{row['high']:.2f})"
-        detail += f", most by {row['feature']}"
+    """FF501, with the families of `shortcut_ledger` that are shortcuts as examples, in its order."""
+    named = ledger[ledger["is_shortcut"]].to_dict("records")
+    if not named:
+        return []
+    texts = []
+    for row in named:
+        texts.append(f"{row['family']} alone: ROC AUC {row['roc_auc']:.2f} ({row['low']:.2f}–{row['high']:.2f})")
         if isinstance(row["explained_by"], str):
-            detail += f"; adds nothing to {row['explained_by']}"
-        findings.append(Finding("FF501", 1, detail=detail))
-    return findings
+            texts[-1] += f", which adds nothing to {row['explained_by']}"
+        else:
+            texts[-1] += f", most by {row['feature']}"
+    return [Finding("FF501", len(named), examples=tuple(texts[:N_EXAMPLES]))]
 
 
 def ledger_of(

@@ -17,7 +17,7 @@ from ..datasets import count_kinds
 from ..exceptions import ImageReadError
 from ..images import read_image
 from ._pictures import SIZE, to_jpeg
-from ._summary import shorten_paths
+from ._summary import describe_findings, shorten_paths
 from ._tables import Cell, Table
 from ._write import write_page
 
@@ -95,20 +95,13 @@ def write_audit(
         "classes": report.data.class_counts(),
         "ignored": count_kinds(report.data.ignored),
         "n_unreadable": int(report.data.files["reason"].notna().sum()),
-        "findings": [(finding, [shorten_text(text, names) for text in finding.examples]) for finding in findings],
+        "findings": describe_findings(findings, names),
         "inflates": any(finding.kind.inflates for finding in findings),
         "pairs": _pairs(report, names),
         "n_pairs": len(report.pairs),
         "tables": [_table(frame, caption) for caption, frame in (tables or {}).items() if len(frame)],
     }
     return write_page(path, "audit.html", content, needed_for="write_audit")
-
-
-def shorten_text(text: str, names: Mapping[str, str]) -> str:
-    """An example of a finding with its paths as the page names them."""
-    for path in sorted((path for path in names if path in text), key=len, reverse=True):
-        text = text.replace(path, names[path])
-    return text
 
 
 def with_intervals(frame: pd.DataFrame) -> pd.DataFrame:

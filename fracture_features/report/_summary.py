@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -199,15 +199,16 @@ def describe_threshold(result: EvaluationResult) -> str:
     return "A score chosen within each fold's training part and then held fixed; it is in the table of folds."
 
 
-def describe_findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """What the page says of each finding, of a result or of the data."""
+def describe_findings(findings: Iterable[Finding], names: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """What the page says of each finding, of a result or of the data, whose paths it names otherwise."""
     return [
         {
             "code": finding.code,
             "severity": finding.kind.severity,
             "title": f"{finding.count} {finding.kind.title}",
             "detail": finding.detail,
-            "examples": list(finding.examples),
+            "counts": ", ".join(f"{n} {name}" for name, n in finding.counts.items()),
+            "examples": [shorten_text(text, names or {}) for text in finding.examples],
             "effect": sentence(finding.kind.effect),
             "advice": sentence(finding.kind.advice),
         }
@@ -263,3 +264,10 @@ def shorten_paths(paths: Sequence[str]) -> dict[str, str]:
             return {path: path for path in paths}
         return {path: os.path.relpath(path, root) if root else path for path in paths}
     return {path: os.path.basename(path) for path in paths}
+
+
+def shorten_text(text: str, names: Mapping[str, str]) -> str:
+    """An example of a finding with its paths as the page names them."""
+    for path in sorted((path for path in names if path in text), key=len, reverse=True):
+        text = text.replace(path, names[path])
+    return text

@@ -93,8 +93,9 @@ def write_page(path: str | os.PathLike[str], template: str, content: dict[str, A
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["digest"] = _digest
-    source, style = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in (template, "style.css"))
-    page = environment.from_string(source).render(content, style=environment.filters["safe"](style))
+    parts = ("findings.html", template, "style.css")
+    macros, source, style = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in parts)
+    page = environment.from_string(macros + source).render(content, style=environment.filters["safe"](style))
     path = Path(path)
     with whole_file(path) as part:
         part.write_text(page, encoding="utf-8", errors="backslashreplace")
@@ -113,6 +114,7 @@ def _content(result: EvaluationResult, model: Any) -> dict[str, Any]:
         "summary": describe(result, best),
         "question": make_question(result),
         "findings": describe_findings(result.findings()),
+        "audited": None if result.audit is None else describe_findings(result.audit.findings, names),
         "best": best,
         "tables": make_tables(result, manifest, names),
         "figures": make_figures(result, ranked),

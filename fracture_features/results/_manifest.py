@@ -23,6 +23,7 @@ def make_manifest(
     excluded: pd.DataFrame,
     random_state: int | None,
     findings: Iterable[Finding] = (),
+    audit: Iterable[Finding] = (),
 ) -> dict[str, Any]:
     """Versions, seed, data and folds of a result, ready for json.
 
@@ -48,6 +49,7 @@ def make_manifest(
         "excluded": excluded.to_dict("records"),
         "folds": {k: {part: _counts(data, rows) for part, rows in both.items()} for k, both in parts.items()},
         "findings": [_told(finding) for finding in findings],
+        "audit": [_told(finding) for finding in audit],
     }
 
 

@@ -44,10 +44,12 @@ class EvaluationResult(Predictions):
     failures : DataFrame, default=None
         Models that failed on a fold, with the columns model, fold and reason; they have no fold result. None means
         none.
+    audit : AuditReport, default=None
+        What was found in the data before they were divided.
 
     Attributes
     ----------
-    data, fold_results, excluded, random_state, external, failures
+    data, fold_results, excluded, random_state, external, failures, audit
         As given.
     estimates : Estimates
         What the tables and curves are read from.
@@ -299,4 +301,5 @@ class EvaluationResult(Predictions):
             Versions, seed, the SHA-256 of every file, counts of images, groups and classes in each part of each fold,
             the files left out with the reason, and the findings.
         """
-        return make_manifest(self.data, self.fold_results, self.excluded, self.random_state, self.findings())
+        audit = () if self.audit is None else self.audit.findings
+        return make_manifest(self.data, self.fold_results, self.excluded, self.random_state, self.findings(), audit)
