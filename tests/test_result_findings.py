@@ -34,23 +34,23 @@ from fracture_features.results._findings import _differ
 N, N_FOLDS = 600, 4
 
 
-def make(models, *, prevalence=0.4, baseline=None, n_repeats=1, seed=0, groups=None):
+def make(models, *, prevalence=0.4, baseline=None, n_repeats=1, seed=0, n=N):
     """A result of scores drawn here: each model a function of (y, in_fold, rng) to scores that are log-odds."""
     rng = np.random.default_rng(seed)
-    y = (np.arange(N) % 100 < 100 * prevalence).astype(np.int64)
+    y = (np.arange(n) % 100 < 100 * prevalence).astype(np.int64)
     data = FractureDataset(
-        paths=np.array([f"{i}.png" for i in range(N)]),
+        paths=np.array([f"{i}.png" for i in range(n)]),
         y=y,
         target_names=["normal", "fractured"],
-        groups=np.arange(N) if groups is None else groups,
-        frame=pd.DataFrame(index=range(N)),
+        groups=np.arange(n),
+        frame=pd.DataFrame(index=range(n)),
     )
-    data = data.with_files(pd.DataFrame({"sha256": [f"{i}" for i in range(N)]}))
+    data = data.with_files(pd.DataFrame({"sha256": [f"{i}" for i in range(n)]}))
     folds = []
     of_role = {**({METADATA: baseline} if baseline else {}), **models}
     for model, scores_of in of_role.items():
         for repetition in range(n_repeats):
-            in_fold = np.random.default_rng(repetition).permutation(N) % N_FOLDS
+            in_fold = np.random.default_rng(repetition).permutation(n) % N_FOLDS
             score = scores_of(y, in_fold, rng)
             for k in range(N_FOLDS):
                 test, train = np.flatnonzero(in_fold == k), np.flatnonzero(in_fold != k)
@@ -174,6 +174,9 @@ def test_a_model_no_better_than_the_metadata():
     )
     worse = found(make({"weak": noise}, baseline=good))["FF602"]
     assert worse.examples[0].startswith("weak: difference in ROC AUC -0.")
+    little = make({"svm": lambda *given: good(*given, strength=0.1)}, baseline=noise)
+    assert 0 < little.comparison(METADATA).set_index("model").loc["svm", "difference"] < 0.1
+    assert "FF602" in found(little)
     assert "FF602" not in found(make({"weak": noise}))  # no metadata: nothing to hold it against
 
 
@@ -197,6 +200,13 @@ def test_a_slope_whose_interval_holds_1_is_not_said():
     assert slope["value"] < 0.8
     assert slope["high"] > 1
     assert "FF603" not in found(few)
+
+
+def test_a_slope_shown_to_be_below_1_and_above_0_8_is_not_said():
+    result = make({"svm": lambda *given: good(*given) / 0.88}, n=8000)
+    slope = result.frame().set_index("measure").loc["calibration_slope"]
+    assert 0.8 < slope["value"] < slope["high"] < 1
+    assert "FF603" not in found(result)
 
 
 def with_grid(values, scores, best, name="classifier__C"):
