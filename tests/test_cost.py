@@ -18,7 +18,7 @@ from fracture_features.evaluation._cost import AS_IT_IS, NO_COPIES, NO_RELATIVES
 
 SETTINGS = ["as it is", "without exact copies", "without all relatives"]
 COLUMNS = ["setting", "n_train", "n_test", "roc_auc", "low", "high", "difference", "difference_low", "difference_high"]
-NO_PAIRS = pd.DataFrame({"first": [], "second": [], "kind": []}).astype({"first": np.int64, "second": np.int64})
+NO_PAIRS = pd.DataFrame(columns=["first", "second", "kind"])
 
 
 def pairs(*rows):
@@ -100,6 +100,21 @@ def test_without_a_split_the_same_images_are_scored_by_folds(leaky):
     assert n_train[0] > n_train[1] > n_train[2] > n_train[0] - 32
     assert cost["difference"][2] > 0
     pd.testing.assert_frame_equal(leak_cost(data, copies, cv=3, random_state=0), cost)
+
+
+def test_copies_within_the_test_part_are_no_more_images(pictures, tmp_path):
+    """Three copies of each test image tell no more than one: the interval is as wide."""
+    y, copies = np.arange(60) % 2, []
+    paths = [tmp_path / f"{k} {path.name}" for k in range(3) for path in pictures[40:60]]
+    for k, path in enumerate(paths):
+        shutil.copy(pictures[40 + k % 20], path)
+        copies.append((40 + k % 20, 60 + k, "bytes"))
+    split = ["train"] * 40 + ["test"] * 20
+    once = dataset(pictures[:60], y, split=split)
+    often = dataset([*pictures[:60], *paths], [*y, *np.tile(y[40:], 3)], split=split + ["test"] * 60)
+    one, four = (leak_cost(data, found, random_state=0) for data, found in ((once, NO_PAIRS), (often, pairs(*copies))))
+    np.testing.assert_allclose(four["roc_auc"], one["roc_auc"])
+    assert (four["high"] - four["low"]).to_numpy() == pytest.approx((one["high"] - one["low"]).to_numpy(), rel=0.2)
 
 
 def test_groups_are_relatives(pictures):

@@ -183,3 +183,12 @@ def test_unknown_columns(by):
     result = make(np.arange(40) % 2, np.zeros(40), {"part": 0})
     with pytest.raises(ValueError, match=r"must be one or more of the columns \['part', 'sha256'\]"):
         result.strata(by)
+
+
+def test_the_interval_is_of_the_method_where_folds_share_training_data():
+    """Wider by Nadeau and Bengio's factor than that of the fitted models, but for Wilson's bend."""
+    y = np.arange(400) % 2
+    result = make(y, y + np.random.default_rng(0).normal(size=400), {"part": 0}, in_fold=np.arange(400) // 2 % 2)
+    fitted = [replace(fold, train=np.empty(0, np.int64)) for fold in result.fold_results]
+    method, models = one_row(result), one_row(EvaluationResult(result.data, fitted, result.excluded, 0))
+    assert (method.high - method.low) / (models.high - models.low) == pytest.approx(np.sqrt(1.5), rel=0.03)

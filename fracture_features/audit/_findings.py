@@ -244,7 +244,7 @@ CODES: dict[str, Code] = {
         "models differ between folds by more than chance allows",
         "warning",
         "the mean hides that some patients are told much worse than others",
-        "see `result.folds()`; look for a site, a device or a body part that one fold has most of",
+        "see the table of folds; look for a site, a device or a body part that one fold has most of",
     ),
     "FF602": Code(
         "models are not shown to be better than the metadata without a pixel",
@@ -274,7 +274,7 @@ CODES: dict[str, Code] = {
         "folds have a third or more of their rarer class from one group",
         "warning",
         "one patient or site decides what the fold says",
-        "split the group further where it is not one patient; report `folds()['largest_group']`",
+        "split the group further where it is not one patient; report `largest_group`, in the table of folds",
     ),
     "FF607": Code(
         "models score far higher on the images they were fitted on",

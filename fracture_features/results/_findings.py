@@ -156,7 +156,7 @@ def _ends(fold: FoldResult) -> Iterator[tuple[str, str, float]]:
     settings, scores = fold.grid["params"], np.array(fold.grid["mean_test_score"], dtype=float)
     for name in fold.params:
         given = [setting.get(name) for setting in settings]
-        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in given):
+        if not all(isinstance(value, int | float) for value in given):
             continue
         values: NDArray[Any] = np.array(given, dtype=float)
         if len(np.unique(values)) < SMALLEST_GRID:
