@@ -183,7 +183,7 @@ def _near(paths: Sequence[str], rows: NDArray[np.int64], near: Pairs) -> list[_P
 
     groups, failures = np.arange(len(rows)), Counter[int]()
     pairs = []
-    for chunk in gen_batches(len(near.first), CHUNK):
+    for chunk in gen_batches(len(near.first), CHUNK) if len(near.first) else ():
         left = np.arange(chunk.start, chunk.stop)
         while len(left := left[_undecided(groups[near.first[left]], groups[near.second[left]], failures, len(rows))]):
             batch, left = left[:BATCH], left[BATCH:]

@@ -87,8 +87,8 @@ def _across_split(data: FractureDataset, pairs: pd.DataFrame, parts: Parts) -> l
         rows = np.flatnonzero(parts.is_test & np.isin(groups, trained) & ~named)
         named[rows] = True
         if rows.size:
-            crossing = pairs[pairs["across_split"] & (pairs["kind"] == kind)]
-            found.append(parts.finding(ACROSS_SPLIT[kind], rows.tolist(), _names(data, crossing)))
+            theirs = pairs[pairs[["first", "second"]].isin(rows).any(axis=1) & (pairs["kind"] == kind)]
+            found.append(parts.finding(ACROSS_SPLIT[kind], rows.tolist(), _names(data, theirs)))
     return found
 
 

@@ -60,7 +60,7 @@ def file_findings(data: FractureDataset, files: pd.DataFrame) -> list[Finding]:
     >>> _ = first.write_bytes(first.read_bytes()[:-100])
     >>> data = load_folder(folder)
     >>> [str(found) for found in file_findings(data, take_inventory(data.paths.tolist(), descriptions=[CONTENT]))]
-    ['FF101 1 files are cut short']
+    ['FF101 files are cut short: 1']
     """
     files = files.reset_index(drop=True)
     reason = files["reason"].astype("string").fillna("")

@@ -19,7 +19,7 @@ class Code(NamedTuple):
     Parameters
     ----------
     title : str
-        What was found, in a few words that follow a number: "3 files are cut short" has "files are cut short".
+        What was found, in a few words that a number follows: "files are cut short: 3".
     severity : {"error", "warning", "note"}
         An error makes results look better than they are, or training wrong; a note is worth a look.
     effect : str
@@ -69,8 +69,13 @@ class Finding:
         """What its code stands for."""
         return CODES[self.code]
 
+    @property
+    def text(self) -> str:
+        """Title and count."""
+        return f"{self.kind.title}: {self.count}"
+
     def __str__(self) -> str:
-        return f"{self.code} {self.count} {self.kind.title}"
+        return f"{self.code} {self.text}"
 
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
@@ -233,7 +238,7 @@ CODES: dict[str, Code] = {
     ),
     # Shortcuts
     "FF501": Code(
-        "shortcut tells the classes apart without a fracture",
+        "shortcuts tell the classes apart without a fracture",
         "error",
         "a model may learn how, where or of what an image was taken, and fail elsewhere",
         "compare models within strata, against the baselines, and on images of another source",

@@ -20,7 +20,8 @@ N_POINTS = 400
 RATIO = 0.8  # of the distances to the nearest and second nearest descriptor, by which a match is kept [1]_
 REACH = 4.0  # pixels that a matched point may lie off
 MIN_POINTS = 12  # matched points that one turn, shift and scale explain
-MIN_SPREAD = 0.1  # share of the image that their bounding box covers: a marker alone is no copy
+MIN_SPREAD = 0.03  # share of the image that their bounding box covers: a marker alone is no copy
+MIN_OVERLAP = 0.3  # share of the image
 MIN_CORRELATION = 0.6  # of grey levels where the images overlap
 
 
@@ -34,8 +35,8 @@ def find_rotated(paths: Sequence[str], families: NDArray[np.int64], copies: pd.D
     """Find, within families of names, copies that are turned by any angle, shifted or scaled.
 
     Points of the two images are matched by SIFT descriptors [1]_; a pair is a copy if one turn, shift and scale
-    explains at least twelve matches that cover a tenth of the image, and grey levels then correlate by 0.6 where the
-    images overlap. It takes 50 ms a pair, which is why names choose the candidates.
+    explains at least twelve matches that cover three hundredths of the image, and grey levels then correlate by 0.6
+    where the images overlap. It takes 50 ms a pair, which is why names choose the candidates.
 
     Parameters
     ----------
@@ -115,6 +116,6 @@ def _correlation(first: NDArray[np.uint8], second: NDArray[np.uint8], move: NDAr
     moved = cv2.warpAffine(first, move, size)
     inside = cv2.warpAffine(np.full_like(first, 255), move, size) == 255
     one, other = moved[inside].astype(np.float64), second[inside].astype(np.float64)
-    if inside.mean() < MIN_SPREAD or one.std() == 0 or other.std() == 0:
+    if inside.mean() < MIN_OVERLAP or one.std() == 0 or other.std() == 0:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])

@@ -86,7 +86,7 @@ def print_findings(findings: Sequence[Finding], paths: Sequence[str]) -> None:
     for finding in findings:
         kind = finding.kind
         code = Text.assemble(finding.code, "\n", (kind.severity, STYLES[kind.severity]))
-        found = [f"{finding.count} {kind.title}", finding.detail, _counted(finding.counts)]
+        found = [finding.text, finding.detail, _counted(finding.counts)]
         lines = Text("\n".join(visible(line) for line in found if line))
         lines.append("".join(f"\n· {visible(shorten_text(example, names))}" for example in finding.examples), "dim")
         table.add_row(code, lines, f"{kind.effect}.\n→ {kind.advice}")

@@ -205,7 +205,7 @@ def describe_findings(findings: Iterable[Finding], names: Mapping[str, str] | No
         {
             "code": finding.code,
             "severity": finding.kind.severity,
-            "title": f"{finding.count} {finding.kind.title}",
+            "title": sentence(finding.text).rstrip("."),
             "detail": finding.detail,
             "counts": ", ".join(f"{n} {name}" for name, n in finding.counts.items()),
             "examples": [shorten_text(text, names or {}) for text in finding.examples],

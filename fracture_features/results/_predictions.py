@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..audit import AuditReport
 from ..datasets import FractureDataset
 from ._estimates import Estimates
 from ._fold import FoldResult
@@ -28,6 +29,7 @@ class Predictions:
         random_state: int | None = None,
         external: Self | None = None,
         failures: pd.DataFrame | None = None,
+        audit: AuditReport | None = None,
     ):
         self.data = data
         self.fold_results = list(fold_results)
@@ -35,6 +37,7 @@ class Predictions:
         self.random_state = random_state
         self.external = external
         self.failures = pd.DataFrame(columns=list(FAILURE_COLUMNS)) if failures is None else failures
+        self.audit = audit
         # All models are compared on the same blocks of groups.
         seed = int(np.random.default_rng(random_state).integers(2**32))
         self.estimates = Estimates(data, self.fold_results, seed)
@@ -109,4 +112,4 @@ class Predictions:
         return self._with(self.data, whole, self.external)
 
     def _with(self, data: FractureDataset, folds: list[FoldResult], external: Self | None) -> Self:
-        return type(self)(data, folds, self.excluded, self.random_state, external, self.failures)
+        return type(self)(data, folds, self.excluded, self.random_state, external, self.failures, self.audit)
