@@ -227,7 +227,7 @@ def fitted_study(cell: Fitted, seed: int) -> dict[str, Any]:
     mean[:telling] = distance(cell.auc) / np.sqrt(telling)
     y = np.arange(n) % 2
     features = [rng.normal(size=(n, cell.features)) + y[:, None] * mean for _ in range(2)]
-    rows, folds, repetitions, scores, true = [], [], [], ([], []), ([], [])
+    rows, folds, repetitions, scores, true, fitted = [], [], [], ([], []), ([], []), ([], [])
     for repetition in range(cell.repeats):
         split = StratifiedKFold(N_FOLDS, shuffle=True, random_state=int(rng.integers(2**31))).split(y, y)
         for k, (train, test) in enumerate(split):
@@ -237,6 +237,7 @@ def fitted_study(cell: Fitted, seed: int) -> dict[str, Any]:
             for one, X in enumerate(features):
                 decide, truth = fit_score(cell.kind, X[train], y[train], mean, rng)
                 scores[one].append(decide(X[test]))
+                fitted[one].append(metrics.MEASURES["roc_auc"](y[train], decide(X[train]), np.ones((1, len(train)))))
                 true[one].append(truth)
     index = np.concatenate(rows)
     found = metrics.jackknife(
@@ -246,12 +247,15 @@ def fitted_study(cell: Fitted, seed: int) -> dict[str, Any]:
         folds=np.concatenate(folds),
         repetitions=np.concatenate(repetitions),
     )
-    how = {"test_fraction": 1 / N_FOLDS}
+    fractions = [
+        metrics.effective_test_fraction(1 / N_FOLDS, float(np.mean(each)), value)
+        for each, value in zip(fitted, found.values, strict=False)
+    ]
     return {
-        "method": found.interval(0, **how),
+        "method": found.interval(0, test_fraction=fractions[0]),
         "models": found.interval(0),
         "truth": float(np.mean(true[0])),
-        "p": metrics.compare(found, 0, 1, **how).p_value,
+        "p": metrics.compare(found, 0, 1, test_fraction=float(np.mean(fractions))).p_value,
     }
 
 
