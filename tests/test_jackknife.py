@@ -169,6 +169,12 @@ def test_the_test_share_to_reckon_with_follows_overfitting(fitted, tested, fract
     assert effective_test_fraction(0.2, fitted, tested) == pytest.approx(fraction)
 
 
+def test_a_test_share_of_1_is_that_of_the_models():
+    scores, folds = np.sin(np.arange(50.0)), np.arange(50) % 5
+    models, method = (metric_interval("roc_auc", Y, scores, folds=folds, test_fraction=f) for f in (None, 1.0))
+    assert models == pytest.approx(method)
+
+
 def test_a_test_share_beyond_1():
     with pytest.raises(ValueError, match="test_fraction must lie in"):
         effective_test_fraction(1.5, 0.9, 0.8)

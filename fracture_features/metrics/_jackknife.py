@@ -340,6 +340,6 @@ def metric_interval(
     [0.907, 1.0]
     """
     if test_fraction is not None:
-        check_share(test_fraction, name="test_fraction")
+        check_share(test_fraction, name="test_fraction", or_1=True)
     jackknifed = jackknife(y_true, [(metric, y_score)], groups=groups, folds=folds)
     return jackknifed.interval(0, confidence_level, test_fraction=test_fraction)
