@@ -145,6 +145,8 @@ def test_folds_that_hold_all_patients_are_no_strata():
     twice = jackknife(y, [("sensitivity", called)], groups=patients, folds=repetition)
     once = jackknife(Y, [("sensitivity", called[:50])])
     assert twice.influences == pytest.approx(once.influences)
+    p = called[:50][Y == 1].mean()
+    assert once.influences[0] @ once.influences[0] == pytest.approx(p * (1 - p) * 13 / 12**2 * 49 / 50)
 
 
 @pytest.mark.parametrize("n_found", [1, 6, 12])
