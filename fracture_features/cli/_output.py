@@ -24,7 +24,7 @@ from .._locks import LOCK, held
 from .._write import PART, remove_parts
 from ..audit import Finding
 from ..exceptions import FractureFeaturesError
-from ..results import EvaluationResult, describe_dominance, describe_inference
+from ..results import EvaluationResult, describe_dominance, describe_inference, describe_withheld
 
 COLUMNS = {
     "roc_auc": "ROC AUC",
@@ -174,6 +174,9 @@ def _print(result: EvaluationResult, what: str) -> None:
     groups = "images" if result.data.groups is None else "groups"
     note = f"{what} with 95 % intervals {describe_inference(result)}, by leaving out {groups}. Not a medical device."
     output.print(visible(note), soft_wrap=True, markup=False)
+    labels = {name: label.replace("-\n", "").replace("\n", " ") for name, label in COLUMNS.items()}
+    if withheld := describe_withheld(frame, labels):
+        output.print(visible(withheld), soft_wrap=True, markup=False)
     if few := describe_dominance(result):
         say(few, "Note:", "yellow")
     if (frame["above_baselines"] == False).any():  # noqa: E712 - None is neither

@@ -94,4 +94,13 @@ class FoldResult:
             return self.y_pred
         values = self.scores if takes == "scores" else self.probabilities
         assert values is not None
-        return values[:, 1] if values.shape[1] == 2 else values
+        return _second(values)
+
+    def of_training(self) -> NDArray[np.float64]:
+        """Scores of the training images, of class 1 or, of many, of each; there must be some."""
+        assert self.train_scores is not None
+        return _second(self.train_scores)
+
+
+def _second(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values[:, 1] if values.shape[1] == 2 else values

@@ -78,9 +78,10 @@ class EvaluationResult(Predictions):
         frame : DataFrame
             Columns model, measure, value, low, high, inference, above_baselines: whether the model's ROC AUC is shown
             to lie above that of the best of the baselines, at one error rate, 1 - `confidence_level` on both sides, for
-            all models that were tried (Holm); a baseline has none. Measures of probabilities are there for models that
-            give any. fit_minutes is the sum and predict_ms the mean over the folds of the times in FoldResult; they
-            have no interval. What so many patients can show, `power` says.
+            all models that were tried (Holm); a baseline has none; and withheld: why a measure has no interval, missing
+            where it has one. Measures of probabilities are there for models that give any. fit_minutes is the sum and
+            predict_ms the mean over the folds of the times in FoldResult; they have no interval. What so many patients
+            can show, `power` says.
 
         Raises
         ------
