@@ -49,9 +49,9 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     Three steps, each among one file of every class of equals that the step before has found: the same bytes, the same
     pixels (saved anew without loss), and nearly the same picture, in one of the 8 flips and quarter turns, resized,
     recompressed, brighter or darker. Pictures whose perceptual hashes are at most 39 of 256 bits apart (36 on
-    average over the pictures and what is left of them without 2.5 and 5 % on each side) are candidates, and so are those
-    of which one is at most 23 bits from what such a crop leaves of the other. They become a pair if, laid over each
-    other, their details agree by at least 0.93, as `similarity` measures it.
+    average over the pictures and what is left of them without 2.5 and 5 % on each side) are candidates, and so are
+    those of which one is at most 23 bits from what such a crop leaves of the other. They become a pair if, laid over
+    each other, their details agree by at least 0.93, as `similarity` measures it.
 
     These numbers were chosen on one half of a development slice of FracAtlas (2459 readable images) and of 1000 drawn
     radiographs, and confirmed on the other half (`benchmarks/results/duplicates.json`). Crops that take more from one
