@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 import xxhash
-from PIL import Image
 from pictures import KINDS, make_image
+from PIL import Image
 from scipy.fft import dctn
 
 from fracture_features import read_image
@@ -109,7 +109,9 @@ def test_hashes_of_crops_are_those_of_cropped_pictures(drawn):
             top, left = round(share * height), round(share * width)
             cropped = np.ascontiguousarray(image[top : height - top, left : width - left])
             assert distance(found, perceptual_hash(cropped)) <= 20
-            assert distance(perceptual_hash(image), perceptual_hash(cropped)) > distance(found, perceptual_hash(cropped))
+            assert distance(perceptual_hash(image), perceptual_hash(cropped)) > distance(
+                found, perceptual_hash(cropped)
+            )
 
 
 @pytest.mark.parametrize("level", [0, 1, 77, 128, 255])
@@ -135,7 +137,12 @@ def test_random_bits_are_balanced():
 
 def test_a_look_tells_pixels_and_not_files(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (40, 30), dtype=np.uint8)
-    for name, saved in {"a.png": image, "b.bmp": image, "c.png": image.reshape(30, 40), "d.png": image[:, ::-1]}.items():
+    for name, saved in {
+        "a.png": image,
+        "b.bmp": image,
+        "c.png": image.reshape(30, 40),
+        "d.png": image[:, ::-1],
+    }.items():
         cv2.imwrite(str(tmp_path / name), saved)
     exif = Image.Exif()
     exif[0x0112] = 2  # to be mirrored

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.utils import gen_batches
 
 from .._threads import map_threads
 from ..images import read_image
@@ -31,7 +30,7 @@ KEPT = 256  # images kept in memory
 CHUNK = 4096  # candidates that are asked at a time whether they are decided
 BATCH = 8  # that are compared at a time
 INVERSE = np.array([0, 1, 2, 3, 4, 6, 5, 7], dtype=np.uint8)  # number of the turn that undoes each
-COLUMNS = ["first", "second", "kind", "turn", "distance", "similarity"]
+COLUMNS = {"first": int, "second": int, "kind": object, "turn": object, "distance": int, "similarity": float}
 
 
 class _Pair(NamedTuple):
@@ -99,7 +98,8 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     rows, same_pixels = _equal(rows, files["pixels"].to_numpy(), "pixels")
     hashes, crops = (parse_hashes(files[name].iloc[rows].tolist()) for name in ("hash", "crops"))
     near = _near(paths, rows, _candidates(hashes, crops))
-    return pd.DataFrame(sorted([*same_bytes, *same_pixels, *near]), columns=COLUMNS)
+    pairs = pd.DataFrame(sorted([*same_bytes, *same_pixels, *near]), columns=list(COLUMNS))
+    return pairs.astype(COLUMNS)
 
 
 def copy_groups(n: int, pairs: pd.DataFrame) -> NDArray[np.int64]:
@@ -151,11 +151,10 @@ def _candidates(hashes: NDArray[np.uint64], crops: NDArray[np.uint64]) -> Pairs:
     ends = np.sort([part.first % max(n, 1), part.second % max(n, 1)], axis=0)
     mixed = (part.first < n) & (part.second >= n) & (ends[0] != ends[1])
     parts = ends[0][mixed], ends[1][mixed], turn[mixed], part.distance[mixed]
-    first, second, turn, distance = (np.concatenate(both) for both in zip(whole, parts, strict=True))
-    order = np.argsort(distance, kind="stable")
-    _, once = np.unique(first[order] * n + second[order], return_index=True)
-    order = order[np.sort(once)]
-    return Pairs(first[order], second[order], turn[order], distance[order])
+    both = Pairs(*(np.concatenate([values, more]) for values, more in zip(whole, parts, strict=True)))
+    order = np.argsort(both.distance, kind="stable")
+    _, once = np.unique(both.first[order] * n + both.second[order], return_index=True)
+    return Pairs(*(values[order[np.sort(once)]] for values in both))
 
 
 def _alike_throughout(near: Pairs, crops: NDArray[np.uint64]) -> Pairs:
@@ -182,8 +181,8 @@ def _near(paths: Sequence[str], rows: NDArray[np.int64], near: Pairs) -> list[_P
 
     groups, failures = np.arange(len(rows)), Counter[int]()
     pairs = []
-    for chunk in gen_batches(len(near.first), CHUNK):
-        left = np.arange(chunk.start, chunk.stop)
+    for start in range(0, len(near.first), CHUNK):
+        left = np.arange(start, min(start + CHUNK, len(near.first)))
         while len(left := left[_undecided(groups[near.first[left]], groups[near.second[left]], failures, len(rows))]):
             batch, left = left[:BATCH], left[BATCH:]
             for k, pair in zip(batch, map_threads(compare, batch.tolist(), -1), strict=True):
