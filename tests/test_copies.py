@@ -139,6 +139,17 @@ def test_groups_that_were_compared_often_enough_count_as_different(drawn, tmp_pa
     assert len(seen) == copies.TRIES
 
 
+@pytest.mark.parametrize("turn", range(8))
+def test_turned_crops_are_found_whichever_file_comes_first(drawn, tmp_path, turn):
+    image = read_image(drawn[20])
+    cv2.imwrite(str(tmp_path / "a.png"), np.ascontiguousarray(turn_image(cropped(image, 0.05), turn)))
+    for paths, name in (
+        ([tmp_path / "a.png", drawn[20]], TURNS[copies.INVERSE[turn]]),
+        ([drawn[20], tmp_path / "a.png"], TURNS[turn]),
+    ):
+        assert find(paths)["turn"].tolist() == [name]
+
+
 def test_turns_that_undo_each_other():
     image = np.arange(12, dtype=np.uint8).reshape(3, 4)
     for turn, inverse in enumerate(copies.INVERSE.tolist()):

@@ -12,6 +12,7 @@ from fracture_features import read_image
 from fracture_features.audit import LOOK, perceptual_hash
 from fracture_features.audit._alignment import turn_image
 from fracture_features.audit._hashes import (
+    _BASES,
     CROPPED,
     SIDE,
     TURNS,
@@ -112,6 +113,17 @@ def test_hashes_of_crops_are_those_of_cropped_pictures(drawn):
             assert distance(perceptual_hash(image), perceptual_hash(cropped)) > distance(
                 found, perceptual_hash(cropped)
             )
+
+
+def test_no_frequency_has_a_mean():
+    for basis in _BASES:
+        np.testing.assert_allclose(basis.sum(axis=1), 0, atol=1e-5)
+
+
+def test_brightness_changes_no_bit(drawn):
+    image = drawn[0] // 2
+    for hashes in (perceptual_hash, crop_hashes):
+        assert distance(hashes(image), hashes(image + np.uint8(100))) <= 1
 
 
 @pytest.mark.parametrize("level", [0, 1, 77, 128, 255])

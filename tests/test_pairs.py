@@ -1,12 +1,13 @@
 import time
 
+import cv2
 import numpy as np
 import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fracture_features.audit import near_pairs
+from fracture_features.audit import near_pairs, perceptual_hash
 from fracture_features.audit._hashes import turned_hashes
 from fracture_features.audit._pairs import LARGEST, Pairs
 
@@ -82,6 +83,19 @@ def test_equal_hashes_are_chained_to_their_first():
     hashes[[3, 5]] = hashes[1], turned_hashes(hashes[1:2])[0, 6]
     hashes[4] = hashes[1] ^ np.array([1, 0, 0, 0], dtype=np.uint64)
     assert listed(near_pairs(hashes, 10)) == [(1, 3, 0, 0), (1, 4, 0, 1), (1, 5, 6, 0)]
+
+
+def test_pairs_that_two_turns_bring_within_the_distance_are_given_once():
+    """A picture that is nearly its own transpose."""
+    rng = np.random.default_rng(0)
+    bits = rng.random((16, 16)) < 0.5
+    bits = np.triu(bits) | np.triu(bits).T
+    image = cv2.resize(np.where(bits, 200, 50).astype(np.uint8), (64, 64), interpolation=cv2.INTER_CUBIC)
+    image[:3, 40:50] += 30
+    hashes = np.stack([perceptual_hash(image), perceptual_hash(image)])
+    hashes[1] ^= np.array([7, 0, 0, 7], dtype=np.uint64)
+    assert (np.bitwise_count(turned_hashes(hashes[:1])[0, [0, 4]] ^ hashes[1]).sum(axis=1) <= 39).all()
+    assert listed(near_pairs(hashes, 39)) == every_pair(hashes, 39)
 
 
 def test_many_equals_give_as_many_pairs():
