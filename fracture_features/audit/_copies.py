@@ -19,8 +19,7 @@ from ._alignment import SIDE, similarity
 from ._hashes import TURNS, parse_hashes, turned_hashes
 from ._pairs import Pairs, near_pairs
 
-# Chosen on one half of FracAtlas' development slice and of drawn radiographs, confirmed on the other by
-# benchmarks/bench_duplicates.py: results/duplicates.json has the curves.
+# Chosen on FracAtlas' development slice and drawn radiographs: benchmarks/results/duplicates.json has the curves.
 MAX_DISTANCE = 39
 MAX_MEAN_DISTANCE = 36  # of the pictures and what the two crops leave of both
 MAX_CROP_DISTANCE = 23  # of one picture and what a crop leaves of the other
@@ -52,8 +51,8 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     those of which one is at most 23 bits from what such a crop leaves of the other. They become a pair if, laid over
     each other, their details agree by at least 0.93, as `similarity` measures it.
 
-    These numbers were chosen on one half of a development slice of FracAtlas (2459 readable images) and of 1000 drawn
-    radiographs, and confirmed on the other half (`benchmarks/results/duplicates.json`). Crops that take more from one
+    These numbers were chosen on a development slice of FracAtlas (2459 readable images) and on 1000 drawn radiographs;
+    `benchmarks/results/duplicates.json` has the curves of two halves of each, which agree. Crops that take more from one
     side than from the other by some per cent, and rotations of half a degree, are not found; of small images that were
     halved and then saved as JPEG of quality 50, or saved at 30, a tenth to a quarter is missed.
 
