@@ -53,8 +53,8 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
 
     These numbers were chosen on a development slice of FracAtlas (2459 readable images) and on 1000 drawn radiographs;
     `benchmarks/results/duplicates.json` has the curves of two halves of each. Crops that take more from one side
-    than from the other by some per cent, and rotations of half a degree, are mostly missed; so is up to a third of small
-    images that were halved and then saved as JPEG of quality 50.
+    than from the other by some per cent, and rotations of half a degree, are mostly missed; so is up to a third of
+    small images that were halved and then saved as JPEG of quality 50.
 
     Parameters
     ----------
