@@ -7,8 +7,8 @@
 - False pairs: all pairs of different pictures by distance, before and after their details are compared. Drawn
   radiographs are all different, though a patient has several views; of FOLDER (default:
   ../shared/data/fracatlas/images) the pairs that are taken for copies are listed, to be looked at.
-- Each on two halves, apart by patient or by blocks of 20 neighbouring files: the distance and the similarity in
-  `fracture_features.audit` were chosen on the first, the second confirms them.
+- Each on two halves, apart by patient or by blocks of 20 neighbouring files. Both were looked at when the distance and
+  the similarity in `fracture_features.audit` were chosen.
 - Time and memory of the search among random hashes and among variants of one picture, and of the look at a file
   against decoding it.
 
@@ -172,7 +172,7 @@ def false_pairs(pictures: list[Picture], of: Callable[[Path], str]) -> dict[str,
 
 def measure(paths: list[Path], of: Callable[[Path], str], half: Callable[[Path], int], each: int) -> dict[str, Any]:
     results = {}
-    for k, name in enumerate(("chosen on", "confirmed on")):
+    for k, name in enumerate(("one half", "the other half")):
         pictures = load([path for path in paths if half(path) == k])
         results[name] = {"recall": recall(pictures, each), "different pictures": false_pairs(pictures, of)}
         print(name, results[name]["different pictures"], flush=True)

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.utils import gen_batches
 
 from .._threads import map_threads
 from ..images import read_image
@@ -20,8 +19,7 @@ from ._alignment import SIDE, similarity
 from ._hashes import TURNS, parse_hashes, turned_hashes
 from ._pairs import Pairs, near_pairs
 
-# Chosen on one half of FracAtlas' development slice and of drawn radiographs, confirmed on the other by
-# benchmarks/bench_duplicates.py: results/duplicates.json has the curves.
+# Chosen on FracAtlas' development slice and drawn radiographs: benchmarks/results/duplicates.json has the curves.
 MAX_DISTANCE = 39
 MAX_MEAN_DISTANCE = 36  # of the pictures and what the two crops leave of both
 MAX_CROP_DISTANCE = 23  # of one picture and what a crop leaves of the other
@@ -31,7 +29,7 @@ KEPT = 256  # images kept in memory
 CHUNK = 4096  # candidates that are asked at a time whether they are decided
 BATCH = 8  # that are compared at a time
 INVERSE = np.array([0, 1, 2, 3, 4, 6, 5, 7], dtype=np.uint8)  # number of the turn that undoes each
-COLUMNS = ["first", "second", "kind", "turn", "distance", "similarity"]
+COLUMNS = {"first": int, "second": int, "kind": object, "turn": object, "distance": float, "similarity": float}
 
 
 class _Pair(NamedTuple):
@@ -49,13 +47,14 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     Three steps, each among one file of every class of equals that the step before has found: the same bytes, the same
     pixels (saved anew without loss), and nearly the same picture, in one of the 8 flips and quarter turns, resized,
     recompressed, brighter or darker. Pictures whose perceptual hashes are at most 39 of 256 bits apart (36 on
-    average over the pictures and what is left of them without 2.5 and 5 % on each side) are candidates, and so are those
-    of which one is at most 23 bits from what such a crop leaves of the other. They become a pair if, laid over each
-    other, their details agree by at least 0.93, as `similarity` measures it.
+    average over the pictures and what is left of them without 2.5 and 5 % on each side) are candidates, and so are
+    those of which one is at most 23 bits from what such a crop leaves of the other. They become a pair if, laid over
+    each other, their details agree by at least 0.93, as `similarity` measures it.
 
-    These numbers were chosen on one half of a development slice of FracAtlas (2459 readable images) and of 1000 drawn
-    radiographs, and confirmed on the other half (`benchmarks/results/duplicates.json`). Crops that take more from one
-    side than from the other by some per cent, and rotations by more than about a third of a degree, are not found.
+    These numbers were chosen on a development slice of FracAtlas (2459 readable images) and on 1000 drawn radiographs;
+    `benchmarks/results/duplicates.json` has the curves of two halves of each. Crops that take more from one side
+    than from the other by some per cent, and rotations of half a degree, are mostly missed; so is up to a third of
+    small images that were halved and then saved as JPEG of quality 50.
 
     Parameters
     ----------
@@ -99,8 +98,8 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     rows, same_pixels = _equal(rows, files["pixels"].to_numpy(), "pixels")
     hashes, crops = (parse_hashes(files[name].iloc[rows].tolist()) for name in ("hash", "crops"))
     near = _near(paths, rows, _candidates(hashes, crops))
-    pairs = pd.DataFrame(sorted([*same_bytes, *same_pixels, *near]), columns=COLUMNS)
-    return pairs.astype({"first": np.int64, "second": np.int64, "distance": float, "similarity": float})
+    pairs = pd.DataFrame(sorted([*same_bytes, *same_pixels, *near]), columns=list(COLUMNS))
+    return pairs.astype(COLUMNS)
 
 
 def copy_groups(n: int, pairs: pd.DataFrame) -> NDArray[np.int64]:
@@ -152,11 +151,10 @@ def _candidates(hashes: NDArray[np.uint64], crops: NDArray[np.uint64]) -> Pairs:
     ends = np.sort([part.first % max(n, 1), part.second % max(n, 1)], axis=0)
     mixed = (part.first < n) & (part.second >= n) & (ends[0] != ends[1])
     parts = ends[0][mixed], ends[1][mixed], turn[mixed], part.distance[mixed]
-    first, second, turn, distance = (np.concatenate(both) for both in zip(whole, parts, strict=True))
-    order = np.argsort(distance, kind="stable")
-    _, once = np.unique(first[order] * n + second[order], return_index=True)
-    order = order[np.sort(once)]
-    return Pairs(first[order], second[order], turn[order], distance[order])
+    both = Pairs(*(np.concatenate([values, more]) for values, more in zip(whole, parts, strict=True)))
+    order = np.argsort(both.distance, kind="stable")
+    _, once = np.unique(both.first[order] * n + both.second[order], return_index=True)
+    return Pairs(*(values[order[np.sort(once)]] for values in both))
 
 
 def _alike_throughout(near: Pairs, crops: NDArray[np.uint64]) -> Pairs:
@@ -183,8 +181,8 @@ def _near(paths: Sequence[str], rows: NDArray[np.int64], near: Pairs) -> list[_P
 
     groups, failures = np.arange(len(rows)), Counter[int]()
     pairs = []
-    for chunk in gen_batches(len(near.first), CHUNK) if len(near.first) else ():
-        left = np.arange(chunk.start, chunk.stop)
+    for start in range(0, len(near.first), CHUNK):
+        left = np.arange(start, min(start + CHUNK, len(near.first)))
         while len(left := left[_undecided(groups[near.first[left]], groups[near.second[left]], failures, len(rows))]):
             batch, left = left[:BATCH], left[BATCH:]
             for k, pair in zip(batch, map_threads(compare, batch.tolist(), -1), strict=True):

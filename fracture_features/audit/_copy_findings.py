@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -119,8 +120,8 @@ def _families(data: FractureDataset, parts: Parts, components: NDArray[np.int64]
 def _names(data: FractureDataset, pairs: pd.DataFrame) -> Sequence[str]:
     """The first pairs as "one file = another" with how one was made of the other."""
     shown = []
-    row: object
+    row: Any
     for row in pairs.head(N_EXAMPLES).itertuples():
-        how = "" if row.kind == "bytes" else f" ({row.turn})"  # type: ignore[attr-defined]
-        shown.append(f"{data.paths[row.first]} = {data.paths[row.second]}{how}")  # type: ignore[attr-defined]
+        how = "" if row.kind == "bytes" else f" ({row.turn})"
+        shown.append(f"{data.paths[row.first]} = {data.paths[row.second]}{how}")
     return shown

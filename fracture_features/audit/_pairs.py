@@ -6,7 +6,6 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -150,26 +149,26 @@ def _masks(radius: int) -> NDArray[np.int64]:
 def _count_bits(typing_context: Any, word: Any) -> Any:
     """Bits of an unsigned word that are 1: an instruction of the processor's."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> ir.Value:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.uint64(types.uint64), generate
 
 
 @kernel
-def _band_of(hash_: NDArray[np.uint64], band: int) -> int:
+def _band_of(hash_: NDArray[np.uint64], band: int) -> np.int64:
     """The band's 16 bits."""
     return np.int64((hash_[band // 4] >> np.uint64(WIDTH * (band % 4))) & np.uint64(0xFFFF))
 
 
 @kernel
-def _bucket_of(bits: int, band: int) -> int:
+def _bucket_of(bits: np.int64, band: int) -> np.int64:
     """Bits and all of them flipped are in one bucket, where flips of the picture do that."""
     return bits ^ 0xFFFF if band >= FIRST_FLIPPED and bits & 0x8000 else bits
 
 
 @kernel
-def _flip_distance(one: NDArray[np.uint64], other: NDArray[np.uint64], best: int) -> tuple[int, int]:
+def _flip_distance(one: NDArray[np.uint64], other: NDArray[np.uint64], best: Any) -> tuple[Any, int]:
     """Smallest distance over the four flips, and which it is; `best` and -1 where none is smaller than that."""
     down = np.int64(_count_bits(one[2] ^ other[2]))
     across = np.int64(_count_bits(one[1] ^ other[1]))
@@ -187,7 +186,7 @@ def _flip_distance(one: NDArray[np.uint64], other: NDArray[np.uint64], best: int
 
 
 @kernel
-def _within(one: NDArray[np.uint64], other: NDArray[np.uint64], band: int, radius: int) -> bool:
+def _within(one: NDArray[np.uint64], other: NDArray[np.uint64], band: int, radius: int) -> Any:
     """Whether a bucket of one's band that is looked into holds the other."""
     differing = np.int64(_count_bits(np.uint64(_band_of(one, band) ^ _band_of(other, band))))
     return differing <= radius or (band >= FIRST_FLIPPED and WIDTH - differing <= radius)

@@ -61,8 +61,8 @@ def find_rotated(paths: Sequence[str], families: NDArray[np.int64], copies: pd.D
     chosen = members[members["family"] >= 0].drop_duplicates(["family", "group"])
     lists = [rows.tolist() for _, rows in chosen.groupby("family")["row"] if len(rows) > 1]
     found = map_threads(lambda rows: _in_family(paths, rows), lists, -1)
-    frame = pd.DataFrame([pair for pairs in found for pair in pairs], columns=COLUMNS)
-    return frame.astype({"first": np.int64, "second": np.int64, "distance": float, "similarity": float})
+    frame = pd.DataFrame([pair for pairs in found for pair in pairs], columns=list(COLUMNS))
+    return frame.astype(COLUMNS)
 
 
 def _in_family(paths: Sequence[str], rows: list[int]) -> list[tuple[int, int, str, str, float, float]]:
@@ -86,7 +86,7 @@ def _in_family(paths: Sequence[str], rows: list[int]) -> list[tuple[int, int, st
 
 def _points(path: str) -> _Points:
     image = read_image(path, max_side=SIDE)
-    keypoints, descriptors = cv2.SIFT_create(nfeatures=N_POINTS).detectAndCompute(image, None)
+    keypoints, descriptors = cv2.SIFT.create(nfeatures=N_POINTS).detectAndCompute(image, None)
     return _Points(image, np.array([point.pt for point in keypoints], dtype=np.float32), descriptors)
 
 

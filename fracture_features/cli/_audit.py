@@ -43,7 +43,9 @@ def run_audit(args: argparse.Namespace, data: FractureDataset) -> int:
             with messages.status(f"Reading {len(data)} files"):
                 report = audit_dataset(data, cache=cache, n_jobs=args.jobs)
             tables = _measured(args, report, cache)
-        findings = sort_findings([*report.findings, *ledger_findings(tables.get("shortcuts"))])
+        findings = sort_findings(
+            [*report.findings, *(ledger_findings(tables["shortcuts"]) if "shortcuts" in tables else [])]
+        )
         told = _as_json(report, findings, tables)
         if args.json:
             sys.stdout.write(json.dumps(told, indent=1) + "\n")

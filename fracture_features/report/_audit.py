@@ -134,7 +134,7 @@ def _text(value: Any) -> str:
 
 
 def _pairs(report: AuditReport, names: Mapping[str, str]) -> list[Pair]:
-    pairs = []
+    pairs: list[Pair] = []
     row: Any
     for row in report.pairs.itertuples():
         if len(pairs) == N_PAIRS:
@@ -158,4 +158,6 @@ def _side(report: AuditReport, row: int, names: Mapping[str, str]) -> Side:
 
 def _table(frame: pd.DataFrame, caption: str) -> Table:
     shown = with_intervals(frame)
-    return Table(caption, list(shown), [[[Cell(value) for value in row] for row in shown.itertuples(index=False)]])
+    return Table(
+        caption, list(map(str, shown)), [[[Cell(value) for value in row] for row in shown.itertuples(index=False)]]
+    )
