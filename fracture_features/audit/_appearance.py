@@ -93,7 +93,8 @@ def _reduce(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uin
     """Mean and maximum of blocks, a power of two pixels wide, and how wide they are."""
     mean, high, step = image, image, 1
     while max(mean.shape) > LONG_SIDE and min(mean.shape) > 1:
-        mean, high, step = *_halve(mean, high), 2 * step
+        mean, high = _halve(mean, high)
+        step *= 2
     return mean, high, step
 
 
@@ -247,7 +248,7 @@ def _polarity(mean: Any) -> Any:
             middle += mean[i, j]
             n_middle += 1
         for j in range(left + 2, right - 2):
-            bend = 2 * np.int64(mean[i, j]) - np.int64(mean[i, j - 2]) - np.int64(mean[i, j + 2])
+            bend = 2 * int(mean[i, j]) - int(mean[i, j - 2]) - int(mean[i, j + 2])
             bend = min(max(bend, -60), 60)
             ridge += bend * abs(bend)
             energy += bend * bend

@@ -101,8 +101,11 @@ def read_encoding(data: bytes) -> Encoding:
 
 
 def _of_jpeg(data: bytes) -> Encoding:
-    header, tables, embedded = _jpeg.read_jpeg_header(io.BytesIO(data)), [], {}
-    order, sampling, huffman, version = [], "", b"", ""
+    header = _jpeg.read_jpeg_header(io.BytesIO(data))
+    tables: list[bytes] = []
+    order: list[int] = []
+    embedded: dict[str, str] = {}
+    sampling, huffman, version = "", b"", ""
     for marker, part in _jpeg._header_segments(io.BytesIO(data)):
         body = part[4:]
         if marker == TABLES:
@@ -151,7 +154,9 @@ def _quality(tables: bytes) -> int | None:
 
 
 def _of_png(data: bytes) -> Encoding:
-    position, names, embedded, first = _png.SIGNATURE, [], {}, b""
+    position, first = _png.SIGNATURE, b""
+    names: list[str] = []
+    embedded: dict[str, str] = {}
     header = _png._header(b"IHDR", data[16:29])
     while position + 8 <= len(data):
         length, name = struct.unpack(">I4s", data[position : position + 8])
