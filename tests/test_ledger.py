@@ -57,14 +57,17 @@ def test_clean_sets_of_many_views_name_none(tmp_path, seed):
 
 
 def test_noise_is_seldom_named():
-    """Of 40 sets of five families of noise, in patients of four, at most three have one named (error 2.5 %)."""
+    """Of 20 sets of four families of noise, in patients of four, at most two have one named (error 2.5 %)."""
     named = 0
-    for seed in range(40):
-        y, groups = np.repeat(np.random.default_rng(seed).permutation(np.arange(40) % 2), 4), np.repeat(np.arange(40), 4)
+    for seed in range(20):
+        y, groups = (
+            np.repeat(np.random.default_rng(seed).permutation(np.arange(40) % 2), 4),
+            np.repeat(np.arange(40), 4),
+        )
         by_patient = noise(40, 3, seed).loc[groups].reset_index(drop=True)
-        families = {f"noise {k}": noise(160, 3, 100 * seed + k) for k in range(4)} | {"patient": by_patient}
+        families = {f"noise {k}": noise(160, 3, 100 * seed + k) for k in range(3)} | {"patient": by_patient}
         named += ledger_of(dataset(y, groups), families, random_state=seed)["is_shortcut"].any()
-    assert named <= 3
+    assert named <= 2
 
 
 def test_areas_are_those_of_a_binary_feature():

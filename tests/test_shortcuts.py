@@ -55,7 +55,9 @@ def test_size_and_resolution_are_those_of_the_files(data):
 def test_metadata_and_hardware_are_apart(data):
     n = len(data)
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"view": rng.choice(["AP", "LAT"], n), "hardware": rng.integers(0, 2, n), "age": rng.random(n)})
+    frame = pd.DataFrame(
+        {"view": rng.choice(["AP", "LAT"], n), "hardware": rng.integers(0, 2, n), "age": rng.random(n)}
+    )
     with_them = FractureDataset(data.paths, data.y, data.target_names, data.groups, frame, ("view", "hardware", "age"))
     families = features_of(with_them)
     assert {*families["part and view"]} == {"view AP", "view LAT", "age"}
@@ -96,7 +98,9 @@ def test_nothing_in_a_name_spells_the_label(names_of, pattern):
 def test_names_of_many_classes_are_left_out_too(names_of):
     y = np.arange(60) % 3
     kinds = ["comminuted", "greenstick", "oblique fracture"]
-    table = names_of([f"x/{kinds[label]}/{kinds[label].upper()}_{row // 3}.png" for row, label in enumerate(y)], y, kinds)
+    table = names_of(
+        [f"x/{kinds[label]}/{kinds[label].upper()}_{row // 3}.png" for row, label in enumerate(y)], y, kinds
+    )
     for name in table:
         assert table[name].groupby(y).mean().nunique() == 1, name
 
@@ -114,7 +118,9 @@ def test_names_of_many_classes_are_left_out_too(names_of):
 )
 def test_what_else_a_name_tells_is_a_feature(names_of, first, second, expected):
     has = np.arange(80) // 2 % 2
-    table = names_of([(second if there else first).format(k=1000 + k) for k, there in enumerate(has)], np.arange(80) % 2)
+    table = names_of(
+        [(second if there else first).format(k=1000 + k) for k, there in enumerate(has)], np.arange(80) % 2
+    )
     values = table[expected]
     assert len(set(values[has == 0])) == len(set(values[has == 1])) == 1
     assert values[0] != values[2]
