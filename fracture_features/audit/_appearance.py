@@ -19,7 +19,7 @@ INSIDE = 10  # part of each side that a frame may take
 LAGS = (1, 2, 4, 8)  # pixels
 BRIGHT_FRAME = 100  # level from which it hides the objects in it
 FLAT = 6  # levels by which a row of the frame may vary
-LINES = 16  # rows, and columns, in which they are taken
+LINES = 10  # rows, and columns, in which they are taken
 CAP = 16  # levels that a difference counts at most: edges of letters and metal are no noise
 
 _ZONE_NAMES = tuple(f"objects_{i}{j}" for i in range(ZONES) for j in range(ZONES))
@@ -118,7 +118,7 @@ def _halve(mean: Any, high: Any) -> Any:
 @kernel
 def _levels(image: Any) -> Any:
     """Mean, deviation, skewness, share of black and of white, levels in use between the ends, percentiles."""
-    rows, columns = max(1, image.shape[0] // 64), max(1, image.shape[1] // 128)
+    rows, columns = max(1, image.shape[0] // 64), max(1, image.shape[1] // 64)
     counts = np.zeros(256, np.int64)
     for r in range(0, image.shape[0], rows):
         for c in range(0, image.shape[1], columns):
@@ -174,7 +174,7 @@ def _frame(image: Any) -> Any:
     out = np.zeros(8, np.float64)
     for side in range(4):
         length, depth = (image.shape[1], image.shape[0]) if side < 2 else (image.shape[0], image.shape[1])
-        step = max(1, length // 64)
+        step = max(1, length // 40)
         counts = np.zeros(256, np.int64)
         n, level, rows = 0, 0, 0
         for k in range(0, length, step):
@@ -195,36 +195,37 @@ def _frame(image: Any) -> Any:
 
 
 @kernel
-def _lower_quartiles(mean: Any, boxes: Any) -> Any:
-    """25th percentile of each box (top, bottom, left, right): of the background, whatever bone or letter is in it."""
-    out = np.zeros(len(boxes), np.float64)
-    for k in range(len(boxes)):
-        top, bottom, left, right = boxes[k]
-        counts = np.zeros(256, np.int64)
-        for i in range(top, bottom):
-            for j in range(left, right):
-                counts[mean[i, j]] += 1
-        level, passed = 0, counts[0]
-        while 4 * passed < (bottom - top) * (right - left):
-            level += 1
-            passed += counts[level]
-        out[k] = level
-    return out
+def _lower_quartile(mean: Any, top: int, bottom: int, left: int, right: int) -> int:
+    """25th percentile of a box: of the background, whatever bone or letter is in it."""
+    counts = np.zeros(256, np.int32)
+    for i in range(top, bottom):
+        for j in range(left, right):
+            counts[mean[i, j]] += 1
+    level, passed = 0, int(counts[0])
+    while 4 * passed < (bottom - top) * (right - left):
+        level += 1
+        passed += counts[level]
+    return level
 
 
-def _border(mean: NDArray[np.uint8]) -> NDArray[np.float64]:
+@kernel
+def _border(mean: Any) -> Any:
     """Level of the background along each side at several depths, and in each corner."""
-    h, w = mean.shape
-    rows, columns = ([min(int(depth * side), side - 1) for depth in DEPTHS] for side in (h, w))
-    down, across = max(1, h // 24), max(1, w // 24)
-    boxes = [
-        *((i, i + 1, 0, w) for i in rows),
-        *((h - 1 - i, h - i, 0, w) for i in rows),
-        *((0, h, j, j + 1) for j in columns),
-        *((0, h, w - 1 - j, w - j) for j in columns),
-        *((0, down, 0, across), (0, down, w - across, w), (h - down, h, 0, across), (h - down, h, w - across, w)),
-    ]
-    return np.asarray(_lower_quartiles(mean, np.array(boxes)))
+    height, width = mean.shape
+    n, first = len(DEPTHS), height - height
+    out = np.zeros(4 * n + 4, np.float64)
+    for k in range(n):
+        i, j = min(int(DEPTHS[k] * height), height - 1), min(int(DEPTHS[k] * width), width - 1)
+        out[k] = _lower_quartile(mean, i, i + 1, first, width)
+        out[n + k] = _lower_quartile(mean, height - 1 - i, height - i, first, width)
+        out[2 * n + k] = _lower_quartile(mean, first, height, j, j + 1)
+        out[3 * n + k] = _lower_quartile(mean, first, height, width - 1 - j, width - j)
+    down, across = max(1, height // 24), max(1, width // 24)
+    out[4 * n] = _lower_quartile(mean, first, down, first, across)
+    out[4 * n + 1] = _lower_quartile(mean, first, down, width - across, width)
+    out[4 * n + 2] = _lower_quartile(mean, height - down, height, first, across)
+    out[4 * n + 3] = _lower_quartile(mean, height - down, height, width - across, width)
+    return out
 
 
 @kernel
