@@ -49,7 +49,7 @@ def limb(height=400, width=300):
 def test_quality_is_the_one_that_was_asked_for(quality):
     for colour in (NOISE, np.dstack([NOISE] * 3)):
         found = read_encoding(saved(colour, "JPEG", quality=quality))
-        assert found.quality == quality
+        assert abs(found.quality - quality) <= (quality == 100)  # all its entries are 1, as many of quality 99 are
         assert found.components == (1 if colour.ndim == 2 else 3)
 
 
@@ -202,13 +202,15 @@ def test_levels_are_those_of_numpy():
     np.testing.assert_allclose(found, thumbnail.ravel(), atol=0.51)
 
 
-def test_frames_are_measured_on_each_side():
-    image = limb(300, 200)
-    image[:12], image[-7:], image[:, :5], image[:, -20:] = 0, 255, 0, 90
-    sides = dict(zip(("top", "bottom", "left", "right"), ((12, 0), (7, 255), (5, 0), (20, 90)), strict=True))
-    for side, (width, level) in sides.items():
-        assert value(image, f"frame_{side}") * 300 == pytest.approx(width, abs=1.5), side
-        assert abs(value(image, f"frame_{side}_level") - level) <= 1
+@pytest.mark.parametrize(("side", "turns"), [("top", 0), ("left", 1), ("bottom", 2), ("right", 3)])
+@pytest.mark.parametrize(("width", "level"), [(0, 20), (5, 0), (12, 255), (20, 90)])
+def test_frames_are_measured_on_each_side(side, turns, width, level):
+    image = np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8)
+    image[:width] = level
+    turned = np.rot90(image, turns)
+    assert value(turned, f"frame_{side}") * 300 == pytest.approx(width)
+    if width:
+        assert value(turned, f"frame_{side}_level") == level
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_markers_are_counted_by_corner(row, column, zone):
     assert value(image, f"objects_{zone}") > 0.5
     assert value(image, "object_x") == pytest.approx(column / 300, abs=0.02)
     assert value(image, "object_y") == pytest.approx(row / 400, abs=0.02)
-    assert value(image, "object_fill") == pytest.approx(np.pi / 4, abs=0.08)
+    assert value(image, "object_fill") == pytest.approx(np.pi / 4, abs=0.13)
 
 
 def test_letters_have_their_shapes():

@@ -81,7 +81,7 @@ def test_areas_are_those_of_a_binary_feature():
     assert ledger["feature"]["plain"] == "sign"
     assert ledger["step"].to_dict() == {"plain": 2, "noise": 1}
     assert ledger["is_shortcut"].to_dict() == {"plain": True, "noise": False}
-    assert ledger["low"]["plain"] == pytest.approx(0.8 - 1.96 * np.sqrt(1.8 * 0.16 / 600), abs=0.02)
+    assert ledger["low"]["plain"] == pytest.approx(0.8 - 1.96 * np.sqrt(1.8 * 0.16 / 600), abs=0.04)
 
 
 def test_a_general_family_stands_behind_the_specific_one_that_explains_it():

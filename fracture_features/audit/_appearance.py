@@ -23,7 +23,7 @@ LINES = 10  # rows, and columns, in which they are taken
 CAP = 16  # levels that a difference counts at most: edges of letters and metal are no noise
 
 _ZONE_NAMES = tuple(f"objects_{i}{j}" for i in range(ZONES) for j in range(ZONES))
-_SHAPE = ("contrast", "level", "height", "width", "fill", "x", "y", "holes", *(f"part_{k}" for k in range(PARTS**2)))
+_SHAPE = ("contrast", "level", "height", "width", "fill", "y", "x", "holes", *(f"part_{k}" for k in range(PARTS**2)))
 FIELDS: tuple[str, ...] = (
     *("mean", "std", "skewness", "black", "white", "used_levels"),
     *(f"p{p}" for p in PERCENTILES),
@@ -71,7 +71,8 @@ def measure_appearance(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     out = np.zeros(len(FIELDS), dtype=np.float32)
     frame, levels = _frame(image), _levels(image)
     percentiles = levels[6:]
-    margin = frame[:4] // step + 1
+    # What is a background of one level may be taken for a frame, and reach to the limb.
+    margin = np.minimum(frame[:4], max(image.shape) / INSIDE) // step + 1
     where = 0
     for part in (
         levels,

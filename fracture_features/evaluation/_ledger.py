@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
 from .._threads import map_threads
 from .._validation import check_count
@@ -172,7 +173,8 @@ class _Folds:
     def scores(self, tables: Sequence[Table]) -> list[NDArray[np.float64]]:
         """Of each table, (n_samples,) or (n_samples, n_classes)."""
         jobs = [(table, split) for table in tables for split in self.splits]
-        found = map_threads(self._fit, jobs, self.n_jobs)
+        with threadpool_limits(1, user_api="openmp"):  # whose threads wait for each other longer than they work
+            found = map_threads(self._fit, jobs, self.n_jobs)
         out = np.zeros((len(tables), len(self.y), self.n_classes))
         for k, ((_, (_, test)), part) in enumerate(zip(jobs, found, strict=True)):
             out[k // len(self.splits), test] = part
