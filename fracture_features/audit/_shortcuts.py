@@ -132,9 +132,12 @@ def _of_border(looks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_polarity(looks: pd.DataFrame) -> pd.DataFrame:
-    """How far a picture looks inverted; 0 where it does not, for by how much bones are bright tells what is shown."""
-    dark = looks[["middle_above_edge", "ridges", "inner_skewness"]].clip(upper=0)
-    return dark.join(looks["bright_edge"].clip(lower=0))
+    """How far two of three signs say that a picture is inverted; 0 where they do not.
+
+    By how much bones are bright tells what is shown, and one sign alone may be a bar's or a frame's.
+    """
+    signs = looks[["middle_above_edge", "ridges", "inner_skewness"]]
+    return pd.DataFrame({"inverted": (-signs.median(axis=1, skipna=False)).clip(lower=0)})
 
 
 def _of_thumbnail(looks: pd.DataFrame) -> pd.DataFrame:

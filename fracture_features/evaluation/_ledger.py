@@ -27,6 +27,7 @@ ERROR = 0.025  # probability that a set without a shortcut has one named
 LEAST = 0.55  # area from which a family is called a shortcut, however certain
 NEAR = 0.04  # by which a more specific family may have the smaller area, and still come first
 NO_GAIN = 0.05  # p-value above which a family is said to add nothing
+RESIDUE = (0.1, 0.001)  # the same of the size of the file, which moves with whatever else does
 # Those that see one thing come before those that see many, where the latter add nothing to them.
 SPECIFIC = (
     *("part and view", "EXIF", "file name", "encoder", "polarity", "markers", "border", "hardware", "resolution"),
@@ -191,11 +192,11 @@ class _Folds:
         metrics = [(self.metric, score) for score in scores]
         return jackknife(self.y, metrics, groups=self.groups, folds=self.of_row, random_state=int(self.seed))
 
-    def adds(self, first: Table, second: Table, score_of_second: NDArray[np.float64]) -> bool:
+    def adds(self, first: Table, second: Table, score_of_second: NDArray[np.float64], p_value: float = NO_GAIN) -> bool:
         """Whether two tables together tell more than the second alone."""
         (both,) = self.scores([np.hstack([second, first])])
         comparison = compare(self.jackknife([both, score_of_second]), 0, 1, test_fraction=1 / self.n)
-        return comparison.difference > 0 and comparison.p_value <= NO_GAIN
+        return comparison.difference > 0 and comparison.p_value <= p_value
 
 
 def _sorted(
@@ -210,8 +211,10 @@ def _sorted(
     while waiting:
         chosen = waiting[0]
         for other in waiting[1:]:
-            near = areas[chosen] - areas[other] < NEAR
-            if _rank(other) < _rank(chosen) and near and not folds.adds(tables[chosen], tables[other], scores[other]):
+            near, p_value = RESIDUE if chosen == "file size" else (NEAR, NO_GAIN)
+            if _rank(other) > _rank(chosen) or areas[chosen] - areas[other] >= near:
+                continue
+            if not folds.adds(tables[chosen], tables[other], scores[other], p_value):
                 explained[chosen], chosen = other, other
         waiting.remove(chosen)
         order.append(chosen)
