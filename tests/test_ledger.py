@@ -91,7 +91,7 @@ def test_a_general_family_stands_behind_the_specific_one_that_explains_it():
     ledger = ledger_of(dataset(y, np.arange(400)), families, random_state=0)
     assert ledger["family"].tolist() == ["EXIF", "file size"]
     assert ledger["explained_by"][1] == "EXIF"
-    assert "adds nothing to EXIF" in ledger_findings(ledger)[1].detail
+    assert "not shown to add to EXIF" in ledger_findings(ledger)[1].detail
     stronger = families | {"file size": pd.DataFrame({"bytes": has + 2 * (np.random.default_rng(0).random(400) < y)})}
     ledger = ledger_of(dataset(y, np.arange(400)), stronger, random_state=0)
     assert ledger["family"].tolist() == ["file size", "EXIF"], "it tells more"

@@ -17,8 +17,9 @@ from ..images._errors import named_errors
 from ._appearance import FIELDS, PLACE, measure_appearance
 from ._encoder import Encoding, read_encoding
 
-# In a fill that decoders make, 128, or what became of it by saving anew: neither black nor white, which shutters leave.
-FILL = (40, 215)
+# A fill that decoders make is 128, or what became of it by saving anew; shutters are black or white, and backgrounds
+# of one dark level, such as 45, are as usual.
+FILL = (80, 200)
 SAME = 1  # levels by which it may vary
 SUSPECT = 0.1  # share of pixels of one such level from which a fill is looked for
 COLOURED = 24  # levels between the largest and smallest of red, green and blue
@@ -45,7 +46,7 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
     -------
     described : dict
         `colour`: share of pixels that are really coloured; `constant`: share of the picture that is one region of one
-        level, neither black nor white; `constant_rows`: share of its height that is one such level at the bottom;
+        middle level, as decoders put for what is missing; `constant_rows`: share of its height that is one such level at the bottom;
         `blank`: whether it shows nothing; `encoder`, `components`, `quality`, `tables`: see `Encoding`; `embedded`: as
         JSON; `appearance`: what `measure_appearance` gives, float32 as hexadecimal digits.
 
