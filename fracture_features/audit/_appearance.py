@@ -19,11 +19,11 @@ INSIDE = 10  # part of each side that a frame may take
 LAGS = (1, 2, 4, 8)  # pixels
 BRIGHT_FRAME = 100  # level from which it hides the objects in it
 FLAT = 6  # levels by which a row of the frame may vary
-LINES = 16  # rows, and columns, in which they are taken
+LINES = 10  # rows, and columns, in which they are taken
 CAP = 16  # levels that a difference counts at most: edges of letters and metal are no noise
 
 _ZONE_NAMES = tuple(f"objects_{i}{j}" for i in range(ZONES) for j in range(ZONES))
-_SHAPE = ("contrast", "level", "height", "width", "fill", "x", "y", "holes", *(f"part_{k}" for k in range(PARTS**2)))
+_SHAPE = ("contrast", "level", "height", "width", "fill", "y", "x", "holes", *(f"part_{k}" for k in range(PARTS**2)))
 FIELDS: tuple[str, ...] = (
     *("mean", "std", "skewness", "black", "white", "used_levels"),
     *(f"p{p}" for p in PERCENTILES),
@@ -71,7 +71,8 @@ def measure_appearance(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     out = np.zeros(len(FIELDS), dtype=np.float32)
     frame, levels = _frame(image), _levels(image)
     percentiles = levels[6:]
-    margin = frame[:4] // step + 1
+    # What is a background of one level may be taken for a frame, and reach to the limb.
+    margin = np.minimum(frame[:4], max(image.shape) / INSIDE) // step + 1
     where = 0
     for part in (
         levels,
@@ -93,7 +94,8 @@ def _reduce(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uin
     """Mean and maximum of blocks, a power of two pixels wide, and how wide they are."""
     mean, high, step = image, image, 1
     while max(mean.shape) > LONG_SIDE and min(mean.shape) > 1:
-        mean, high, step = *_halve(mean, high), 2 * step
+        mean, high = _halve(mean, high)
+        step *= 2
     return mean, high, step
 
 
@@ -117,7 +119,7 @@ def _halve(mean: Any, high: Any) -> Any:
 @kernel
 def _levels(image: Any) -> Any:
     """Mean, deviation, skewness, share of black and of white, levels in use between the ends, percentiles."""
-    rows, columns = max(1, image.shape[0] // 64), max(1, image.shape[1] // 128)
+    rows, columns = max(1, image.shape[0] // 64), max(1, image.shape[1] // 64)
     counts = np.zeros(256, np.int64)
     for r in range(0, image.shape[0], rows):
         for c in range(0, image.shape[1], columns):
@@ -173,7 +175,7 @@ def _frame(image: Any) -> Any:
     out = np.zeros(8, np.float64)
     for side in range(4):
         length, depth = (image.shape[1], image.shape[0]) if side < 2 else (image.shape[0], image.shape[1])
-        step = max(1, length // 64)
+        step = max(1, length // 40)
         counts = np.zeros(256, np.int64)
         n, level, rows = 0, 0, 0
         for k in range(0, length, step):
@@ -194,36 +196,37 @@ def _frame(image: Any) -> Any:
 
 
 @kernel
-def _lower_quartiles(mean: Any, boxes: Any) -> Any:
-    """25th percentile of each box (top, bottom, left, right): of the background, whatever bone or letter is in it."""
-    out = np.zeros(len(boxes), np.float64)
-    for k in range(len(boxes)):
-        top, bottom, left, right = boxes[k]
-        counts = np.zeros(256, np.int64)
-        for i in range(top, bottom):
-            for j in range(left, right):
-                counts[mean[i, j]] += 1
-        level, passed = 0, counts[0]
-        while 4 * passed < (bottom - top) * (right - left):
-            level += 1
-            passed += counts[level]
-        out[k] = level
-    return out
+def _lower_quartile(mean: Any, top: int, bottom: int, left: int, right: int) -> int:
+    """25th percentile of a box: of the background, whatever bone or letter is in it."""
+    counts = np.zeros(256, np.int32)
+    for i in range(top, bottom):
+        for j in range(left, right):
+            counts[mean[i, j]] += 1
+    level, passed = 0, int(counts[0])
+    while 4 * passed < (bottom - top) * (right - left):
+        level += 1
+        passed += counts[level]
+    return level
 
 
-def _border(mean: NDArray[np.uint8]) -> NDArray[np.float64]:
+@kernel
+def _border(mean: Any) -> Any:
     """Level of the background along each side at several depths, and in each corner."""
-    h, w = mean.shape
-    rows, columns = ([min(int(depth * side), side - 1) for depth in DEPTHS] for side in (h, w))
-    down, across = max(1, h // 24), max(1, w // 24)
-    boxes = [
-        *((i, i + 1, 0, w) for i in rows),
-        *((h - 1 - i, h - i, 0, w) for i in rows),
-        *((0, h, j, j + 1) for j in columns),
-        *((0, h, w - 1 - j, w - j) for j in columns),
-        *((0, down, 0, across), (0, down, w - across, w), (h - down, h, 0, across), (h - down, h, w - across, w)),
-    ]
-    return np.asarray(_lower_quartiles(mean, np.array(boxes)))
+    height, width = mean.shape
+    n, first = len(DEPTHS), height - height
+    out = np.zeros(4 * n + 4, np.float64)
+    for k in range(n):
+        i, j = min(int(DEPTHS[k] * height), height - 1), min(int(DEPTHS[k] * width), width - 1)
+        out[k] = _lower_quartile(mean, i, i + 1, first, width)
+        out[n + k] = _lower_quartile(mean, height - 1 - i, height - i, first, width)
+        out[2 * n + k] = _lower_quartile(mean, first, height, j, j + 1)
+        out[3 * n + k] = _lower_quartile(mean, first, height, width - 1 - j, width - j)
+    down, across = max(1, height // 24), max(1, width // 24)
+    out[4 * n] = _lower_quartile(mean, first, down, first, across)
+    out[4 * n + 1] = _lower_quartile(mean, first, down, width - across, width)
+    out[4 * n + 2] = _lower_quartile(mean, height - down, height, first, across)
+    out[4 * n + 3] = _lower_quartile(mean, height - down, height, width - across, width)
+    return out
 
 
 @kernel
@@ -247,7 +250,7 @@ def _polarity(mean: Any) -> Any:
             middle += mean[i, j]
             n_middle += 1
         for j in range(left + 2, right - 2):
-            bend = 2 * np.int64(mean[i, j]) - np.int64(mean[i, j - 2]) - np.int64(mean[i, j + 2])
+            bend = 2 * int(mean[i, j]) - int(mean[i, j - 2]) - int(mean[i, j + 2])
             bend = min(max(bend, -60), 60)
             ridge += bend * abs(bend)
             energy += bend * bend

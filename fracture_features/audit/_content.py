@@ -10,16 +10,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._kernels import kernel
 from ..datasets import Description
 from ..images import ImageFile
 from ..images._errors import named_errors
 from ._appearance import FIELDS, PLACE, measure_appearance
 from ._encoder import Encoding, read_encoding
 
-# In a fill that decoders make, 128, or what became of it by saving anew: neither black nor white, which shutters leave.
-FILL = (40, 215)
+# A fill that decoders make is 128, or what became of it by saving anew; shutters are black or white, and backgrounds
+# of one dark level, such as 45, are as usual.
+FILL = (80, 200)
 SAME = 1  # levels by which it may vary
-SUSPECT = 0.08  # share of pixels of one such level from which a fill is looked for
+SUSPECT = 0.1  # share of pixels of one such level from which a fill is looked for
 COLOURED = 24  # levels between the largest and smallest of red, green and blue
 BLANK = 8  # levels between the 1st and 99th percentile
 
@@ -44,7 +46,7 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
     -------
     described : dict
         `colour`: share of pixels that are really coloured; `constant`: share of the picture that is one region of one
-        level, neither black nor white; `constant_rows`: share of its height that is one such level at the bottom;
+        middle level, as decoders put for what is missing; `constant_rows`: share of its height that is one such level at the bottom;
         `blank`: whether it shows nothing; `encoder`, `components`, `quality`, `tables`: see `Encoding`; `embedded`: as
         JSON; `appearance`: what `measure_appearance` gives, float32 as hexadecimal digits.
 
@@ -97,11 +99,8 @@ def appearance_frame(files: pd.DataFrame) -> pd.DataFrame:
 
 def find_fill(image: NDArray[np.uint8]) -> Fill:
     """The largest region of one level that is neither black nor white, such as decoders put for what is missing."""
-    few = max(1, max(image.shape) // 64)
-    counts = np.bincount(image[::few, ::few].ravel(), minlength=256)
-    near = np.convolve(counts, np.ones(2 * SAME + 1), "same")[FILL[0] : FILL[1]]
-    level = FILL[0] + int(near.argmax())
-    if near.max() < SUSPECT * counts.sum():
+    level, share = _most_frequent(image, max(1, max(image.shape) // 64))
+    if share < SUSPECT:
         return Fill(0.0, 0.0, level)
     step = max(1, max(image.shape) // 160)
     small = image[::step, ::step]  # not averaged: levels stay as they are
@@ -111,6 +110,24 @@ def find_fill(image: NDArray[np.uint8]) -> Fill:
     bottom = len(small) - 1 - (int(rows[-1]) if len(rows) else -1)
     area = float(stats[1:, cv2.CC_STAT_AREA].max()) / small.size
     return Fill(round(area, 4), round(bottom / len(small), 4), level)
+
+
+@kernel
+def _most_frequent(image: Any, step: int) -> Any:
+    """The level within FILL around which most pixels lie, and their share; of every so many."""
+    counts, n = np.zeros(256, np.int64), 0
+    for i in range(0, image.shape[0], step):
+        for j in range(0, image.shape[1], step):
+            counts[image[i, j]] += 1
+            n += 1
+    best, most = FILL[0], 0
+    for level in range(FILL[0], FILL[1]):
+        near = 0
+        for other in range(level - SAME, level + SAME + 1):
+            near += counts[other]
+        if near > most:
+            best, most = level, near
+    return best, most / n
 
 
 def _coloured(data: bytes, encoding: Encoding) -> float:

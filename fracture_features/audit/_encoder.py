@@ -9,8 +9,6 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
-
 from ..images import _dicom_elements, _formats, _jpeg, _png
 
 # Of the luminance table at quality 50 (ITU-T T.81, table K.1).
@@ -101,15 +99,18 @@ def read_encoding(data: bytes) -> Encoding:
 
 
 def _of_jpeg(data: bytes) -> Encoding:
-    header, tables, embedded = _jpeg.read_jpeg_header(io.BytesIO(data)), [], {}
-    order, sampling, huffman, version = [], "", b"", ""
+    tables: list[bytes] = []
+    order: list[int] = []
+    embedded: dict[str, str] = {}
+    sampling, huffman, version, components, frame = "", b"", "", 1, 0
     for marker, part in _jpeg._header_segments(io.BytesIO(data)):
         body = part[4:]
         if marker == TABLES:
             tables.append(body)
         elif marker == HUFFMAN:
             huffman += body
-        elif marker in _jpeg.FRAMES:
+        elif marker in _jpeg.FRAMES and len(body) > 5:
+            frame, components = marker, body[5]
             sampling = "".join(f"{body[7 + 3 * k]:x}" for k in range(body[5]) if 7 + 3 * k < len(body))
         elif marker == JFIF:
             version = body[5:12].hex()  # and density
@@ -117,10 +118,10 @@ def _of_jpeg(data: bytes) -> Encoding:
             embedded |= _of_segment(marker, body)
         elif not order or order[-1] != marker:
             order.append(marker)
-    kind = zlib.crc32(huffman) if header.kind != _jpeg.PROGRESSIVE else 0  # of a progressive file each scan has its own
+    kind = zlib.crc32(huffman) if frame != _jpeg.PROGRESSIVE else 0  # of a progressive file each scan has its own
     words = ["JPEG", sampling, version, "-".join(f"{marker:x}" for marker in order), f"{kind:x}"]
     digest = f"{zlib.crc32(b''.join(tables)):08x}"
-    return Encoding(" ".join(words), header.components, _quality(b"".join(tables)), digest, embedded)
+    return Encoding(" ".join(words), components, _quality(b"".join(tables)), digest, embedded)
 
 
 def _of_segment(marker: int, body: bytes) -> dict[str, str]:
@@ -143,15 +144,18 @@ def _quality(tables: bytes) -> int | None:
     if not tables:
         return None
     wide = tables[0] >> 4
-    first = np.frombuffer(tables[1 : 1 + (64 << wide)], ">u2" if wide else np.uint8).astype(float)
-    if len(first) < 64:
+    first = tables[1 : 1 + (64 << wide)]
+    if len(first) < 64 << wide:
         return None
-    scale = 100 * first.sum() / STANDARD_SUM
-    return int(np.clip(round((200 - scale) / 2 if scale <= 100 else 5000 / scale), 1, 100))
+    total = sum(first) if not wide else sum(struct.unpack(">64H", first))
+    scale = 100 * total / STANDARD_SUM
+    return min(max(round((200 - scale) / 2 if scale <= 100 else 5000 / scale), 1), 100)
 
 
 def _of_png(data: bytes) -> Encoding:
-    position, names, embedded, first = _png.SIGNATURE, [], {}, b""
+    position, first = _png.SIGNATURE, b""
+    names: list[str] = []
+    embedded: dict[str, str] = {}
     header = _png._header(b"IHDR", data[16:29])
     while position + 8 <= len(data):
         length, name = struct.unpack(">I4s", data[position : position + 8])

@@ -13,7 +13,7 @@ REACH = 0.085  # of the longer side: an isolated object is smaller than a circle
 CONTRAST = 0.18  # by which it is brighter than all that stands around it, where black is 0 and white 1
 BRIGHT = 0.4  # that it has at least
 LEAST = 20  # levels of contrast
-BAR_LEVELS = (250, 230, 205)  # at which bright bars are looked for
+BAR_LEVELS = (248, 215)  # at which bright bars are looked for
 BAR = (0.12, 3.0, 0.72)  # of a bar: length by the longer side, length by width, share of its box that it fills
 BAR_CONTRAST = 60  # levels above what lies on both sides
 SMALLEST = 12  # pixels of a bar
@@ -71,6 +71,10 @@ def find_objects(image: Any, mean: Any, high: Any, step: int, black: float, whit
     least, bright = int(max(CONTRAST * spread, LEAST)), int(black + BRIGHT * spread)
     for i in range(int(margin[0]), height - int(margin[1])):
         _above_both_sides(mean[i], high[i], reach, least, bright, mask[i])
+        if i >= reach:
+            _above(mean[i - reach], high[i], least, mask[i])
+        if i + reach < height:
+            _above(mean[i + reach], high[i], least, mask[i])
         for j in range(int(margin[2])):
             mask[i, j] = 0
         for j in range(width - int(margin[3]), width):
@@ -122,6 +126,13 @@ def _above_both_sides(mean: Any, high: Any, reach: int, least: int, bright: int,
         mask[j] &= high[j] >= np.int16(right[j]) + np.int16(least)
     for j in range(width - reach):
         far_left[j] &= far[j] >= np.int16(left[j]) + np.int16(least)
+
+
+@kernel
+def _above(other: Any, high: Any, least: int, mask: Any) -> None:
+    """Keep what is above a place in another row."""
+    for j in range(len(mask)):
+        mask[j] &= high[j] >= np.int16(other[j]) + np.int16(least)
 
 
 @kernel

@@ -11,6 +11,7 @@ from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..datasets import FractureDataset
 from ..datasets._labels import is_fracture_name, is_healthy_name, spelling_key
@@ -53,7 +54,7 @@ def shortcut_features(data: FractureDataset, files: pd.DataFrame) -> dict[str, p
         "file name": _of_names(data, files),
         "border": _of_border(looks),
         "markers": looks[[name for name in FIELDS if name.startswith("object")]],
-        "polarity": looks[["middle_above_edge", "ridges", "bright_edge", "inner_skewness"]],
+        "polarity": _of_polarity(looks),
         "brightness": looks[["mean", "std", "skewness", "black", "white", "used_levels", *_percentiles()]],
         "hardware": _of_metadata(data, hardware=True).join(looks[[name for name in FIELDS if name.startswith("bar_")]]),
         "thumbnail": _of_thumbnail(looks),
@@ -130,6 +131,15 @@ def _of_border(looks: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
+def _of_polarity(looks: pd.DataFrame) -> pd.DataFrame:
+    """How far two of three signs say that a picture is inverted; 0 where they do not.
+
+    By how much bones are bright tells what is shown, and one sign alone may be a bar's or a frame's.
+    """
+    signs = looks[["middle_above_edge", "ridges", "inner_skewness"]]
+    return pd.DataFrame({"inverted": (-signs.median(axis=1, skipna=False)).clip(lower=0)})
+
+
 def _of_thumbnail(looks: pd.DataFrame) -> pd.DataFrame:
     """The picture in 8 x 8 means, each above the mean of all and by their spread."""
     names = [f"thumbnail_{k}" for k in range(THUMBNAIL**2)]
@@ -196,7 +206,7 @@ def own_parts(data: FractureDataset) -> list[list[str]]:
     return kept
 
 
-def _telling_levels(parts: list[list[str]], y: Sequence[int]) -> set[int]:
+def _telling_levels(parts: list[list[str]], y: NDArray[np.int64]) -> set[int]:
     """Depths at which every folder holds images of one class."""
     telling = set()
     for depth in range(max(map(len, parts)) - 1):
@@ -241,4 +251,4 @@ def _numbers(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _common(counts: pd.Series, n: int) -> Sequence[str]:
-    return [value for value, count in counts.items() if MIN_FILES <= count <= n - MIN_FILES][:MAX_VALUES]
+    return [str(value) for value, count in counts.items() if MIN_FILES <= count <= n - MIN_FILES][:MAX_VALUES]

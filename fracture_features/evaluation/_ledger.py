@@ -6,12 +6,14 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
 from .._threads import map_threads
 from .._validation import check_count
@@ -23,17 +25,18 @@ from ..metrics import Jackknifed, compare, holm, jackknife, macro
 
 ERROR = 0.025  # probability that a set without a shortcut has one named
 LEAST = 0.55  # area from which a family is called a shortcut, however certain
-NEAR = 0.05  # by which a more specific family may have the smaller area, and still come first
+NEAR = 0.035  # by which a more specific family may have the smaller area, and still come first
 NO_GAIN = 0.05  # p-value above which a family is said to add nothing
+RESIDUE = (0.1, 0.001)  # the same of the size of the file, which moves with whatever else does
 # Those that see one thing come before those that see many, where the latter add nothing to them.
 SPECIFIC = (
-    *("EXIF", "file name", "encoder", "polarity", "markers", "part and view", "border", "hardware", "resolution"),
+    *("part and view", "EXIF", "file name", "encoder", "polarity", "markers", "border", "hardware", "resolution"),
     *("brightness", "file size"),
 )
 # Whole bones are seen in it, displaced ones too: it says how much is seen from afar, but is never called a shortcut.
 OF_BONES = "thumbnail"
 # Small trees, few of them: they have to find one column among many noisy ones in a few hundred images.
-TREES = {
+TREES: dict[str, Any] = {
     **{"n_estimators": 30, "max_depth": 2, "learning_rate": 0.15, "max_bin": 64},
     **{"subsample": 0.8, "colsample_bynode": 0.5, "min_child_weight": 4},
 }
@@ -74,7 +77,7 @@ def shortcut_ledger(
         and `high` (95 %, by group, trained anew); `p_value` of no more than chance, one-sided, adjusted for all
         families (Holm); `added`, the area of this family with those of the steps before, with `added_low` and
         `added_high`; `is_shortcut`, where the p-value is at most 0.025 and the area at least 0.55, but never of the
-        thumbnail, which shows displaced bones; `explained_by`, the shortcut above to which it adds nothing;
+        thumbnail, which shows displaced bones; `explained_by`, the shortcut above to which it is not shown to add;
         `feature`, the one that alone tells most. Shortcuts come first, by their area, but none before a more specific
         one that explains it.
 
@@ -114,7 +117,7 @@ def ledger_findings(ledger: pd.DataFrame) -> list[Finding]:
     for row in named:
         texts.append(f"{row['family']} alone: ROC AUC {row['roc_auc']:.2f} ({row['low']:.2f}–{row['high']:.2f})")
         if isinstance(row["explained_by"], str):
-            texts[-1] += f", which adds nothing to {row['explained_by']}"
+            texts[-1] += f", not shown to add to {row['explained_by']}"
         else:
             texts[-1] += f", most by {row['feature']}"
     return [Finding("FF501", len(named), examples=tuple(texts[:N_EXAMPLES]))]
@@ -157,7 +160,7 @@ class _Folds:
         self.y, self.n_jobs = data.y, n_jobs
         self.n_classes = len(data.target_names)
         self.seed = np.random.SeedSequence(random_state).generate_state(1)[0] % 2**31
-        self.groups = neighbours(data.paths) if data.groups is None else data.groups
+        self.groups = neighbours(data.paths.tolist()) if data.groups is None else data.groups
         held = [len(np.unique(self.groups[self.y == label])) for label in range(self.n_classes)]
         self.n = min(cv, *held)
         if self.n < 2:
@@ -174,7 +177,8 @@ class _Folds:
     def scores(self, tables: Sequence[Table]) -> list[NDArray[np.float64]]:
         """Of each table, (n_samples,) or (n_samples, n_classes)."""
         jobs = [(table, split) for table in tables for split in self.splits]
-        found = map_threads(self._fit, jobs, self.n_jobs)
+        with threadpool_limits(1, user_api="openmp"):  # whose threads wait for each other longer than they work
+            found = map_threads(self._fit, jobs, self.n_jobs)
         out = np.zeros((len(tables), len(self.y), self.n_classes))
         for k, ((_, (_, test)), part) in enumerate(zip(jobs, found, strict=True)):
             out[k // len(self.splits), test] = part
@@ -191,11 +195,11 @@ class _Folds:
         metrics = [(self.metric, score) for score in scores]
         return jackknife(self.y, metrics, groups=self.groups, folds=self.of_row, random_state=int(self.seed))
 
-    def adds(self, first: Table, second: Table, score_of_second: NDArray[np.float64]) -> bool:
+    def adds(self, first: Table, second: Table, score_of_second: NDArray[np.float64], p_value: float = NO_GAIN) -> bool:
         """Whether two tables together tell more than the second alone."""
         (both,) = self.scores([np.hstack([second, first])])
         comparison = compare(self.jackknife([both, score_of_second]), 0, 1, test_fraction=1 / self.n)
-        return comparison.difference > 0 and comparison.p_value <= NO_GAIN
+        return comparison.difference > 0 and comparison.p_value <= p_value
 
 
 def _sorted(
@@ -210,8 +214,10 @@ def _sorted(
     while waiting:
         chosen = waiting[0]
         for other in waiting[1:]:
-            near = areas[chosen] - areas[other] < NEAR
-            if _rank(other) < _rank(chosen) and near and not folds.adds(tables[chosen], tables[other], scores[other]):
+            near, p_value = RESIDUE if chosen == "file size" else (NEAR, NO_GAIN)
+            if _rank(other) > _rank(chosen) or areas[chosen] - areas[other] >= near:
+                continue
+            if not folds.adds(tables[chosen], tables[other], scores[other], p_value):
                 explained[chosen], chosen = other, other
         waiting.remove(chosen)
         order.append(chosen)
@@ -261,4 +267,5 @@ def neighbours(paths: Sequence[str]) -> NDArray[np.int64]:
     keys = [(m[1] + m[3], int(m[2])) if m else (name, 0) for m, name in zip(split, names, strict=True)]
     table = pd.DataFrame(keys, columns=["family", "number"])
     place = table.groupby("family")["number"].rank(method="first").astype(np.int64) - 1
-    return table.assign(block=place // NEIGHBOURS).groupby(["family", "block"]).ngroup().to_numpy(dtype=np.int64)
+    blocks = table.assign(block=place // NEIGHBOURS).groupby(["family", "block"])
+    return np.asarray(blocks.ngroup(), dtype=np.int64)
