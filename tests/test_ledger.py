@@ -36,7 +36,7 @@ def test_a_planted_shortcut_comes_first(source, tmp_path, kind):
     ledger = shortcut_ledger(load_folder(tmp_path, groups=r"patient(\d+)"), random_state=0)
     assert ledger["family"][0] == family
     assert ledger["is_shortcut"][0]
-    assert 0.6 < ledger["low"][0] < ledger["roc_auc"][0] < 0.9
+    assert 0.55 < ledger["low"][0] < ledger["roc_auc"][0] < 0.9
     finding = ledger_findings(ledger)[0]
     assert finding.code == "FF501"
     assert finding.examples[0].startswith(f"{family} alone: ROC AUC 0.")

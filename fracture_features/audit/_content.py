@@ -46,7 +46,8 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
     -------
     described : dict
         `colour`: share of pixels that are really coloured; `constant`: share of the picture that is one region of one
-        middle level, as decoders put for what is missing; `constant_rows`: share of its height that is one such level at the bottom;
+        middle level, as decoders put for what is missing; `constant_rows`: share of its height that is one such level
+        at the bottom;
         `blank`: whether it shows nothing; `encoder`, `components`, `quality`, `tables`: see `Encoding`; `embedded`: as
         JSON; `appearance`: what `measure_appearance` gives, float32 as hexadecimal digits.
 
