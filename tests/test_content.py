@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fracture_features import ImageReader, load_folder
-from fracture_features.audit import CONTENT, describe_content, file_findings
+from fracture_features.audit import APPEARANCE, CONTENT, describe_content, file_findings
 from fracture_features.audit._appearance import FIELDS, PLACE, measure_appearance
 from fracture_features.audit._content import appearance_frame, find_fill
 from fracture_features.audit._encoder import read_encoding
@@ -153,7 +153,7 @@ def test_a_shutter_is_no_fill(level):
 
 def test_radiographs_have_no_fill_colour_or_blank(radiographs):
     paths = [str(path) for path in sorted(radiographs.glob("*/*.jpg"))]
-    files = take_inventory(paths, descriptions=[CONTENT])
+    files = take_inventory(paths, descriptions=[CONTENT, APPEARANCE])
     assert (files["constant"] < 0.2).all()
     assert (files["constant_rows"] < 0.05).all()
     assert not files["blank"].any()
@@ -173,7 +173,7 @@ def test_blank_images_show_nothing(tmp_path):
 def test_descriptions_travel_through_the_cache(radiographs, tmp_path):
     paths = [str(path) for path in sorted(radiographs.glob("*/*.jpg"))[:4]]
     reader = ImageReader(image_size=16, cache=tmp_path / "cache")
-    first, second = (take_inventory(paths, [reader], descriptions=[CONTENT]) for _ in range(2))
+    first, second = (take_inventory(paths, [reader], descriptions=[CONTENT, APPEARANCE]) for _ in range(2))
     pd.testing.assert_frame_equal(first, second)
     table = appearance_frame(second)
     np.testing.assert_array_equal(table.loc[1], measure_appearance(ImageFile(paths[1]).image))
@@ -304,7 +304,7 @@ def spoiled(tmp_path, radiographs):
 
 def test_each_fault_is_found_by_class_and_split(spoiled):
     data = load_folder(spoiled)
-    files = take_inventory(data.paths.tolist(), descriptions=[CONTENT])
+    files = take_inventory(data.paths.tolist(), descriptions=[CONTENT, APPEARANCE])
     found = {finding.code: finding for finding in file_findings(data, files)}
     names = ["cut.jpg", "text.jpg", "wrong.png", "half.jpg", "blank.jpg", "photo.jpg", "film.gif"]
     assert [*found] == [f"FF10{k}" for k in range(1, 8)]
@@ -324,7 +324,9 @@ def test_counts_add_up_and_the_worst_comes_first(spoiled):
         (spoiled / split / "non-fractured" / f"half{share}.png").write_bytes(saved(image, "PNG"))
     data = load_folder(spoiled)
     (finding,) = (
-        f for f in file_findings(data, take_inventory(data.paths.tolist(), descriptions=[CONTENT])) if f.code == "FF104"
+        f
+        for f in file_findings(data, take_inventory(data.paths.tolist(), descriptions=[CONTENT, APPEARANCE]))
+        if f.code == "FF104"
     )
     assert finding.count == 4
     assert [path.rpartition("/")[2] for path in finding.examples] == ["half0.9.png", "half0.8.png", "half.jpg"]
@@ -335,7 +337,7 @@ def test_counts_add_up_and_the_worst_comes_first(spoiled):
 
 def test_a_clean_set_has_no_finding(radiographs):
     data = load_folder(radiographs)
-    assert file_findings(data, take_inventory(data.paths.tolist(), descriptions=[CONTENT])) == []
+    assert file_findings(data, take_inventory(data.paths.tolist(), descriptions=[CONTENT, APPEARANCE])) == []
 
 
 def test_fracatlas_has_forty_cut_short_files_of_one_class(shared_data):
@@ -343,7 +345,7 @@ def test_fracatlas_has_forty_cut_short_files_of_one_class(shared_data):
     data = load_folder(folder)
     rows = np.flatnonzero([path.rpartition("IMG")[2] > "0003800" for path in data.paths])
     part = data.subset(rows)
-    files = take_inventory(part.paths.tolist(), descriptions=[CONTENT])
+    files = take_inventory(part.paths.tolist(), descriptions=[CONTENT, APPEARANCE])
     found = {finding.code: finding for finding in file_findings(part, files)}
     assert set(found["FF101"].counts) == {"Non_fractured"}
     assert found["FF101"].count == (files["reason"].notna()).sum() > 20

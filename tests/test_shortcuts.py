@@ -6,13 +6,13 @@ import pytest
 from shortcuts import encoded, exif, plant_all, written
 
 from fracture_features import FractureDataset, load_folder
-from fracture_features.audit import CONTENT, shortcut_features
+from fracture_features.audit import APPEARANCE, CONTENT, shortcut_features
 from fracture_features.audit._appearance import FIELDS
 from fracture_features.datasets import take_inventory
 
 
 def features_of(data):
-    return shortcut_features(data, take_inventory(data.paths.tolist(), descriptions=[CONTENT]))
+    return shortcut_features(data, take_inventory(data.paths.tolist(), descriptions=[CONTENT, APPEARANCE]))
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """What is wrong with a data set before it flatters a result."""
 
 from ._alignment import similarity
-from ._content import CONTENT, describe_content
+from ._content import APPEARANCE, CONTENT, describe_content
 from ._copies import copy_groups, find_copies
 from ._files import file_findings
 from ._findings import CODES, N_EXAMPLES, Code, Finding, finding_frame, sort_findings
@@ -11,6 +11,7 @@ from ._report import DESCRIPTIONS, AuditReport, audit_dataset, audit_inventory
 from ._shortcuts import shortcut_features
 
 __all__ = [
+    "APPEARANCE",
     "CODES",
     "CONTENT",
     "DESCRIPTIONS",

@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._kernels import kernel
 from ..datasets import Description
 from ..images import ImageFile
 from ..images._errors import named_errors
-from ._appearance import FIELDS, PLACE, measure_appearance
+from ._appearance import FIELDS, measure_appearance
 from ._encoder import Encoding, read_encoding
 
 # A fill that decoders make is 128, or what became of it by saving anew; shutters are black or white, and backgrounds
@@ -49,7 +48,7 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
         middle level, as decoders put for what is missing; `constant_rows`: share of its height that is one such level
         at the bottom;
         `blank`: whether it shows nothing; `encoder`, `components`, `quality`, `tables`: see `Encoding`; `embedded`: as
-        JSON; `appearance`: what `measure_appearance` gives, float32 as hexadecimal digits.
+        JSON.
 
     Raises
     ------
@@ -70,23 +69,28 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
     image = file.image
     with named_errors(file.path):
         encoding = read_encoding(file.data)
-    appearance = measure_appearance(image)
+    counts = _count_levels(image, _step(image))
     fill = find_fill(image)
     return {
         "colour": _coloured(file.data, encoding),
         "constant": fill.area,
         "constant_rows": fill.rows,
-        "blank": bool(appearance[PLACE["p99"]] - appearance[PLACE["p1"]] < BLANK),
+        "blank": _spread(counts) < BLANK,
         "encoder": encoding.encoder,
         "components": encoding.components,
         "quality": encoding.quality,
         "tables": encoding.tables,
         "embedded": json.dumps(encoding.embedded) if encoding.embedded else "",
-        "appearance": appearance.tobytes().hex(),
     }
 
 
-CONTENT = Description("content 1", describe_content)
+def describe_appearance(file: ImageFile) -> dict[str, Any]:
+    """How a file's image looks: `appearance`, what `measure_appearance` gives, float32 as hexadecimal digits."""
+    return {"appearance": measure_appearance(file.image).tobytes().hex()}
+
+
+CONTENT = Description("content 2", describe_content)
+APPEARANCE = Description("appearance 1", describe_appearance)  # takes as long as decoding: for the ledger alone
 
 
 def appearance_frame(files: pd.DataFrame) -> pd.DataFrame:
@@ -100,8 +104,10 @@ def appearance_frame(files: pd.DataFrame) -> pd.DataFrame:
 
 def find_fill(image: NDArray[np.uint8]) -> Fill:
     """The largest region of one level that is neither black nor white, such as decoders put for what is missing."""
-    level, share = _most_frequent(image, max(1, max(image.shape) // 64))
-    if share < SUSPECT:
+    counts = _count_levels(image, _step(image))
+    near = np.convolve(counts, np.ones(2 * SAME + 1, dtype=counts.dtype), mode="same")[slice(*FILL)]
+    level = FILL[0] + int(near.argmax())
+    if near.max() < SUSPECT * counts.sum():
         return Fill(0.0, 0.0, level)
     step = max(1, max(image.shape) // 160)
     small = image[::step, ::step]  # not averaged: levels stay as they are
@@ -113,22 +119,19 @@ def find_fill(image: NDArray[np.uint8]) -> Fill:
     return Fill(round(area, 4), round(bottom / len(small), 4), level)
 
 
-@kernel
-def _most_frequent(image: Any, step: int) -> Any:
-    """The level within FILL around which most pixels lie, and their share; of every so many."""
-    counts, n = np.zeros(256, np.int64), 0
-    for i in range(0, image.shape[0], step):
-        for j in range(0, image.shape[1], step):
-            counts[image[i, j]] += 1
-            n += 1
-    best, most = FILL[0], 0
-    for level in range(FILL[0], FILL[1]):
-        near = 0
-        for other in range(level - SAME, level + SAME + 1):
-            near += counts[other]
-        if near > most:
-            best, most = level, near
-    return best, most / n
+def _step(image: NDArray[np.uint8]) -> int:
+    """Of every so many pixels one is counted."""
+    return max(1, max(image.shape) // 64)
+
+
+def _count_levels(image: NDArray[np.uint8], step: int) -> NDArray[np.int64]:
+    return np.bincount(image[::step, ::step].ravel(), minlength=256)
+
+
+def _spread(counts: NDArray[np.int64]) -> int:
+    """Levels between the 1st and the 99th percentile."""
+    low, high = np.searchsorted(np.cumsum(counts), [0.01 * counts.sum(), 0.99 * counts.sum()])
+    return int(high - low)
 
 
 def _coloured(data: bytes, encoding: Encoding) -> float:

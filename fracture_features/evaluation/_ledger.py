@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from .._threads import map_threads
 from .._validation import check_count
 from .._xgboost import XGBClassifier
-from ..audit import CONTENT, N_EXAMPLES, Finding, shortcut_features
+from ..audit import APPEARANCE, CONTENT, N_EXAMPLES, Finding, shortcut_features
 from ..datasets import FractureDataset, take_inventory
 from ..exceptions import DatasetError
 from ..metrics import Jackknifed, compare, holm, jackknife, macro
@@ -102,7 +102,7 @@ def shortcut_ledger(
     check_count(cv, name="cv", minimum=2)
     files = vars(data).get("files")
     if files is None or "appearance" not in files:
-        files = take_inventory(data.paths.tolist(), descriptions=[CONTENT], n_jobs=n_jobs)
+        files = take_inventory(data.paths.tolist(), [], descriptions=[CONTENT, APPEARANCE], n_jobs=n_jobs)
     readable = (files["reason"].isna() & files["appearance"].notna()).to_numpy()
     data, files = data.subset(readable), files[readable].reset_index(drop=True)
     return ledger_of(data, shortcut_features(data, files), cv=cv, random_state=random_state, n_jobs=n_jobs)
