@@ -69,8 +69,8 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
     image = file.image
     with named_errors(file.path):
         encoding = read_encoding(file.data)
-    counts = _count_levels(image, _step(image))
-    fill = find_fill(image)
+    counts = count_levels(image)
+    fill = find_fill(image, counts)
     return {
         "colour": _coloured(file.data, encoding),
         "constant": fill.area,
@@ -102,9 +102,8 @@ def appearance_frame(files: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table, columns=list(FIELDS), index=files.index)
 
 
-def find_fill(image: NDArray[np.uint8]) -> Fill:
+def find_fill(image: NDArray[np.uint8], counts: NDArray[np.int64]) -> Fill:
     """The largest region of one level that is neither black nor white, such as decoders put for what is missing."""
-    counts = _count_levels(image, _step(image))
     near = np.convolve(counts, np.ones(2 * SAME + 1, dtype=counts.dtype), mode="same")[slice(*FILL)]
     level = FILL[0] + int(near.argmax())
     if near.max() < SUSPECT * counts.sum():
@@ -119,12 +118,9 @@ def find_fill(image: NDArray[np.uint8]) -> Fill:
     return Fill(round(area, 4), round(bottom / len(small), 4), level)
 
 
-def _step(image: NDArray[np.uint8]) -> int:
-    """Of every so many pixels one is counted."""
-    return max(1, max(image.shape) // 64)
-
-
-def _count_levels(image: NDArray[np.uint8], step: int) -> NDArray[np.int64]:
+def count_levels(image: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Pixels of each level, among at most about 64 x 64."""
+    step = max(1, max(image.shape) // 64)
     return np.bincount(image[::step, ::step].ravel(), minlength=256)
 
 
