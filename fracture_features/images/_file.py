@@ -59,7 +59,7 @@ class ImageFile:
         in the cache is added to `keep`. What changes a file and none of these is not seen: a second writing in place,
         of the same size, within a tick of the file system's clock (some milliseconds), or with that clock set back.
         """
-        if "_sha256" in vars(self) or cache is None or keep is None:
+        if cache is None or keep is None:
             return self._sha256
         s = self.status
         known = s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev
