@@ -227,6 +227,8 @@ def check_installed(name: str) -> None:
 def check_image_size(model: Pipeline) -> None:
     """Raise ValueError where the images that a pipeline reads are too small for its extractors or its network."""
     steps = model.named_steps
+    if "images" not in steps:
+        return  # it takes nothing of them
     shape = steps["images"].image_shape()
     takers = [extractor for _, extractor in steps["features"].transformer_list] if "features" in steps else []
     for taker in [*takers, steps["classifier"]]:

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from results import make_result, with_few_groups
 from rich.console import Console
 
 from fracture_features import make_radiographs
 from fracture_features._locks import LOCK, held, temporary_folder
 from fracture_features.cache import open_cache
 from fracture_features.cli import DEFAULT_MODELS, main
-from fracture_features.cli._output import COLUMNS, _tables, visible, write_csv
+from fracture_features.cli._output import COLUMNS, _print, _tables, visible, write_csv
 from fracture_features.evaluation import BASELINES
 
 QUICK = ["--models", "edges+svm", "--folds", "2", "--image-size", "48"]
@@ -435,6 +436,14 @@ def test_what_has_no_interval_has_a_value_alone(value, shown):
     frame = pd.DataFrame(rows, columns=["model", "measure", "value", "low", "high", "above_baselines"])
     (table,) = _tables(frame, 200)
     assert list(table.columns[1].cells) == [shown]
+
+
+def test_the_screen_says_why_an_interval_is_withheld(data, capsys):
+    _print(with_few_groups(make_result(data, models=("edges",))), "Means")
+    why = "No interval: ROC AUC, Average precision, Sensitivity, Specificity, Balanced accuracy of"
+    assert why in capsys.readouterr().out
+    _print(make_result(data, models=("edges",)), "Means")
+    assert "No interval" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

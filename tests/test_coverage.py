@@ -1,14 +1,17 @@
 """Cuts of `benchmarks/bench_coverage.py`: intervals hold the truth where percentiles of fixed scores did not."""
 
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from bench_coverage import (
+    SEPARATED,
     Cell,
     Fitted,
     family_study,
@@ -19,6 +22,7 @@ from bench_coverage import (
     truths,
 )
 
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results" / "coverage.json"
 # Coverage of 95 % is within 93 to 97 % in 400 studies but for one in twenty; these are seeded.
 N = 400
 RANKS = ("roc_auc", "average_precision")
@@ -46,6 +50,16 @@ def test_intervals_of_fixed_scores_hold_the_truth(cell, names):
     assert found["equal_models_rejected"] <= 0.07
 
 
+def test_nothing_is_withheld_but_slopes_of_separated_classes():
+    """Of all studies of the committed run, in cells that were named before it."""
+    found = json.loads(RESULTS.read_text())["results"]["fixed scores"]
+    withheld = {
+        (cell, name) for cell, rows in found.items() for name, row in rows["measures"].items() if row["withheld"]
+    }
+    assert withheld
+    assert withheld <= {(cell.name, "calibration_slope") for cell in SEPARATED}
+
+
 def test_the_closed_forms_are_those_of_many_images():
     """Means over a million images of each measure's own function."""
     from fracture_features.metrics import MEASURES
@@ -61,13 +75,21 @@ def test_the_closed_forms_are_those_of_many_images():
         assert value == pytest.approx(truth, abs=0.01, rel=0.01), name
 
 
-@pytest.mark.parametrize("cell", [Fitted(100, 30, "shrunken LDA"), Fitted(300, 200, "shrunken LDA")])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        Fitted(100, 30, "shrunken LDA"),
+        Fitted(300, 200, "shrunken LDA"),
+        Fitted(300, 30, "shrunken LDA"),  # 1 % of equal algorithms, were all of a training part to count
+    ],
+)
 def test_a_method_trained_anew_is_covered_by_its_interval(cell):
     """Intervals of the fitted models cover their mean in 85 to 92 %; equal algorithms differ in 9 to 15 %."""
-    found = fitted_cell(cell, 200, 1)
+    with threadpool_limits(1):  # matrices are small: threads wait for each other
+        found = fitted_cell(cell, 200, 1)
     for of in ("method, folds' mean", "method, expectation"):
         assert 0.92 <= found[of]["coverage"] <= 0.995
-    assert found["equal_algorithms_rejected"] <= 0.08
+    assert 0.02 <= found["equal_algorithms_rejected"] <= 0.08
     assert found["models, folds' mean"]["coverage"] < found["method, folds' mean"]["coverage"]
 
 

@@ -157,7 +157,10 @@ def test_one_unreadable_dicom_stands_among_the_excluded_and_stops_nothing(dicoms
 def test_left_out_files_are_in_the_result(dicoms):
     no_preamble(dicoms / "normal" / "bad.dcm")
     result = evaluate(
-        {"m": make_pipeline("edges", "svm", image_size=48)}, load_folder(dicoms, groups="PatientID"), cv=2
+        {"m": make_pipeline("edges", "svm", image_size=48)},
+        load_folder(dicoms, groups="PatientID"),
+        cv=2,
+        audit=False,  # the images are all alike
     )
     assert [Path(path).name for path in result.excluded["path"]] == ["bad.dcm"]
     assert result.manifest()["excluded"][0]["label"] == "normal"

@@ -28,7 +28,16 @@ def result(data):
 
 def test_frame_has_a_row_for_each_model_and_measure(result):
     frame = result.frame()
-    assert list(frame.columns) == ["model", "measure", "value", "low", "high", "inference", "above_baselines"]
+    assert list(frame.columns) == [
+        "model",
+        "measure",
+        "value",
+        "low",
+        "high",
+        "inference",
+        "above_baselines",
+        "withheld",
+    ]
     assert list(frame["model"].unique()) == [*BASELINES, "hog", "edges"] == result.models
     times = ["fit_minutes", "predict_ms"]
     without_probabilities = [name for name, measure in MEASURES.items() if measure.takes != "probabilities"]

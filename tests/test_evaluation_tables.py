@@ -13,8 +13,15 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from fracture_features.datasets import FractureDataset
 from fracture_features.evaluation import MAJORITY, METADATA
 from fracture_features.exceptions import DatasetError
-from fracture_features.metrics import MEASURES
-from fracture_features.results import EvaluationResult, FoldResult, count_copies, describe_dominance, digest_of
+from fracture_features.metrics import MEASURES, effective_test_fraction
+from fracture_features.results import (
+    EvaluationResult,
+    FoldResult,
+    count_copies,
+    describe_dominance,
+    describe_withheld,
+    digest_of,
+)
 
 N = 400
 
@@ -350,3 +357,76 @@ def test_the_manifest_tells_of_files_and_folds(tmp_path):
     paths[5].write_bytes(b"other")
     assert result.manifest()["data"]["digest"] == before  # of the files as they were read
     assert digest_of(replace(result.data)) != before
+
+
+def test_models_that_fit_their_training_images_no_better_have_narrower_intervals(result):
+    """Nadeau and Bengio's correlation counts as far as training images are told apart better than others."""
+    model, scores, y = result.folds_of("strong"), np.empty((N, 2)), result.data.y
+    for fold in model:
+        scores[fold.test] = fold.scores
+    value = result.estimates.value("strong", "roc_auc")
+
+    def fraction(train_scores, of=result):
+        folds = [replace(fold, train_scores=train_scores[fold.train]) for fold in model]
+        return EvaluationResult(of.data, folds, of.excluded, 0).estimates.fraction_for(None, "strong")
+
+    assert fraction(np.column_stack([-y, y])) == result.estimates.test_fraction == 0.25
+    assert fraction(scores) > 0.9
+    better = scores + 0.5 * np.column_stack([-y, y])
+    fitted = np.mean([roc_auc_score(y[fold.train], better[fold.train, 1]) for fold in model])
+    assert fraction(better) == pytest.approx(effective_test_fraction(0.25, fitted, value))
+    folds = [replace(fold, train_scores=better[fold.train]) for fold in model]
+    both = EvaluationResult(result.data, [*folds, *result.folds_of("weak")], result.excluded, 0)
+    estimates = both.estimates
+    assert estimates.fraction_for(None, "weak") == 0.25
+    assert estimates.fraction_for("models", "strong") is None
+    assert estimates.fraction_for(None, "weak", "strong") == pytest.approx((fraction(better) + 0.25) / 2)
+    limits, low, high = (
+        both.frame().set_index(["model", "measure"]).loc[("strong", "roc_auc"), ["low", "high"]],
+        *estimates.interval("strong", "roc_auc", 0.95, 0.25),
+    )
+    assert low < limits["low"] < limits["high"] < high
+    some = both.subset(np.arange(N) % 4 < 2)  # whose training images are others
+    assert some.estimates.fraction_for(None, "strong") == 0.25
+
+
+def with_probabilities(p, groups=True):
+    """A model in four folds that gives these probabilities of a fracture."""
+    plain = draw({"m": 0.0})
+    both = np.column_stack([1 - p, p])
+    folds = [replace(fold, probabilities=both[fold.test], scores=both[fold.test]) for fold in plain.fold_results]
+    data = plain.data if groups else replace(plain.data, groups=None)
+    return EvaluationResult(data, folds, plain.excluded, random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "groups", "why"),
+    [
+        (lambda p, first: p, True, "the probabilities part the classes or are all the same"),
+        (lambda p, first: np.where(np.isin(np.arange(N), [first, first + 1]), 0.1, p), True, "but for one group"),
+        (
+            lambda p, first: np.where(np.arange(N) == first, 0.1, p),
+            False,
+            "the classes are separated but for one image",
+        ),
+        (lambda p, first: np.where(np.arange(N) % 10 == 0, 1 - p, p), True, None),
+    ],
+)
+def test_a_withheld_slope_says_why(change, groups, why):
+    y = draw({"m": 0.0}).data.y
+    p = 0.2 + 0.6 * y + np.linspace(0, 0.05, N)
+    result = with_probabilities(change(p, int(np.flatnonzero(y)[0])), groups)
+    frame = result.frame().set_index("measure")
+    withheld = frame.loc["calibration_slope", "withheld"]
+    assert np.isnan(frame.loc["calibration_slope", "low"]) == (why is not None)
+    assert pd.isna(withheld) if why is None else why in withheld
+    assert pd.isna(frame.loc["roc_auc", "withheld"])
+    said = describe_withheld(result.frame(), {"calibration_slope": "Slope", "roc_auc": "ROC AUC"})
+    assert said == ("" if why is None else f"No interval: Slope of m ({withheld}).")
+
+
+def test_too_few_groups_are_said_once_for_all_models(result):
+    few = EvaluationResult(replace(result.data, groups=result.data.y), result.fold_results, result.excluded, 0)
+    said = describe_withheld(few.frame(), {"roc_auc": "ROC AUC", "sensitivity": "Sensitivity"})
+    models = ", ".join([MAJORITY, METADATA, "weak", "strong"])
+    assert said == f"No interval: ROC AUC, Sensitivity of {models} (a class has fewer than two groups)."

@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from fracture_features.metrics import (
     MEASURES,
     at_prevalence,
     compare,
+    effective_test_fraction,
     jackknife,
     macro,
     metric_interval,
     paired_comparison,
+    wilson_interval,
 )
 from fracture_features.metrics._limits import degrees_of_freedom
 
@@ -126,3 +129,54 @@ def test_what_one_group_alone_keeps_defined_has_no_interval():
     assert np.isnan(metric_interval("calibration_slope", y, probability)).all()
     comparison = paired_comparison("calibration_slope", y, probability, probability / 2)
     assert (comparison.p_value, np.isnan(comparison.low)) == (1, True)
+
+
+def test_classes_of_a_fold_are_strata():
+    """Of m patients of a class in each of five folds the variance of a share is p (1 - p) / (m - 1), over the folds."""
+    y, folds = np.tile(np.repeat([0, 1], [8, 4]), 5), np.repeat(np.arange(5), 12)
+    called = np.where(np.arange(60) % 12 == 9, 1 - y, y)
+    influences = jackknife(y, [("sensitivity", called)], folds=folds).influences[0]
+    assert influences @ influences == pytest.approx(0.75 * 0.25 / 3 / 5)
+
+
+def test_folds_that_hold_all_patients_are_no_strata():
+    y, called = np.tile(Y, 2), np.tile(np.arange(50) % 3 == 0, 2).astype(float)
+    patients, repetition = np.tile(np.arange(50), 2), np.repeat([0, 1], 50)
+    twice = jackknife(y, [("sensitivity", called)], groups=patients, folds=repetition)
+    once = jackknife(Y, [("sensitivity", called[:50])])
+    assert twice.influences == pytest.approx(once.influences)
+    p = called[:50][Y == 1].mean()
+    assert once.influences[0] @ once.influences[0] == pytest.approx(p * (1 - p) * 13 / 12**2 * 49 / 50)
+
+
+@pytest.mark.parametrize("n_found", [1, 6, 12])
+def test_a_share_of_patients_with_one_image_has_wilsons_interval(n_found):
+    called = np.where(np.arange(50) < 37 + n_found, Y, 0)
+    assert metric_interval("sensitivity", Y, called) == pytest.approx(wilson_interval(np.arange(13) < n_found))
+
+
+@pytest.mark.parametrize(
+    ("fitted", "tested", "fraction"),
+    [
+        (1.0, 0.8, 0.2),  # all told apart, as of an RBF SVM
+        (0.8, 0.8, 1.0),
+        (0.7, 0.8, 1.0),
+        (0.4, 0.8, 0.2),
+        (0.9, 0.5, 0.2),
+        (np.nan, 0.8, 0.2),
+        (stats.norm.cdf(2.0), stats.norm.cdf(1.0), 1 - 0.8 * 0.75),
+    ],
+)
+def test_the_test_share_to_reckon_with_follows_overfitting(fitted, tested, fraction):
+    assert effective_test_fraction(0.2, fitted, tested) == pytest.approx(fraction)
+
+
+def test_a_test_share_of_1_is_that_of_the_models():
+    scores, folds = np.sin(np.arange(50.0)), np.arange(50) % 5
+    models, method = (metric_interval("roc_auc", Y, scores, folds=folds, test_fraction=f) for f in (None, 1.0))
+    assert models == pytest.approx(method)
+
+
+def test_a_test_share_beyond_1():
+    with pytest.raises(ValueError, match="test_fraction must lie in"):
+        effective_test_fraction(1.5, 0.9, 0.8)

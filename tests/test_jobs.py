@@ -261,7 +261,7 @@ class TestCheckpoint:
         """How many fits there were, and the result."""
         before = len(list(fits.iterdir()))
         model = make_pipeline("edges", Counting(fits, C), image_size=48)
-        options = {"cv": 2, "random_state": 0} | options
+        options = {"cv": 2, "random_state": 0, "audit": False} | options
         result = evaluate({"m": model}, data, checkpoint=checkpoint, **options)
         return len(list(fits.iterdir())) - before, result
 

@@ -28,6 +28,7 @@ MODULES = ["fracture_features"] + [
 
 def test_the_public_names_are_these():
     assert fracture_features.__all__ == [
+        "AuditReport",
         "CNNClassifier",
         "EdgeExtractor",
         "EvaluationResult",
@@ -40,6 +41,7 @@ def test_the_public_names_are_these():
         "MetadataLookup",
         "PretrainedExtractor",
         "RecalibratedClassifier",
+        "audit_dataset",
         "evaluate",
         "load_csv",
         "load_folder",

@@ -224,6 +224,7 @@ def test_too_few_groups_for_an_interval(data, tmp_path):
     assert "(too few groups for an interval)" in shown
     assert "without an interval that shows nothing" in shown
     assert "there are too few groups for bands" in shown
+    assert "hog (a class has fewer than two groups)" in shown
     for wrong in ("nan–nan", "()", "What it has learnt", "95 % intervals from", "95 % interval of"):
         assert wrong not in shown
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -71,11 +72,9 @@ def copy_findings(
     inside = [row for row in np.flatnonzero(np.bincount(components)[components] > 1).tolist() if row not in named]
     if inside:
         found.append(parts.finding("FF206", inside, _names(data, pairs[pairs["first"].isin(inside)])))
-    conflicts = pairs[pairs["opposite_labels"]]
-    if len(conflicts):
-        rows = np.unique(conflicts[["first", "second"]]).tolist()
-        finding = parts.finding("FF301", rows, _names(data, conflicts), count=len(conflicts))
-        found.append(finding)
+    n_classes = pd.Series(data.y).groupby(components).transform("nunique")
+    if contradicted := np.flatnonzero(n_classes > 1).tolist():
+        found.append(parts.finding("FF301", contradicted, _names(data, pairs[pairs["opposite_labels"]])))
     return [*found, *_families(data, parts, components)]
 
 
@@ -89,8 +88,8 @@ def _across_split(data: FractureDataset, pairs: pd.DataFrame, parts: Parts) -> l
         rows = np.flatnonzero(parts.is_test & np.isin(groups, trained) & ~named)
         named[rows] = True
         if rows.size:
-            crossing = pairs[pairs["across_split"] & (pairs["kind"] == kind)]
-            found.append(parts.finding(ACROSS_SPLIT[kind], rows.tolist(), _names(data, crossing)))
+            theirs = pairs[pairs[["first", "second"]].isin(rows).any(axis=1) & (pairs["kind"] == kind)]
+            found.append(parts.finding(ACROSS_SPLIT[kind], rows.tolist(), _names(data, theirs)))
     return found
 
 
@@ -121,8 +120,8 @@ def _families(data: FractureDataset, parts: Parts, components: NDArray[np.int64]
 def _names(data: FractureDataset, pairs: pd.DataFrame) -> Sequence[str]:
     """The first pairs as "one file = another" with how one was made of the other."""
     shown = []
-    row: object
+    row: Any
     for row in pairs.head(N_EXAMPLES).itertuples():
-        how = "" if row.kind == "bytes" else f" ({row.turn})"  # type: ignore[attr-defined]
-        shown.append(f"{data.paths[row.first]} = {data.paths[row.second]}{how}")  # type: ignore[attr-defined]
+        how = "" if row.kind == "bytes" else f" ({row.turn})"
+        shown.append(f"{data.paths[row.first]} = {data.paths[row.second]}{how}")
     return shown

@@ -19,7 +19,7 @@ class Code(NamedTuple):
     Parameters
     ----------
     title : str
-        What was found, in a few words that follow a number: "3 files are cut short" has "files are cut short".
+        What was found, in a few words that a number follows: "files are cut short: 3".
     severity : {"error", "warning", "note"}
         An error makes results look better than they are, or training wrong; a note is worth a look.
     effect : str
@@ -69,8 +69,13 @@ class Finding:
         """What its code stands for."""
         return CODES[self.code]
 
+    @property
+    def text(self) -> str:
+        """Title and count."""
+        return f"{self.kind.title}: {self.count}"
+
     def __str__(self) -> str:
-        return f"{self.code} {self.count} {self.kind.title}"
+        return f"{self.code} {self.text}"
 
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
@@ -121,9 +126,9 @@ CODES: dict[str, Code] = {
         "rename them",
     ),
     "FF104": Code(
-        "images are constant over half their area or more",
+        "images are constant grey over half their area, or from some row to the bottom",
         "warning",
-        "they may have been cut short before they were saved again, or show little anatomy",
+        "they may have been cut short before they were saved again, which a model learns where one class has more",
         "look at them; leave out what shows no whole radiograph",
     ),
     "FF105": Code(
@@ -194,10 +199,10 @@ CODES: dict[str, Code] = {
     ),
     # Labels
     "FF301": Code(
-        "pairs of the same picture have different labels",
+        "images show the same picture as one of another class",
         "error",
-        "one of the two labels is wrong: training is told both, and one of them is counted as an error",
-        "look at each pair and mend the label, or leave both out with `report.clean()`",
+        "one of the labels is wrong: training is told both, and one of them is counted as an error",
+        "look at the pairs and mend the label, or leave them out with `report.clean()`",
     ),
     "FF302": Code(
         "groups have images of several classes",
@@ -244,13 +249,13 @@ CODES: dict[str, Code] = {
         "models differ between folds by more than chance allows",
         "warning",
         "the mean hides that some patients are told much worse than others",
-        "see `result.folds()`; look for a site, a device or a body part that one fold has most of",
+        "see the table of folds; look for a site, a device or a body part that one fold has most of",
     ),
     "FF602": Code(
         "models are not shown to be better than the metadata without a pixel",
         "warning",
         "they may have learnt how, where or of what a radiograph was taken",
-        "see `result.comparison('metadata only')` and the subgroups",
+        "see `result.comparison('metadata only')`, and `result.strata` for what is left within body part or size",
     ),
     "FF603": Code(
         "models have a calibration slope below 0.8",
@@ -271,10 +276,10 @@ CODES: dict[str, Code] = {
         "calibrate, or choose the operating point on more images",
     ),
     "FF606": Code(
-        "folds have a third of their fractures from one group",
+        "folds have a third or more of their rarer class from one group",
         "warning",
         "one patient or site decides what the fold says",
-        "split the group further where it is not one patient; report `folds()['largest_group']`",
+        "split the group further where it is not one patient; report `largest_group`, in the table of folds",
     ),
     "FF607": Code(
         "models score far higher on the images they were fitted on",

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..datasets import FractureDataset, published_split
 from ..exceptions import DatasetError
+from ._files import count_by_class
 from ._findings import N_EXAMPLES, Finding
 
 PATIENT_COLUMNS = ("PatientID", "StudyInstanceUID")  # of DICOM headers, as hashes
@@ -43,10 +44,7 @@ class Parts:
         self, code: str, rows: Sequence[int], examples: Sequence[str], *, count: int | None = None, detail: str = ""
     ) -> Finding:
         """A finding about these rows, counted by class and, where there is a split, by part."""
-        names = np.array(self.data.target_names, dtype=object)[self.data.y[list(rows)]]
-        if self.has_split:
-            names = names + np.where(self.is_test[list(rows)], ", test", ", train").astype(object)
-        counts = {str(name): int(n) for name, n in pd.Series(names).value_counts().sort_index().items()}
+        counts = count_by_class(self.data, np.asarray(rows, dtype=np.intp))
         n = len(rows) if count is None else count
         return Finding(code, n, counts, tuple(examples[:N_EXAMPLES]), tuple(rows), detail)
 

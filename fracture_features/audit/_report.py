@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +19,12 @@ from ._files import file_findings
 from ._findings import Finding, finding_frame, sort_findings
 from ._hashes import LOOK
 from ._label_findings import label_findings
+from ._names import name_families
 from ._parts import Parts
+from ._rotations import find_rotated
 
 DESCRIPTIONS = (LOOK, CONTENT)  # what the inventory has to say of each file
+COLUMNS = ("pixels", "hash", "crops", "blank", "constant", "constant_rows", "colour")
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,9 +156,14 @@ def audit_dataset(
 
 
 def audit_inventory(data: FractureDataset) -> AuditReport:
-    """As `audit_dataset`, where `data.files` holds what DESCRIPTIONS say of each file."""
+    """As `audit_dataset`, where `data.files` holds what DESCRIPTIONS say of each file that can be read."""
+    files = data.files.reindex(columns=list(dict.fromkeys([*data.files, *COLUMNS])))  # none may be readable
+    data = data.with_files(files)
     parts = Parts(data)
-    copies = find_copies(data.paths.tolist(), data.files)
+    paths, readable = data.paths.tolist(), data.files["reason"].isna().to_numpy()
+    copies = find_copies(paths, data.files)
+    families = np.where(readable, name_families(paths, data.y), -1)
+    copies = pd.concat([copies, find_rotated(paths, families, copies)], ignore_index=True)
     pairs = describe_pairs(data, copies, parts)
     components = copy_groups(len(data), pairs)
     found = [*file_findings(data, data.files), *copy_findings(data, pairs, parts, components), *label_findings(parts)]
@@ -167,10 +174,8 @@ def _joined(components: NDArray[np.int64], patients: NDArray[np.int64] | None) -
     """Groups of what hangs together by either."""
     if patients is None:
         return components
-    n = len(components)
-    links: Sequence[NDArray[np.int64]] = [
-        np.stack([np.arange(n), pd.Series(np.arange(n)).groupby(ids).transform("min").to_numpy()], axis=1)
-        for ids in (components, patients)
+    rows = pd.Series(np.arange(len(components)))
+    links = [
+        pd.DataFrame({"first": rows.groupby(ids).transform("min"), "second": rows}) for ids in (components, patients)
     ]
-    pairs = pd.DataFrame(np.concatenate(links), columns=["first", "second"])
-    return copy_groups(n, pairs)
+    return copy_groups(len(rows), pd.concat(links))

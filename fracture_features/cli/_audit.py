@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from .. import __version__
 from ..audit import AuditReport, Finding, audit_dataset, finding_frame, sort_findings
 from ..evaluation import leak_cost, ledger_findings, shortcut_ledger, temporary_cache
 from ..exceptions import DatasetError
-from ..report import write_audit
+from ..report import shorten_paths, shorten_text, with_intervals, write_audit
 from ._data import layout_of, load_data
 from ._exit import ExitCode
 from ._output import WIDTH, held_folder, replaced_files, write_csv
@@ -44,12 +45,14 @@ def run_audit(args: argparse.Namespace) -> int:
             with messages.status(f"Reading {len(data)} files"):
                 report = audit_dataset(data, cache=cache, n_jobs=args.jobs)
             tables = _measured(args, report, cache)
-        findings = sort_findings([*report.findings, *ledger_findings(tables.get("shortcuts"))])
+        findings = sort_findings(
+            [*report.findings, *(ledger_findings(tables["shortcuts"]) if "shortcuts" in tables else [])]
+        )
         told = _as_json(report, findings, tables)
         if args.json:
             sys.stdout.write(json.dumps(told, indent=1) + "\n")
         else:
-            print_findings(findings)
+            print_findings(findings, report.data.paths.tolist())
             for name, table in tables.items():
                 print_table(table, TITLES[name])
         if args.out is not None:
@@ -59,7 +62,10 @@ def run_audit(args: argparse.Namespace) -> int:
 
 def _measured(args: argparse.Namespace, report: AuditReport, cache: str) -> dict[str, pd.DataFrame]:
     """The ledger of shortcuts and, where it is asked for, the cost of leaks; what the data are too few for is said."""
-    data, options = report.data, {"random_state": args.seed, "n_jobs": args.jobs}
+    data, options = (
+        replace(report.data, groups=report.groups).with_files(report.data.files),
+        {"random_state": args.seed, "n_jobs": args.jobs},
+    )
     measures: dict[str, Callable[[], pd.DataFrame]] = {"shortcuts": lambda: shortcut_ledger(data, **options)}
     if args.cost:
         measures["cost"] = lambda: leak_cost(data, report.pairs, cache=cache, **options)
@@ -73,8 +79,9 @@ def _measured(args: argparse.Namespace, report: AuditReport, cache: str) -> dict
     return tables
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
+def print_findings(findings: Sequence[Finding], paths: Sequence[str]) -> None:
     """Print all findings, worst first, with examples, what they do and what to do."""
+    names = shorten_paths(paths)
     output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
     if not findings:
         output.print("Nothing found.")
@@ -83,9 +90,9 @@ def print_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         kind = finding.kind
         code = Text.assemble(finding.code, "\n", (kind.severity, STYLES[kind.severity]))
-        found = [f"{finding.count} {kind.title}", finding.detail, _counted(finding.counts)]
+        found = [finding.text, finding.detail, _counted(finding.counts)]
         lines = Text("\n".join(visible(line) for line in found if line))
-        lines.append("".join(f"\n  {visible(example)}" for example in finding.examples), "dim")
+        lines.append("".join(f"\n· {visible(shorten_text(example, names))}" for example in finding.examples), "dim")
         table.add_row(code, lines, f"{kind.effect}.\n→ {kind.advice}")
     output.print(table)
 
@@ -95,13 +102,12 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 def print_table(frame: pd.DataFrame, title: str) -> None:
-    """Print a table of numbers."""
-    if frame.empty:
-        return
+    """Print a table of numbers, with the limits of an interval behind its value."""
     output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
-    table = Table(*frame.columns, box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="")
-    for row in frame.itertuples(index=False):
-        table.add_row(*(Text(f"{value:.3f}" if isinstance(value, float) else visible(value)) for value in row))
+    shown = with_intervals(frame)
+    table = Table(*shown, box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="")
+    for row in shown.itertuples(index=False):
+        table.add_row(*(Text(visible(value)) for value in row))
     output.print(table)
 
 

@@ -20,8 +20,9 @@ from rich.text import Text
 
 from .._locks import LOCK, held
 from .._write import PART, remove_parts
+from ..audit import Finding
 from ..exceptions import FractureFeaturesError
-from ..results import EvaluationResult, describe_dominance, describe_inference
+from ..results import EvaluationResult, describe_dominance, describe_inference, describe_withheld
 from ._screen import say, visible
 
 COLUMNS = {
@@ -34,6 +35,8 @@ COLUMNS = {
     "fit_minutes": "Fit\nminutes",
     "predict_ms": "Predict\nms/image",
 }
+MAX_FINDINGS = 5
+STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 GAP = 3  # what a table puts beside a column
 # Width of the table where the output is no terminal.
 WIDTH = 120
@@ -89,6 +92,7 @@ def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]
         say(f"{row.model}, fold {row.fold}: {row.reason}", "Failed:", "red")
     folds = "1 fold" if run["folds"] == 1 else f"{run['folds']} folds"
     print_result(result, f"Means over {folds}{_shared(result)}")
+    show_findings(result.findings(), "Findings about this result")
     if result.external is not None:
         what = f"Another source, {result.external.data!r}: means over the models of {folds}"
         print_result(result.external, what)
@@ -141,10 +145,26 @@ def print_result(result: EvaluationResult, what: str) -> None:
     groups = "images" if result.data.groups is None else "groups"
     note = f"{what} with 95 % intervals {describe_inference(result)}, by leaving out {groups}. Not a medical device."
     output.print(visible(note), soft_wrap=True, markup=False)
+    labels = {name: label.replace("-\n", "").replace("\n", " ") for name, label in COLUMNS.items()}
+    if withheld := describe_withheld(frame, labels):
+        output.print(visible(withheld), soft_wrap=True, markup=False)
     if few := describe_dominance(result):
         say(few, "Note:", "yellow")
     if (frame["above_baselines"] == False).any():  # noqa: E712 - None is neither
         output.print("* not shown to be better than the best of the models that cannot see a fracture", soft_wrap=True)
+
+
+def show_findings(findings: Sequence[Finding], title: str) -> None:
+    """Print the first findings, each with its numbers and what to do; nothing where there are none."""
+    if not findings:
+        return
+    say("", f"{title}:", "bold")
+    for finding in findings[:MAX_FINDINGS]:
+        say(finding, f"  {finding.kind.severity}", STYLES[finding.kind.severity])
+        for text in (*filter(None, [finding.detail]), *finding.examples, f"→ {finding.kind.advice}"):
+            say(f"      {text}")
+    if len(findings) > MAX_FINDINGS:
+        say(f"  and {len(findings) - MAX_FINDINGS} more")
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

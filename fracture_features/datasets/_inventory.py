@@ -110,11 +110,12 @@ def _row(
 
 def _described(file: ImageFile, description: Description, cache: Cache | None, keep: Any) -> dict[str, Any]:
     """What a description says of a file; from the cache where it is there."""
+    if cache is None:
+        return description.describe(file)
     key = digest(description.version, file.sha256(cache, keep))
-    found = None if cache is None else cache.get([key])[0]
+    (found,) = cache.get([key])
     if found is not None:
         return dict(json.loads(found))
     described = description.describe(file)
-    if cache is not None:
-        keep.append((key, json.dumps(described).encode()))
+    keep.append((key, json.dumps(described).encode()))
     return described

@@ -256,6 +256,6 @@ def _assemble(plan: _Plan, outcomes: list[Outcome], random_state: int | None) ->
     outside = None
     if plan.external is not None:
         outside = EvaluationResult(plan.external, [folds[1] for folds in whole], plan.excluded_outside, random_state)
-    result = EvaluationResult(plan.data, [folds[0] for folds in whole], plan.excluded, random_state, outside, failures)
-    result.audit = plan.audit
-    return result
+    return EvaluationResult(
+        plan.data, [folds[0] for folds in whole], plan.excluded, random_state, outside, failures, plan.audit
+    )

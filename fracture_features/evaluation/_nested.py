@@ -9,9 +9,11 @@ from types import MethodType
 from typing import Any
 
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 
 # By scikit-learn's convention what is learned ends in an underscore; XGBoost has its trees under a name of its own.
@@ -83,6 +85,23 @@ def is_fitted_on_all_rows(model: Any, name: str) -> bool:
     """Whether nothing but pipelines stands around the model that the parameter belongs to."""
     parameters = _parameters(model)
     return all(isinstance(parameters[ancestor], Pipeline) for ancestor in _ancestors(name)[1:])
+
+
+def weights_classes(model: Any) -> bool:
+    """Whether its probabilities are of weighted classes: what gives them weights classes and is not calibrated."""
+    if isinstance(model, Pipeline):
+        return weights_classes(model[-1])
+    if isinstance(model, StackingClassifier):
+        return weights_classes(model.final_estimator)
+    if isinstance(model, CalibratedClassifierCV | SVC):  # a sigmoid fitted without weights
+        return False
+    if not _is_estimator(model):
+        return False
+    own = model.get_params(deep=False)
+    chosen = getattr(model, "best_estimator_", own.get("estimator"))
+    parts = [chosen, *(part for _, part in own.get("estimators") or [])]
+    weights = [own.get(name) for name in ("class_weight", "scale_pos_weight")]  # the second is XGBoost's
+    return any(weight not in (None, 1) for weight in weights) or any(map(weights_classes, parts))
 
 
 def is_told(model: Any, name: str) -> bool:

@@ -48,6 +48,10 @@ class ImageFile:
         with named_errors(self.path):
             return os.stat(self.path)
 
+    @cached_property
+    def _sha256(self) -> bytes:
+        return hashlib.sha256(self.data).digest()
+
     def sha256(self, cache: Cache | None = None, keep: list[tuple[bytes, bytes]] | None = None) -> bytes:
         """SHA-256 of the content, 32 bytes.
 
@@ -56,15 +60,14 @@ class ImageFile:
         of the same size, within a tick of the file system's clock (some milliseconds), or with that clock set back.
         """
         if cache is None or keep is None:
-            return hashlib.sha256(self.data).digest()
+            return self._sha256
         s = self.status
         known = s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev
         key = digest("file", os.path.abspath(self.path), repr(known))
         (found,) = cache.get([key])
         if found is None:
-            found = hashlib.sha256(self.data).digest()
-            keep.append((key, found))
-        return found
+            keep.append((key, self._sha256))
+        return self._sha256 if found is None else found
 
 
 def describe_file(file: ImageFile) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from ._limits import Share, percentile_interval, share_interval
 from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
 from ._noninferiority import NonInferiority, non_inferiority
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
+from ._overlap import effective_test_fraction
 from ._planning import SampleSize, plan_sample_size, power_of_difference
 from ._resampling import group_weights, rarest_groups
 from ._roc_parts import partial_auc, sensitivity_at
@@ -62,6 +63,7 @@ __all__ = [
     "delong_interval",
     "delong_test",
     "difference_error",
+    "effective_test_fraction",
     "group_weights",
     "holm",
     "jackknife",

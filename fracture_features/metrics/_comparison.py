@@ -177,7 +177,7 @@ def paired_comparison(
     Comparison(difference=0.0, low=0.0, high=0.0, p_value=1.0)
     """
     if test_fraction is not None:
-        check_share(test_fraction, name="test_fraction")
+        check_share(test_fraction, name="test_fraction", or_1=True)
     both = [(metric, y_score), (metric, y_reference)]
     jackknifed = jackknife(y_true, both, groups=groups, folds=folds, random_state=random_state)
     return compare(jackknifed, 0, 1, confidence_level=confidence_level, test_fraction=test_fraction)

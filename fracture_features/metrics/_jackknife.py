@@ -197,9 +197,10 @@ def jackknife(
     with np.errstate(invalid="ignore"):  # infinite likelihood ratios, whose intervals are made from other rows
         for k, (part, found) in enumerate(_without_each(statistic, rows, left_out, n_jobs)):
             others = (of_folds.sum(axis=1) - of_folds[:, k]) / n_others - values
-            moved[:, part] += np.where(np.isnan(found), others, (found - of_folds[:, k]) / len(rows)).T
-        n = n_left_out
-        influences = -(moved - moved.mean(axis=1, keepdims=True)) * np.sqrt((n - 1) / n)
+            m = _stratum_sizes(labels[rows[k]], left_out[rows[k]], part, n_left_out)
+            own = np.sqrt(1 - 1 / m)[:, None] * (found - of_folds[:, k]) / len(rows)
+            moved[:, part] += np.where(np.isnan(found), others, own).T
+        influences = -(moved - moved.mean(axis=1, keepdims=True))
     repetition, _ = check_groups(
         np.zeros(len(labels)) if repetitions is None else repetitions, len(labels), name="repetitions"
     )
@@ -208,7 +209,7 @@ def jackknife(
         influences,
         of_folds,
         np.array([repetition[part[0]] for part in rows]),
-        _has_rarest(labels, left_out, n),
+        _has_rarest(labels, left_out, n_left_out),
         rarest_groups(labels, index),
         tuple(_scale(kernel, labels, scores, index) for kernel, scores in kernels),
         parts,
@@ -226,6 +227,21 @@ def _with_parts(
         parts.append(tuple(range(len(kernels), len(kernels) + len(of))))
         kernels += [(part, scores) for part in of]
     return kernels, (*parts, *[()] * (len(kernels) - len(parts)))
+
+
+def _stratum_sizes(labels: Labels, left_out: NDArray[np.intp], part: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+    """Among how many like it each is left out: all n, or those of the rarest of its classes where a fold has fewer.
+
+    Folds and, within them, classes are strata: of m patients of a class the jackknife's variance is m / (m - 1) times
+    too large, which matters where a fold has few. Two at least.
+    """
+    if len(part) == n:
+        return np.full(n, n)
+    sizes = np.full(len(part), len(part))
+    for label in np.unique(labels):
+        has = np.isin(part, left_out[labels == label])
+        sizes[has] = np.minimum(sizes[has], np.count_nonzero(has))
+    return np.maximum(sizes, 2)
 
 
 def _has_rarest(labels: Labels, left_out: NDArray[np.intp], n: int) -> NDArray[np.bool_]:
@@ -294,7 +310,8 @@ def metric_interval(
     test_fraction : float, default=None
         Share of the images that a fold's test part holds. Given, the interval is of the method, trained anew: the
         variance is multiplied by 2 - `test_fraction`, for models whose training parts overlap, and have learned from
-        each other's test parts [2]_. None: of these fitted models on other patients.
+        each other's test parts [2]_; of little overfitted models `effective_test_fraction` is to be given. None: of
+        these fitted models on other patients.
     confidence_level : float, default=0.95
 
     Returns
@@ -323,6 +340,6 @@ def metric_interval(
     [0.907, 1.0]
     """
     if test_fraction is not None:
-        check_share(test_fraction, name="test_fraction")
+        check_share(test_fraction, name="test_fraction", or_1=True)
     jackknifed = jackknife(y_true, [(metric, y_score)], groups=groups, folds=folds)
     return jackknifed.interval(0, confidence_level, test_fraction=test_fraction)

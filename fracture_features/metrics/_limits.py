@@ -89,6 +89,9 @@ def centred_interval(value: float, variance: float, df: float, scale: Scale, con
         factor = math.exp(min(-stats.t.ppf(tail, df) * math.sqrt(variance) / value, LARGEST))
         return Interval(float(value / factor), float(min(value * factor, high)))
     p, variance = (value - low) / (high - low), variance / (high - low) ** 2
+    is_binomial = scale.n_samples == scale.n_groups  # one sample a group: the variance follows from the share
+    if is_binomial:  # of m samples the jackknife gives p (1 - p) m / (m - 1)²
+        variance *= (1 - 1 / scale.n_groups) ** 2
     if variance < ROUNDING:
         if ROUNDING < p < 1 - ROUNDING:
             return Interval(float(value), float(value))
@@ -98,7 +101,6 @@ def centred_interval(value: float, variance: float, df: float, scale: Scale, con
         return Interval(*(low + (high - low) * limit for limit in (max(p - reach, 0), min(p + reach, 1))))
     else:
         n = min(np.inf if scale.n_samples is None else scale.n_samples, p * (1 - p) / variance)
-    is_binomial = scale.n_samples == scale.n_groups  # one sample a group: the variance follows from the share
     limits = wilson(p, n, float(stats.norm.ppf(tail) if is_binomial else stats.t.ppf(tail, df)) ** 2)
     return Interval(*(low + (high - low) * limit for limit in limits))
 

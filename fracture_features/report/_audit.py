@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .._text import any_text
@@ -16,7 +17,7 @@ from ..datasets import count_kinds
 from ..exceptions import ImageReadError
 from ..images import read_image
 from ._pictures import SIZE, to_jpeg
-from ._summary import number, shorten_paths
+from ._summary import describe_findings, shorten_paths
 from ._tables import Cell, Table
 from ._write import write_page
 
@@ -94,7 +95,7 @@ def write_audit(
         "classes": report.data.class_counts(),
         "ignored": count_kinds(report.data.ignored),
         "n_unreadable": int(report.data.files["reason"].notna().sum()),
-        "findings": [(finding, [_short(text, names) for text in finding.examples]) for finding in findings],
+        "findings": describe_findings(findings, names),
         "inflates": any(finding.kind.inflates for finding in findings),
         "pairs": _pairs(report, names),
         "n_pairs": len(report.pairs),
@@ -103,15 +104,37 @@ def write_audit(
     return write_page(path, "audit.html", content, needed_for="write_audit")
 
 
-def _short(text: str, names: Mapping[str, str]) -> str:
-    """An example with its paths as the page names them."""
-    for path in sorted((path for path in names if path in text), key=len, reverse=True):
-        text = text.replace(path, names[path])
-    return text
+def with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table as text: limits stand behind their value, "0.90 (0.87–0.92)", and columns of limits go.
+
+    Limits are the columns low and high, those of `roc_auc`, or NAME_low and NAME_high, those of NAME.
+    """
+    shown = pd.DataFrame(index=frame.index)
+    for name in frame:
+        low, high = ("low", "high") if name == "roc_auc" else (f"{name}_low", f"{name}_high")
+        if str(name).rpartition("_")[2] in ("low", "high"):
+            continue
+        values = [_text(value) for value in frame[name]]
+        if low in frame:
+            limits = zip(frame[low], frame[high], strict=True)
+            values = [
+                value if pd.isna(one) else f"{value} ({one:.2f}–{other:.2f})"
+                for value, (one, other) in zip(values, limits, strict=True)
+            ]
+        shown[str(name).replace("_", " ").replace("roc auc", "ROC AUC")] = values
+    return shown
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else ""
+    if pd.isna(value):
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 def _pairs(report: AuditReport, names: Mapping[str, str]) -> list[Pair]:
-    pairs = []
+    pairs: list[Pair] = []
     row: Any
     for row in report.pairs.itertuples():
         if len(pairs) == N_PAIRS:
@@ -134,13 +157,7 @@ def _side(report: AuditReport, row: int, names: Mapping[str, str]) -> Side:
 
 
 def _table(frame: pd.DataFrame, caption: str) -> Table:
-    def cell(value: Any) -> Cell:
-        if isinstance(value, float):
-            return Cell(number(value), sort=value)
-        return Cell(str(value))
-
+    shown = with_intervals(frame)
     return Table(
-        caption,
-        [str(name) for name in frame],
-        [[[cell(value) for value in row] for row in frame.itertuples(index=False)]],
+        caption, list(map(str, shown)), [[[Cell(value) for value in row] for row in shown.itertuples(index=False)]]
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..audit import Finding
 from ..datasets import FractureDataset
 from ..evaluation import BASELINES, is_unused_split
 from ..results import EvaluationResult, count_copies, describe_dominance, describe_inference, model_names
@@ -198,6 +199,28 @@ def describe_threshold(result: EvaluationResult) -> str:
     return "A score chosen within each fold's training part and then held fixed; it is in the table of folds."
 
 
+def describe_findings(findings: Iterable[Finding], names: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """What the page says of each finding, of a result or of the data, whose paths it names otherwise."""
+    return [
+        {
+            "code": finding.code,
+            "severity": finding.kind.severity,
+            "title": sentence(finding.text).rstrip("."),
+            "detail": finding.detail,
+            "counts": ", ".join(f"{n} {name}" for name, n in finding.counts.items()),
+            "examples": [shorten_text(text, names or {}) for text in finding.examples],
+            "effect": sentence(finding.kind.effect),
+            "advice": sentence(finding.kind.advice),
+        }
+        for finding in findings
+    ]
+
+
+def sentence(text: str) -> str:
+    """A text with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
 def describe_values(result: EvaluationResult) -> str:
     """What a value and its interval are."""
     classes = len(result.data.target_names)
@@ -241,3 +264,10 @@ def shorten_paths(paths: Sequence[str]) -> dict[str, str]:
             return {path: path for path in paths}
         return {path: os.path.relpath(path, root) if root else path for path in paths}
     return {path: os.path.basename(path) for path in paths}
+
+
+def shorten_text(text: str, names: Mapping[str, str]) -> str:
+    """An example of a finding with its paths as the page names them."""
+    for path in sorted((path for path in names if path in text), key=len, reverse=True):
+        text = text.replace(path, names[path])
+    return text

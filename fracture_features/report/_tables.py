@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..plotting import measure_label
-from ..results import EvaluationResult, describe_inference
+from ..results import EvaluationResult, describe_inference, describe_withheld
 from ._summary import describe_power, has_comparison, interval, is_below, number, p_value, unit
 
 MAIN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
@@ -125,7 +125,8 @@ def _measures(result: EvaluationResult, measures: Sequence[str], caption: str, t
             cells += [_value(by_measure["value"][name], 1) for name in ("fit_minutes", "predict_ms")]
         bodies[model in result.baselines].append(cells)
     headings = [measure_label(name) for name in there] + (["Fit, minutes", "Predict, ms per image"] if times else [])
-    return Table(caption, ["Model", *headings], [body for body in bodies if body])
+    notes = [note] if (note := describe_withheld(frame, {name: measure_label(name) for name in there})) else []
+    return Table(caption, ["Model", *headings], [body for body in bodies if body], notes)
 
 
 def _marks(result: EvaluationResult, frame: pd.DataFrame) -> dict[str, str]:

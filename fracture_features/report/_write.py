@@ -17,7 +17,16 @@ from ..results import EvaluationResult
 from ._checklist import make_checklist
 from ._figures import describe_hidden, make_figures
 from ._pictures import make_pictures
-from ._summary import describe, has_intervals, make_facts, make_question, ranked_models, shorten_paths, unit
+from ._summary import (
+    describe,
+    describe_findings,
+    has_intervals,
+    make_facts,
+    make_question,
+    ranked_models,
+    shorten_paths,
+    unit,
+)
 from ._tables import make_tables
 
 
@@ -84,8 +93,9 @@ def write_page(path: str | os.PathLike[str], template: str, content: dict[str, A
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["digest"] = _digest
-    source, style = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in (template, "style.css"))
-    page = environment.from_string(source).render(content, style=environment.filters["safe"](style))
+    parts = ("findings.html", template, "style.css")
+    macros, source, style = (files(__package__).joinpath(name).read_text(encoding="utf-8") for name in parts)
+    page = environment.from_string(macros + source).render(content, style=environment.filters["safe"](style))
     path = Path(path)
     with whole_file(path) as part:
         part.write_text(page, encoding="utf-8", errors="backslashreplace")
@@ -103,6 +113,8 @@ def _content(result: EvaluationResult, model: Any) -> dict[str, Any]:
         "facts": make_facts(result, best),
         "summary": describe(result, best),
         "question": make_question(result),
+        "findings": describe_findings(result.findings()),
+        "audited": None if result.audit is None else describe_findings(result.audit.findings, names),
         "best": best,
         "tables": make_tables(result, manifest, names),
         "figures": make_figures(result, ranked),

@@ -1,12 +1,13 @@
 """What is read from fold results: tables, curves, examples, a manifest; nothing is fitted here."""
 
 from ._curves import mean_curves, mean_decision_curve
-from ._describe import describe_dominance, describe_inference
+from ._describe import describe_dominance, describe_inference, describe_withheld
 from ._examples import confident_mistakes, example_table, some_predictions
 from ._fold import FoldResult
 from ._manifest import digest_of, make_manifest
 from ._models import model_names
-from ._result import FAILURE_COLUMNS, EvaluationResult
+from ._predictions import FAILURE_COLUMNS
+from ._result import EvaluationResult
 from ._tables import count_copies, effective_groups
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "count_copies",
     "describe_dominance",
     "describe_inference",
+    "describe_withheld",
     "digest_of",
     "effective_groups",
     "example_table",

@@ -19,23 +19,24 @@ def measure_table(
 ) -> pd.DataFrame:
     """`EvaluationResult.frame`."""
     estimates = result.estimates
-    fraction = estimates.fraction_for(inference)
-    kind = "models" if fraction is None else "method"
-    above = estimates.above_baselines(confidence_level, fraction)
+    kind = "models" if estimates.fraction_for(inference) is None else "method"
+    above = estimates.above_baselines(confidence_level, inference)
     rows: list[tuple[object, ...]] = []
     for model in result.models:
         measures, mark = estimates.measures(model, prevalences), above.get(model)
         estimates.estimate(model, measures)
+        fraction = estimates.fraction_for(inference, model)
         for name in measures:
             interval = estimates.interval(model, name, confidence_level, fraction)
-            rows.append((model, name, estimates.value(model, name), *interval, kind, mark))
+            why = estimates.why_withheld(model, name) if np.isnan(interval.low) else None
+            rows.append((model, name, estimates.value(model, name), *interval, kind, mark, why))
         folds = result.folds_of(model)
         times = {
             "fit_minutes": sum(fold.fit_seconds for fold in folds) / 60,
             "predict_ms": np.mean([fold.predict_ms for fold in folds]),
         }
-        rows += [(model, name, value, np.nan, np.nan, None, mark) for name, value in times.items()]
-    columns = ["model", "measure", "value", "low", "high", "inference", "above_baselines"]
+        rows += [(model, name, value, np.nan, np.nan, None, mark, None) for name, value in times.items()]
+    columns = ["model", "measure", "value", "low", "high", "inference", "above_baselines", "withheld"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -44,11 +45,12 @@ def comparison_table(
 ) -> pd.DataFrame:
     """`EvaluationResult.comparison`."""
     reference = _check_reference(result, reference, measure)
-    fraction = result.estimates.fraction_for(inference)
-    rows = [
-        (model, reference, measure, *result.estimates.compare(model, reference, measure, confidence_level, fraction))
-        for model in _others(result, reference, measure)
-    ]
+    estimates, rows = result.estimates, []
+    estimates.fraction_for(inference)  # raises where there is none, with no model to compare too
+    for model in _others(result, reference, measure):
+        fraction = estimates.fraction_for(inference, model, reference)
+        found = estimates.compare(model, reference, measure, confidence_level, fraction)
+        rows.append((model, reference, measure, *found))
     columns = ["model", "reference", "measure", "difference", "low", "high", "p_value"]
     frame = pd.DataFrame(rows, columns=columns).assign(p_holm=np.nan)
     tried = ~frame["model"].isin(result.baselines) & frame["p_value"].notna()
@@ -59,11 +61,10 @@ def comparison_table(
 def power_table(result: EvaluationResult, reference: str | None, measure: str, difference: float) -> pd.DataFrame:
     """`EvaluationResult.power`."""
     reference = _check_reference(result, reference, measure)
-    fraction = result.estimates.fraction_for(None)
-    rows = [
-        (model, reference, measure, difference, result.estimates.power(model, reference, measure, difference, fraction))
-        for model in _others(result, reference, measure)
-    ]
+    estimates, rows = result.estimates, []
+    for model in _others(result, reference, measure):
+        power = estimates.power(model, reference, measure, difference, estimates.fraction_for(None, model, reference))
+        rows.append((model, reference, measure, difference, power))
     return pd.DataFrame(rows, columns=["model", "reference", "measure", "difference", "power"])
 
 

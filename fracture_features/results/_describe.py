@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from ._tables import effective_groups
 
 if TYPE_CHECKING:
@@ -18,6 +20,23 @@ def describe_inference(result: EvaluationResult) -> str:
     if result.estimates.test_fraction is None:
         return "of these fitted models on other patients"
     return "of the method, trained anew on other patients"
+
+
+def describe_withheld(frame: pd.DataFrame, labels: dict[str, str]) -> str:
+    """Which measures of `EvaluationResult.frame` have no interval, and why; empty where all have.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    labels : dict of str to str
+        Names of the measures to look at, and what to call them.
+    """
+    withheld = frame[frame["measure"].isin(labels) & frame["withheld"].notna()]
+    models: dict[tuple[str, str], list[str]] = {}
+    for (model, why), rows in withheld.groupby(["model", "withheld"], sort=False):
+        models.setdefault((", ".join(labels[name] for name in rows["measure"]), str(why)), []).append(str(model))
+    parts = [f"{measures} of {', '.join(names)} ({why})" for (measures, why), names in models.items()]
+    return f"No interval: {'; '.join(parts)}." if parts else ""
 
 
 def describe_dominance(result: EvaluationResult) -> str:

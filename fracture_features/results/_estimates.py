@@ -35,6 +35,7 @@ class Estimates:
         self._fold_results = fold_results
         self._seed = seed
         self._known: dict[tuple[str, str], tuple[Jackknifed, int]] = {}
+        self._effective: dict[str, float] = {}
 
     @property
     def models(self) -> list[str]:
@@ -76,8 +77,10 @@ class Estimates:
         n_train = float(np.mean([*sizes.values()])) if sizes else 0.0
         return 1 - n_train / len(self._data) if len(sizes) > 1 and n_train else None
 
-    def fraction_for(self, inference: str | None) -> float | None:
+    def fraction_for(self, inference: str | None, *models: str) -> float | None:
         """`test_fraction` for intervals of the "method", None for those of the "models"; None takes what there is.
+
+        Of models, the mean of their `metrics.effective_test_fraction`.
 
         Raises
         ------
@@ -92,7 +95,24 @@ class Estimates:
                 "inference='method' needs several folds with training parts in these data, which one split and "
                 "external images lack"
             )
-        return None if inference == "models" else fraction
+        if inference == "models" or fraction is None:
+            return None
+        return float(np.mean([self._effective_fraction(model, fraction) for model in models])) if models else fraction
+
+    def _effective_fraction(self, model: str, fraction: float) -> float:
+        """Computed once; the whole fraction where training images have no scores, or some images are left out."""
+        if model not in self._effective:
+            folds, fitted = self.folds_of(model), []
+            if len(np.unique(np.concatenate([fold.test for fold in folds]))) == len(self._data):
+                fitted = [fold.of_training() for fold in folds if fold.train_scores is not None]
+            if len(fitted) < len(folds):
+                return fraction
+            measure = self.measures(model)[PRIMARY]
+            values = [self._value_of(measure, fold.train, scores) for fold, scores in zip(folds, fitted, strict=True)]
+            self._effective[model] = metrics.effective_test_fraction(
+                fraction, float(np.mean(values)), self.value(model, PRIMARY)
+            )
+        return self._effective[model]
 
     def estimate(self, model: str, measures: dict[str, Measure]) -> None:
         """Compute measures of a model, all together, that are not known yet."""
@@ -109,6 +129,18 @@ class Estimates:
         """Interval of one measure that is known."""
         jackknifed, row = self._known[model, name]
         return jackknifed.interval(row, confidence_level, test_fraction=fraction)
+
+    def why_withheld(self, model: str, name: str) -> str:
+        """Why one measure that is known has no interval."""
+        jackknifed, row = self._known[model, name]
+        is_slope, group = name.startswith("calibration_slope"), "image" if self._data.groups is None else "group"
+        if jackknifed.n_groups < 2:
+            return f"a class has fewer than two {group}s"
+        if np.isnan(jackknifed.values[row]):
+            return "the probabilities part the classes or are all the same" if is_slope else "undefined"
+        if np.isnan(jackknifed.influences[row]).any():
+            return f"the classes are separated but for one {group}" if is_slope else f"undefined without one {group}"
+        return f"the same without any {group}"
 
     def compare(
         self, model: str, reference: str, name: str, confidence_level: float, fraction: float | None
@@ -142,14 +174,16 @@ class Estimates:
             n_resamples=N_RESAMPLES,
             random_state=self._seed,
         )
-        fraction = self.test_fraction
+        fraction = self.fraction_for(None, model)
         widened = 1.0 if fraction is None else np.sqrt(2 - fraction)
         return found._replace(draws=found.values + widened * (found.draws - found.values))
 
     def of_fold(self, fold: FoldResult, measure: Measure) -> float:
         """A measure on one fold's test part."""
-        y = self._data.y[fold.test]
-        return float(measure(y, fold.of(measure.takes), np.ones((1, len(y))))[0])
+        return self._value_of(measure, fold.test, fold.of(measure.takes))
+
+    def _value_of(self, measure: Measure, rows: NDArray[np.int64], scores: NDArray) -> float:
+        return float(measure(self._data.y[rows], scores, np.ones((1, len(rows))))[0])
 
     def best_baseline(self) -> str:
         """Of the models that cannot see a fracture the one with the highest ROC AUC."""
@@ -157,13 +191,16 @@ class Estimates:
             raise ValueError(f"there is no baseline among the models {self.models}; name a reference")
         return max(self.baselines, key=lambda name: self.value(name, PRIMARY))
 
-    def above_baselines(self, confidence_level: float, fraction: float | None) -> dict[str, bool]:
+    def above_baselines(self, confidence_level: float, inference: str | None) -> dict[str, bool]:
         """Which models are shown to lie above the best baseline, at one error rate for all that were tried."""
         tried = [model for model in self.models if model not in self.baselines]
         if not self.baselines or not tried:
             return {}
         best = self.best_baseline()
-        found = [self.compare(model, best, PRIMARY, confidence_level, fraction) for model in tried]
+        found = [
+            self.compare(model, best, PRIMARY, confidence_level, self.fraction_for(inference, model, best))
+            for model in tried
+        ]
         adjusted = metrics.holm([1.0 if np.isnan(each.p_value) else each.p_value for each in found])
         return {
             model: bool(each.difference > 0 and p <= 1 - confidence_level)
@@ -176,7 +213,7 @@ class Estimates:
             return
         rows, folds = self._tested(model)
         parts = self.folds_of(model)
-        repetitions = np.repeat(_repetitions([fold.test for fold in parts]), [len(fold.test) for fold in parts])
+        repetitions = np.repeat(find_repetitions([fold.test for fold in parts]), [len(fold.test) for fold in parts])
         found = metrics.jackknife(
             self._data.y[rows],
             [(measure, np.concatenate([fold.of(measure.takes) for fold in parts])) for measure in measures.values()],
@@ -198,7 +235,7 @@ class Estimates:
         return rows if self._data.groups is None else self._data.groups[rows]
 
 
-def _repetitions(tests: list[NDArray[np.int64]]) -> list[int]:
+def find_repetitions(tests: list[NDArray[np.int64]]) -> list[int]:
     """Which repetition of the folds each test part is of: the first that has tested none of its images yet.
 
     Parts that overlap as they like, of random splits, are mostly repetitions of their own.

@@ -49,6 +49,8 @@ class FoldResult:
     train_scores : ndarray of shape (n_train, n_classes), dtype float64, or None
         Scores of the images the model was fitted on, which tell how far it fits them better than others. None where
         they cost as much as the test part's: of networks that are trained on the images themselves.
+    weighted : bool
+        Whether classes were weighted and no calibration followed: probabilities are then those of other shares of them.
     kept : classifier, Path or None
         What `estimator` gives, or the file it is read from.
     """
@@ -67,6 +69,7 @@ class FoldResult:
     role: Role = "model"
     grid: dict[str, list[Any]] = field(default_factory=dict)
     train_scores: NDArray[np.float64] | None = None
+    weighted: bool = False
     kept: Any = None
 
     @property
@@ -91,4 +94,13 @@ class FoldResult:
             return self.y_pred
         values = self.scores if takes == "scores" else self.probabilities
         assert values is not None
-        return values[:, 1] if values.shape[1] == 2 else values
+        return _second(values)
+
+    def of_training(self) -> NDArray[np.float64]:
+        """Scores of the training images, of class 1 or, of many, of each; there must be some."""
+        assert self.train_scores is not None
+        return _second(self.train_scores)
+
+
+def _second(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values[:, 1] if values.shape[1] == 2 else values

@@ -12,18 +12,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._versions import find_versions
+from ..audit import Finding
 from ..datasets import FractureDataset
 from ._fold import FoldResult
 
 
 def make_manifest(
-    data: FractureDataset, folds: Iterable[FoldResult], excluded: pd.DataFrame, random_state: int | None
+    data: FractureDataset,
+    folds: Iterable[FoldResult],
+    excluded: pd.DataFrame,
+    random_state: int | None,
+    findings: Iterable[Finding] = (),
+    audit: Iterable[Finding] = (),
 ) -> dict[str, Any]:
     """Versions, seed, data and folds of a result, ready for json.
 
     Files are listed with their SHA-256; `digest` is the SHA-256 of those, in the order of the paths; `ignored` counts
     files that are no labelled images, by kind. Counts of a fold are by part: images, groups (where known) and images
-    of each class.
+    of each class. Findings are told by code, severity, count, title, detail and examples.
     """
     files = _files(data)
     parts = {fold.fold: {"train": fold.train, "test": fold.test} for fold in folds}
@@ -42,6 +48,20 @@ def make_manifest(
         },
         "excluded": excluded.to_dict("records"),
         "folds": {k: {part: _counts(data, rows) for part, rows in both.items()} for k, both in parts.items()},
+        "findings": [_told(finding) for finding in findings],
+        "audit": [_told(finding) for finding in audit],
+    }
+
+
+def _told(finding: Finding) -> dict[str, Any]:
+    """A finding without the rows, which count images as they were on that day."""
+    return {
+        "code": finding.code,
+        "severity": finding.kind.severity,
+        "count": finding.count,
+        "title": finding.kind.title,
+        "detail": finding.detail,
+        "examples": list(finding.examples),
     }
 
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from ..datasets import FractureDataset
+from ..audit import Finding
 from ._comparisons import comparison_table, measure_table, power_table
-from ._estimates import PRIMARY, Estimates
-from ._fold import FoldResult
+from ._estimates import PRIMARY
+from ._findings import result_findings
 from ._manifest import make_manifest
-from ._studies import pool_studies
+from ._predictions import Predictions
+from ._strata import strata_table
 from ._tables import confusion_table, fold_table, prediction_table, reliability_table, subgroup_table
 
-FAILURE_COLUMNS = ("model", "fold", "reason")
 
-
-class EvaluationResult:
+class EvaluationResult(Predictions):
     """Predictions of each model on each fold, and the tables made from them.
 
     A value in a table is the mean over the folds' test parts; PPV, NPV, likelihood ratios, calibration intercept and
@@ -47,55 +44,16 @@ class EvaluationResult:
     failures : DataFrame, default=None
         Models that failed on a fold, with the columns model, fold and reason; they have no fold result. None means
         none.
+    audit : AuditReport, default=None
+        What was found in the data before they were divided.
 
     Attributes
     ----------
-    data, fold_results, excluded, random_state, external, failures
+    data, fold_results, excluded, random_state, external, failures, audit
         As given.
     estimates : Estimates
         What the tables and curves are read from.
     """
-
-    def __init__(
-        self,
-        data: FractureDataset,
-        fold_results: Iterable[FoldResult],
-        excluded: pd.DataFrame,
-        random_state: int | None = None,
-        external: EvaluationResult | None = None,
-        failures: pd.DataFrame | None = None,
-    ):
-        self.data = data
-        self.fold_results = list(fold_results)
-        self.excluded = excluded
-        self.random_state = random_state
-        self.external = external
-        self.failures = pd.DataFrame(columns=list(FAILURE_COLUMNS)) if failures is None else failures
-        # All models are compared on the same blocks of groups.
-        seed = int(np.random.default_rng(random_state).integers(2**32))
-        self.estimates = Estimates(data, self.fold_results, seed)
-
-    def __repr__(self) -> str:
-        return f"<EvaluationResult: {len(self.models)} models on {self.data!r}>"
-
-    @property
-    def models(self) -> list[str]:
-        """Names of the models, in the order they were run."""
-        return self.estimates.models
-
-    @property
-    def baselines(self) -> list[str]:
-        """Names of those that cannot see a fracture."""
-        return self.estimates.baselines
-
-    def folds_of(self, model: str) -> list[FoldResult]:
-        """Return the fold results of one model."""
-        return [fold for fold in self.fold_results if fold.model == model]
-
-    @property
-    def tested(self) -> FractureDataset:
-        """The images of the test parts; of a subset they are fewer than `data`."""
-        return self.data.subset(np.unique(np.concatenate([fold.test for fold in self.fold_results])))
 
     def frame(
         self,
@@ -120,9 +78,10 @@ class EvaluationResult:
         frame : DataFrame
             Columns model, measure, value, low, high, inference, above_baselines: whether the model's ROC AUC is shown
             to lie above that of the best of the baselines, at one error rate, 1 - `confidence_level` on both sides, for
-            all models that were tried (Holm); a baseline has none. Measures of probabilities are there for models that
-            give any. fit_minutes is the sum and predict_ms the mean over the folds of the times in FoldResult; they
-            have no interval. What so many patients can show, `power` says.
+            all models that were tried (Holm); a baseline has none; and withheld: why a measure has no interval, missing
+            where it has one. Measures of probabilities are there for models that give any. fit_minutes is the sum and
+            predict_ms the mean over the folds of the times in FoldResult; they have no interval. What so many patients
+            can show, `power` says.
 
         Raises
         ------
@@ -245,6 +204,42 @@ class EvaluationResult:
         """
         return subgroup_table(self, column, measures)
 
+    def strata(self, by: str | Sequence[str]) -> pd.DataFrame:
+        """Return the ROC AUC within strata: of pairs of one body part, say, or of one body part and size.
+
+        A model that knows how frequent fractures are in hands and in hips, and no more, has a ROC AUC well above 0.5.
+        Here an image is compared with those of its own stratum and test part alone; all strata and folds together give
+        one value, the share of all such pairs in which the fractured image has the higher score. It is the area below
+        the covariate-adjusted ROC curve [1]_, but for the weights: pairs count alike here, and fractured images there.
+
+        Parameters
+        ----------
+        by : str or sequence of str
+            Columns of `data.frame` or of `data.files`, such as height and width, whose values together are the strata.
+            Numbers of more than 10 values are cut into five classes of about equal size [2]_. Images without a value
+            are left out.
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns model, n_strata, n_evaluated (images that have one of another class beside them in stratum and test
+            part), roc_auc (of all pairs, as in `frame`), within, low, high. Where fewer than 10 images of a class are
+            evaluated there is no value, and n_evaluated is 0.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column.
+
+        References
+        ----------
+        .. [1] H. Janes and M. S. Pepe, "Adjusting for covariate effects on classification accuracy using the
+           covariate-adjusted receiver operating characteristic curve", Biometrika 96(2), 2009.
+        .. [2] W. G. Cochran, "The effectiveness of adjustment by subclassification in removing bias in observational
+           studies", Biometrics 24(2), 1968.
+        """
+        return strata_table(self, by)
+
     def reliability(self, *, n_bins: int = 10) -> pd.DataFrame:
         """Return how often what is predicted with a probability is so.
 
@@ -282,39 +277,21 @@ class EvaluationResult:
         """
         return confusion_table(self, model)
 
-    def by_study(self, column: str = "study", *, how: str = "mean", label: str = "same") -> EvaluationResult:
-        """Return one prediction for each study.
-
-        Parameters
-        ----------
-        column : str, default="study"
-            Of `data.frame`, which names the study of every image; one that names patients gives one for each patient.
-        how : {"mean", "max"}, default="mean"
-            What becomes of the scores of a study's images. With "max" one view that shows a fracture is enough.
-        label : {"same", "any"}, default="same"
-            What becomes of their classes: "same" expects one for all images of a study; with "any", of two classes, a
-            study is fractured if any of its images is, among those too that no model was tested on.
+    def findings(self) -> list[Finding]:
+        """Return what is to be known of the result before it is believed, worst first.
 
         Returns
         -------
-        result : EvaluationResult
-            Its data have one row for each study, that of its first image of the study's class. Without an operating
-            point, the class of the highest score is predicted. `external` is by study too where its frame has the
-            column, and stays by image otherwise.
-
-        Raises
-        ------
-        ValueError
-            If there is no such column, or `how` or `label` is another.
-        DatasetError
-            If a study is unknown, has images of several groups or, unless `label` is "any" and there are two classes,
-            of different classes, or stands on both sides of a split; with "any", if a test part lacks a class then.
+        findings : list of Finding
+            Of the codes FF601 to FF608 in `audit.CODES`, counted in models, or folds: models whose folds disagree by
+            more than chance allows (Welch's test, which allows for variances of few groups), that are not shown to be
+            better than the metadata, whose calibration slope is below 0.8 with an interval below 1, whose search took
+            the end of its grid in most folds, whose chosen threshold moves sensitivity or specificity by 0.1 or more
+            between folds and beyond chance, whose ROC AUC is 0.2 or more higher on training images, whose weighted
+            classes move the mean probability by 0.05 or more; and folds with a third of the rarer class in one group.
+            Tests of several models are at one error rate of 0.05 (Holm). `examples` names models, folds and numbers.
         """
-        studies, pooled = pool_studies(self.data, self.fold_results, column, how, label)
-        external = self.external
-        if external is not None and column in external.data.frame:
-            external = external.by_study(column, how=how, label=label)
-        return self._with(studies, pooled, external)
+        return result_findings(self)
 
     def manifest(self) -> dict[str, Any]:
         """Return what the result came from, ready for json.
@@ -323,24 +300,7 @@ class EvaluationResult:
         -------
         manifest : dict
             Versions, seed, the SHA-256 of every file, counts of images, groups and classes in each part of each fold,
-            and the files left out with the reason.
+            the files left out with the reason, and the findings.
         """
-        return make_manifest(self.data, self.fold_results, self.excluded, self.random_state)
-
-    def subset(self, rows: NDArray[np.bool_]) -> EvaluationResult:
-        """Return the same predictions, of some images alone.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_samples,), dtype bool
-            Images of `data` to keep. A fold whose test part loses a class is left out; `external` stays as it is.
-        """
-        kept = [fold.subset(rows[fold.test]) for fold in self.fold_results]
-        n_classes = len(self.data.target_names)
-        whole = [fold for fold in kept if len(np.unique(self.data.y[fold.test])) == n_classes]
-        return self._with(self.data, whole, self.external)
-
-    def _with(
-        self, data: FractureDataset, folds: list[FoldResult], external: EvaluationResult | None
-    ) -> EvaluationResult:
-        return EvaluationResult(data, folds, self.excluded, self.random_state, external, self.failures)
+        audit = () if self.audit is None else self.audit.findings
+        return make_manifest(self.data, self.fold_results, self.excluded, self.random_state, self.findings(), audit)

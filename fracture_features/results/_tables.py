@@ -29,7 +29,7 @@ def fold_table(result: EvaluationResult) -> pd.DataFrame:
         row = {"model": fold.model, "fold": fold.fold, "n_train": len(fold.train), "n_test": len(fold.test)}
         row |= {
             "groups_shared": shared,
-            "largest_group": _largest_group(result, fold),
+            "largest_group": largest_group(result, fold),
             "threshold": fold.threshold,
             "params": fold.params or None,
         }
@@ -41,7 +41,7 @@ def fold_table(result: EvaluationResult) -> pd.DataFrame:
     return table.astype({"groups_shared": "Int64"}) if rows else table
 
 
-def _largest_group(result: EvaluationResult, fold: FoldResult) -> float:
+def largest_group(result: EvaluationResult, fold: FoldResult) -> float:
     """Share of the rarer class's images of a test part that its largest group holds."""
     y, groups = result.data.y[fold.test], result.data.groups
     rare = fold.test[y == np.bincount(y, minlength=len(result.data.target_names)).argmin()]
@@ -106,7 +106,7 @@ def subgroup_table(result: EvaluationResult, column: str, measures: Sequence[str
     """`EvaluationResult.subgroups`."""
     if column not in result.data.frame:
         raise ValueError(f"column={column!r} is none of the columns {list(result.data.frame.columns)}")
-    rows, fraction = [], result.estimates.test_fraction  # of all folds, also where a subgroup is left with one
+    rows = []
     values = result.data.frame[column]
     for value in sorted(values.dropna().unique(), key=str):
         inside = (values == value).to_numpy(dtype=bool)
@@ -115,6 +115,7 @@ def subgroup_table(result: EvaluationResult, column: str, measures: Sequence[str
             tested = _tested(result, model)
             counts = _class_counts(result, tested[inside[tested]])
             shown = (counts.sum(), *([counts[1]] if len(counts) == 2 else []))
+            fraction = result.estimates.fraction_for(None, model)  # of all folds, also where a subgroup has one
             rows += [(model, value, *shown, *row) for row in _subgroup_rows(part, model, measures, fraction)]
     count_columns = ["n_fractured"] if len(result.data.target_names) == 2 else []
     columns = ["model", column, "n", *count_columns, "n_evaluated", "measure", "value", "low", "high"]
