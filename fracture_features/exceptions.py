@@ -15,6 +15,8 @@ __all__ = [
     "GroupsError",
     "ImageReadError",
     "MissingDependencyError",
+    "ModelFileError",
+    "ModelFileWarning",
     "NoReadableImagesError",
     "UngroupedDataWarning",
 ]
@@ -64,6 +66,10 @@ class CheckpointError(FractureFeaturesError):
     """A folder in which finished jobs cannot be kept."""
 
 
+class ModelFileError(FractureFeaturesError, ValueError):
+    """A model file that cannot be read as one, or a model that no model file can hold."""
+
+
 class MissingDependencyError(FractureFeaturesError, ImportError):
     """A package that one of the optional extras would have installed."""
 
@@ -82,3 +88,7 @@ class CacheWarning(UserWarning):
 
 class CheckpointWarning(UserWarning):
     """A finished job was found damaged and is run again."""
+
+
+class ModelFileWarning(UserWarning):
+    """A model was saved under other versions of packages than those that read it."""

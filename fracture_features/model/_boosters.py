@@ -1,0 +1,98 @@
+"""Trees of XGBoost, which follows what their files say without a look at bounds."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from .._threads import count_threads
+from ..exceptions import ModelFileError
+from ._trees import LEAF, check_children
+from ._ubjson import read_ubjson
+
+MOST = 1 << 20  # classes, features of a model with names …
+# Of each node of a tree one number.
+PER_NODE = (
+    *("base_weights", "default_left", "left_children", "loss_changes", "parents", "right_children"),
+    *("split_conditions", "split_indices", "split_type", "sum_hessian"),
+)
+
+
+def make_booster(data: bytes, name: str, *, n_jobs: int | None) -> Any:
+    """Trees from XGBoost's UBJSON.
+
+    Parameters
+    ----------
+    data : bytes
+    name : str
+        Of the member of the file, for errors.
+    n_jobs : int or None
+        As in XGBClassifier.
+
+    Returns
+    -------
+    booster : xgboost.Booster
+
+    Raises
+    ------
+    ModelFileError
+        If they are no trees on numbers, or would lead outside their arrays.
+    """
+    try:
+        _check_learner(read_ubjson(data)["learner"])
+    except ModelFileError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+        raise ModelFileError(f"its {name} is not as XGBoost writes it: {error}") from error
+    xgboost = import_module("xgboost")
+    try:
+        return xgboost.Booster({"nthread": count_threads(n_jobs)}, model_file=bytearray(data))
+    except (xgboost.core.XGBoostError, ValueError, TypeError) as error:
+        raise ModelFileError(f"XGBoost does not read its {name}: {str(error).splitlines()[0]}") from error
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ModelFileError(f"its trees of XGBoost {what}")
+
+
+def _check_learner(learner: dict[str, Any]) -> None:
+    sizes, booster = learner["learner_model_param"], learner["gradient_booster"]
+    n_features, n_classes = int(sizes["num_feature"]), int(sizes["num_class"])
+    _require(0 < n_features <= 1 << 31 and 0 <= n_classes <= MOST, "are for an unknown number of features or classes")
+    _require(int(sizes["num_target"]) == 1, "have several targets")
+    _require(booster["name"] in ("gbtree", "dart"), f"are {booster['name']!r}; expected 'gbtree' or 'dart'")
+    model = booster["model"]
+    if booster["name"] == "dart":
+        model, weights = booster["gbtree"]["model"], booster["weight_drop"]
+        _require(len(weights) == len(model["trees"]), "have weights of other trees")
+    trees, groups, ends = model["trees"], model["tree_info"], np.asarray(model["iteration_indptr"])
+    _require(
+        int(model["gbtree_model_param"]["num_trees"]) == len(trees) == len(groups), "are more or fewer than they say"
+    )
+    _require(all(0 <= group < max(n_classes, 1) for group in groups), "are for unknown classes")
+    is_rising = (
+        ends.ndim == 1 and len(ends) > 0 and ends[0] == 0 and ends[-1] == len(trees) and (np.diff(ends) >= 0).all()
+    )
+    _require(bool(is_rising), "are of unknown rounds")
+    for tree in trees:
+        _check_tree(tree, n_features)
+
+
+def _check_tree(tree: dict[str, Any], n_features: int) -> None:
+    sizes = tree["tree_param"]
+    n_nodes = int(sizes["num_nodes"])
+    _require(
+        int(sizes["num_feature"]) == n_features and int(sizes["size_leaf_vector"]) <= 1, "have trees of other sizes"
+    )
+    arrays = {name: np.asarray(tree[name]) for name in PER_NODE}
+    _require(all(array.shape == (n_nodes,) for array in arrays.values()), "have more or fewer numbers than nodes")
+    is_numeric = not any(len(tree[name]) for name in ("categories", "categories_nodes", "categories_segments"))
+    _require(is_numeric and not arrays["split_type"].any(), "split by categories")
+    left, right, parents = (arrays[name].astype(np.int64) for name in ("left_children", "right_children", "parents"))
+    for children in (left, right):
+        _require(bool(((children >= LEAF) & (children < n_nodes)).all()), "have a node whose child does not exist")
+    _require(bool((parents >= LEAF).all() and (parents[1:] < n_nodes).all()), "have a node whose parent does not exist")
+    check_children(left, right, arrays["split_indices"].astype(np.int64), n_features)

@@ -1,0 +1,68 @@
+"""Arrays as .npy files, whose size is checked against what they say before any memory is taken."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exceptions import ModelFileError
+
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def in_order(array: NDArray[Any]) -> NDArray[Any]:
+    """A plain array without gaps, its axes in the order they have in memory: BLAS may round otherwise in another."""
+    steps = [abs(step) for step, length in zip(array.strides, array.shape, strict=True) if length > 1]
+    is_fortran = len(steps) > 1 and steps == sorted(steps)
+    return np.asfortranarray(array) if is_fortran else np.asarray(array, order="C")
+
+
+def to_npy(array: NDArray[Any]) -> bytes:
+    """Write an array of numbers or text."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array(buffer, in_order(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+class Header(NamedTuple):
+    """What an .npy file says of itself, and where its numbers begin."""
+
+    shape: tuple[int, ...]
+    is_fortran: bool
+    dtype: np.dtype[Any]
+    start: int
+
+
+def check_npy(data: bytes, name: str) -> Header:
+    """Check that .npy data hold what they say, taking no memory for it.
+
+    Raises
+    ------
+    ModelFileError
+        If it is no array, holds Python objects, or has another size than it says.
+    """
+    stream = io.BytesIO(data)
+    try:
+        read_header = HEADERS[np.lib.format.read_magic(stream)]
+        shape, is_fortran, dtype = read_header(stream)
+    # Python's parser, to which NumPy leaves the header, has errors of its own.
+    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise ModelFileError(f"its {name} is no array: {error}") from error
+    if dtype.hasobject or dtype.itemsize == 0 or dtype.kind not in "biufUV":
+        raise ModelFileError(f"its {name} holds {dtype}; expected numbers or text")
+    if any(isinstance(side, bool) or side < 0 for side in shape) or len(shape) > 32:
+        raise ModelFileError(f"its {name} has the shape {shape}")
+    if math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
+        raise ModelFileError(f"its {name} says {shape} of {dtype}, and has {len(data) - stream.tell():,} bytes of them")
+    return Header(shape, is_fortran, dtype, stream.tell())
+
+
+def from_npy(data: bytes, name: str) -> NDArray[Any]:
+    """Read what `to_npy` has written; the array can be written to."""
+    header = check_npy(data, name)
+    flat = np.frombuffer(data, header.dtype, offset=header.start).copy()
+    return flat.reshape(header.shape[::-1]).T if header.is_fortran else flat.reshape(header.shape)
