@@ -69,7 +69,7 @@ def audit(schema: Any, arrays: Mapping[str, bytes]) -> set[str]:
     """
     if not isinstance(schema, dict) or type(schema.get("protocol")) is not int or schema["protocol"] != PROTOCOL:
         found = schema.get("protocol") if isinstance(schema, dict) else schema
-        raise ModelFileError(f"its {SCHEMA} has the protocol {found!r} of skops; expected {PROTOCOL}")
+        raise ModelFileError(f"its {SCHEMA} has the protocol {found!r:.80} of skops; expected {PROTOCOL}")
     root = {key: value for key, value in schema.items() if key not in ("protocol", "_skops_version")}
     foreign: set[str] = set()
     used: set[str] = set()
@@ -164,8 +164,8 @@ def _children(node: Node, name: str, arrays: Mapping[str, bytes]) -> list[Node]:
 def _check_scalar(node: Node) -> None:
     """A number, a text, true, false or null."""
     text = node["content"] if isinstance(node.get("content"), str) else ""
+    _require(not text.lstrip().startswith(("[", "{")), "a value is no number and no text")
     try:
-        _require(not text.lstrip().startswith(("[", "{")), "a value is no number and no text")
         json.loads(text)
     except ValueError as error:
         raise ModelFileError(f"its {SCHEMA} has a value that is no JSON: {error}") from error

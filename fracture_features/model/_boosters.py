@@ -64,10 +64,9 @@ def _check_learner(learner: dict[str, Any]) -> None:
     _require(0 < n_features <= 1 << 31 and 0 <= n_classes <= MOST, "are for an unknown number of features or classes")
     _require(int(sizes["num_target"]) == 1, "have several targets")
     _require(booster["name"] in ("gbtree", "dart"), f"are {booster['name']!r}; expected 'gbtree' or 'dart'")
-    model = booster["model"]
-    if booster["name"] == "dart":
-        model, weights = booster["gbtree"]["model"], booster["weight_drop"]
-        _require(len(weights) == len(model["trees"]), "have weights of other trees")
+    is_dart = booster["name"] == "dart"
+    model = booster["gbtree"]["model"] if is_dart else booster["model"]
+    _require(not is_dart or len(booster["weight_drop"]) == len(model["trees"]), "have weights of other trees")
     trees, groups, ends = model["trees"], model["tree_info"], np.asarray(model["iteration_indptr"])
     _require(
         int(model["gbtree_model_param"]["num_trees"]) == len(trees) == len(groups), "are more or fewer than they say"

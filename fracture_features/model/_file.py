@@ -36,6 +36,7 @@ from ._zip import MANIFEST, SCHEMA, Members, write_members
 
 FORMAT = "fracture_features model"
 NUMBER = 1  # of the format
+LONGEST = 2000  # characters of an error: names in a file can be of any length
 KEYS = {"format", "format_version", "versions", "state", "members"}
 # By the name in the manifest what pip may call it.
 ALWAYS = {
@@ -183,7 +184,8 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except ModelFileError as error:
-        raise ModelFileError(f"{what}: {error}") from error
+        text = str(error)
+        raise ModelFileError(f"{what}: {text[:LONGEST] + ' …' if len(text) > LONGEST else text}") from error
 
 
 def _estimator(members: Mapping[str, bytes]) -> Any:
@@ -206,7 +208,7 @@ def _read_manifest(archive: Members) -> dict[str, Any]:
         raise ModelFileError(f"its {MANIFEST} has the format version {number!r:.80}")
     if number > NUMBER:
         raise ModelFileError(
-            f"it has version {number:.80} of the format; fracture_features {_own_version()} reads up to {NUMBER}: "
+            f"it has version {number!r:.80} of the format; fracture_features {_own_version()} reads up to {NUMBER}: "
             "install a newer one"
         )
     if set(manifest) != KEYS or not isinstance(manifest["state"], dict) or not _are_versions(manifest["versions"]):
@@ -231,7 +233,7 @@ def _check_members(said: Any, sizes: dict[str, int]) -> None:
         if set(about) != {"size", "sha256"} or type(size) is not int or not isinstance(digest, str):
             raise ModelFileError(f"its {MANIFEST} gives {name} the size {size!r:.80}")
         if size != sizes[name]:
-            raise ModelFileError(f"its {name} has {sizes[name]:,} bytes, and its {MANIFEST} says {size:.80}")
+            raise ModelFileError(f"its {name} has {sizes[name]:,} bytes, and its {MANIFEST} says {size!r:.80}")
 
 
 def _checked(archive: Members, name: str, about: dict[str, Any]) -> bytes:

@@ -22,9 +22,9 @@ from ..exceptions import ModelFileError
 # Those that `cnn._onnx` writes: they compute on their inputs and open no file.
 OPERATORS = frozenset(
     (
-        *("Add", "AveragePool", "BatchNormalization", "Clip", "Concat", "Conv", "Div", "Flatten", "GlobalAveragePool"),
-        *("GlobalMaxPool", "HardSwish", "MaxPool", "Max", "Mul", "Pad", "Relu", "Reshape", "Sigmoid", "Sqrt", "Sub"),
-        *("Transpose", "Cast", "Unsqueeze"),
+        *("Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "Flatten"),
+        *("GlobalAveragePool", "GlobalMaxPool", "HardSwish", "Identity", "Max", "MaxPool", "Mul", "Pad", "Relu"),
+        *("Reshape", "Sigmoid", "Sqrt", "Sub", "Transpose"),
     )
 )
 MOST_NODES = 5000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,12 @@ from numpy.typing import NDArray
 
 from ..exceptions import ModelFileError
 
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+HEADER = re.compile(
+    rb"\x93NUMPY(\x01\x00..|\x02\x00....)\{'descr': ('[<>|=][a-zA-Z]\d{1,9}'|\[[^\]]{1,2000}\]), "
+    rb"'fortran_order': (True|False), 'shape': \([\d, ]{0,300}\), \}",
+    re.DOTALL,
+)
 
 
 def in_order(array: NDArray[Any]) -> NDArray[Any]:
@@ -45,12 +51,12 @@ def check_npy(data: bytes, name: str) -> Header:
     ModelFileError
         If it is no array, holds Python objects, or has another size than it says.
     """
+    if not HEADER.match(data):  # NumPy leaves it to Python's parser, which takes much else
+        raise ModelFileError(f"its {name} is no array as NumPy writes it")
     stream = io.BytesIO(data)
     try:
-        read_header = HEADERS[np.lib.format.read_magic(stream)]
-        shape, is_fortran, dtype = read_header(stream)
-    # Python's parser, to which NumPy leaves the header, has errors of its own.
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        shape, is_fortran, dtype = READERS[np.lib.format.read_magic(stream)](stream)
+    except (ValueError, KeyError, TypeError, SyntaxError, MemoryError) as error:
         raise ModelFileError(f"its {name} is no array: {error}") from error
     if dtype.hasobject or dtype.itemsize == 0 or dtype.kind not in "biufUV":
         raise ModelFileError(f"its {name} holds {dtype}; expected numbers or text")

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils.validation import check_is_fitted
 
 from ..cache import Cached
 from ..cnn import CNNClassifier, PretrainedExtractor
@@ -18,8 +17,14 @@ from ..features._base import BaseExtractor
 from ._npy import in_order
 from ._restore import MOST_FEATURES
 
-# What an extractor computes again from its parameters and the shape of its images.
-DERIVED = ("_names", "_regions", "_fitted_with")
+LEFT_OUT = frozenset(
+    (
+        # what extractors and networks compute again
+        *("_names", "_regions", "_fitted_with", "_model", "_runner", "digest"),
+        # what scikit-learn's estimators fit with, and predict without
+        *("_loss_function_", "loss_function_", "_optimizer", "_metadata_request"),
+    )
+)
 
 
 def pack(estimator: Any) -> tuple[Any, dict[str, bytes]]:
@@ -64,10 +69,11 @@ class _Packer:
 
     def _parts(self, value: Any) -> Any:
         if isinstance(value, BaseSearchCV):
-            check_is_fitted(value, "best_estimator_")
-            return self.pack(value.best_estimator_)
+            return self.pack(getattr(value, "best_estimator_", value.estimator))
         if isinstance(value, dict):
-            return type(value)((key, self.pack(part)) for key, part in value.items())
+            packed = type(value)()  # a Bunch takes no pairs
+            packed.update((key, self.pack(part)) for key, part in value.items())
+            return packed
         if isinstance(value, list | tuple):
             parts = [self.pack(part) for part in value]
             return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
@@ -78,7 +84,7 @@ class _Packer:
 
     def _attributes(self, value: Any) -> dict[str, Any]:
         """Attributes of an object that are kept."""
-        kept = {name: part for name, part in vars(value).items() if name != "_metadata_request"}
+        kept = dict(vars(value))
         if isinstance(value, MetadataLookup):
             raise ModelFileError(
                 "the model holds a MetadataLookup, a table of the images that it was fitted on: a file would hold "
@@ -98,10 +104,9 @@ class _Packer:
             kept["memory"] = None  # a folder here
         if not isinstance(kept.get("cv"), int | str | None):
             kept["cv"] = None  # splits of the training images
-        left_out = (*DERIVED, "_model", "_runner", "digest")
         if isinstance(kept.get("_graph"), bytes):
             kept["_graph"] = np.frombuffer(kept["_graph"], dtype=np.uint8)
-        return {name: part for name, part in kept.items() if name not in left_out}
+        return {name: part for name, part in kept.items() if name not in LEFT_OUT}
 
     @staticmethod
     def _check_extractor(extractor: BaseExtractor) -> None:
