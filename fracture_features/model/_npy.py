@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import math
 import re
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 
 from ..exceptions import ModelFileError
 
-READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-HEADER = re.compile(
-    rb"\x93NUMPY(\x01\x00..|\x02\x00....)\{'descr': ('[<>|=][a-zA-Z]\d{1,9}'|\[[^\]]{1,2000}\]), "
-    rb"'fortran_order': (True|False), 'shape': \([\d, ]{0,300}\), \}",
+# As NumPy writes it. Its own reader leaves the header to Python's parser, which takes much else, and may not end well.
+BEGINNING = re.compile(
+    rb"\x93NUMPY(?:\x01\x00(?P<short>..)|\x02\x00(?P<long>....))"
+    rb"\{'descr': (?P<descr>'[<>|=][a-zA-Z]\d{1,9}'|\[[\w<>|=()', ]{1,2000}\]), "
+    rb"'fortran_order': (?P<fortran>True|False), 'shape': \((?P<shape>(?:\d{1,15}(?:, \d{1,15}){0,31},?)?)\), \} *\n",
     re.DOTALL,
 )
 
@@ -51,20 +53,22 @@ def check_npy(data: bytes, name: str) -> Header:
     ModelFileError
         If it is no array, holds Python objects, or has another size than it says.
     """
-    if not HEADER.match(data):  # NumPy leaves it to Python's parser, which takes much else
+    found = BEGINNING.match(data)
+    if found is None:
         raise ModelFileError(f"its {name} is no array as NumPy writes it")
-    stream = io.BytesIO(data)
+    length = found["short"] or found["long"]
+    if found.end("short" if found["short"] else "long") + int.from_bytes(length, "little") != found.end():
+        raise ModelFileError(f"its {name} is no array as NumPy writes it: its header has another length")
+    shape = tuple(map(int, re.findall(rb"\d+", found["shape"])))
     try:
-        shape, is_fortran, dtype = READERS[np.lib.format.read_magic(stream)](stream)
-    except (ValueError, KeyError, TypeError, SyntaxError, MemoryError) as error:
-        raise ModelFileError(f"its {name} is no array: {error}") from error
+        dtype = np.lib.format.descr_to_dtype(ast.literal_eval(found["descr"].decode("ascii")))
+    except (ValueError, TypeError, SyntaxError, IndexError, RecursionError, MemoryError) as error:
+        raise ModelFileError(f"its {name} is no array of a type that NumPy has: {error}") from error
     if dtype.hasobject or dtype.itemsize == 0 or dtype.kind not in "biufUV":
         raise ModelFileError(f"its {name} holds {dtype}; expected numbers or text")
-    if any(isinstance(side, bool) or side < 0 for side in shape) or len(shape) > 32:
-        raise ModelFileError(f"its {name} has the shape {shape}")
-    if math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
-        raise ModelFileError(f"its {name} says {shape} of {dtype}, and has {len(data) - stream.tell():,} bytes of them")
-    return Header(shape, is_fortran, dtype, stream.tell())
+    if math.prod(shape) * dtype.itemsize != len(data) - found.end():
+        raise ModelFileError(f"its {name} says {shape} of {dtype}, and has {len(data) - found.end():,} bytes of them")
+    return Header(shape, found["fortran"] == b"True", dtype, found.end())
 
 
 def from_npy(data: bytes, name: str) -> NDArray[Any]:
