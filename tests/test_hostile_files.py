@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline as chain
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from fracture_features import CNNClassifier, FisherVectorExtractor, HOGExtractor, ImageReader
+from fracture_features import CNNClassifier, EdgeExtractor, FisherVectorExtractor, HOGExtractor, ImageReader
 from fracture_features.exceptions import ModelFileError
 from fracture_features.model import TRUSTED_TYPES, read_manifest, read_model_file, write_model_file
 from fracture_features.model._npy import to_npy
@@ -92,6 +92,7 @@ def refused(path, match):
         with pytest.raises(ModelFileError, match=match) as caught:
             read_model_file(path)
     assert len(str(caught.value)) < 3000
+    assert str(caught.value).isprintable()
     assert os.fspath(path) in str(caught.value)
     return caught.value
 
@@ -139,9 +140,9 @@ def hostile_trees(marker):
     command = f"open({str(marker)!r}, 'w').close()"
     shell = f"touch {marker}"
     svc = node("ObjectNode", "sklearn.svm._classes.SVC", content=mapping(C=value(1.0)))
-    yield "os.system", partial_node(node("FunctionNode", "os.system"), value(shell)), "a partial of os.system"
+    yield "os.system", partial_node(node("FunctionNode", "os.system"), value(shell)), "a partial of 'os.system'"
     yield "posix.system", node("FunctionNode", "posix.system"), "posix.system"
-    yield "eval", partial_node(node("FunctionNode", "builtins.eval"), value(command)), "a partial of builtins.eval"
+    yield "eval", partial_node(node("FunctionNode", "builtins.eval"), value(command)), "a partial of 'builtins.eval'"
     yield "exec as a type", node("TypeNode", "builtins.exec"), "builtins.exec"
     yield "import", node("FunctionNode", "importlib.import_module"), "importlib.import_module"
     yield (
@@ -165,9 +166,9 @@ def hostile_trees(marker):
     kernel = node("FunctionNode", "sklearn.metrics.pairwise.rbf_kernel")
     yield "a partial with an object", partial_node(kernel, gamma=svc), "a keyword of a partial is no number"
     yield "a partial with arguments", partial_node(kernel, value(1)), "positional arguments"
-    yield "a partial of a partial", partial_node(partial_node(kernel)), "a partial of functools.partial"
+    yield "a partial of a partial", partial_node(partial_node(kernel)), "a partial of 'functools.partial'"
     ufunc = node("FunctionNode", "numpy.absolute")
-    yield "a partial of a function that is no kernel", partial_node(ufunc), "a partial of numpy.absolute"
+    yield "a partial of a function that is no kernel", partial_node(ufunc), "a partial of 'numpy.absolute'"
     yield (
         "an old node",
         node("FunctionNode", "numpy.absolute", content={"module_path": "os", "function": "system"}),
@@ -434,6 +435,14 @@ def test_parameters_of_an_extractor_are_checked(tmp_path, name, new, match):
     refused(pack(tmp_path / "model.ff", members | {SCHEMA: json.dumps(schema).encode()}), match)
 
 
+def test_a_filter_larger_than_the_image_is_refused(tmp_path):
+    stack = np.random.default_rng(0).integers(0, 256, (4, 48, 40), dtype=np.uint8)
+    members = save(tmp_path / "model.ff", EdgeExtractor(sigma=48).fit(stack))
+    schema = json.loads(members[SCHEMA])
+    schema["content"]["content"]["sigma"] = value(65536.0)
+    refused(pack(tmp_path / "model.ff", members | {SCHEMA: json.dumps(schema).encode()}), "smooths with sigma=65536")
+
+
 @pytest.mark.parametrize("shape", [(10**6, 10**6), (0, 40), (40, -1), (40,), (True, 40), (8000, 8000)])
 def test_the_shape_of_images_is_bounded(tmp_path, shape):
     stack = np.random.default_rng(0).integers(0, 256, (4, 48, 40), dtype=np.uint8)
@@ -534,6 +543,12 @@ def test_boosted_trees_that_lead_outside_are_refused(tmp_path, boosted, name, ne
     place = data.index(name.encode()) + len(name) + len("[$l#L") + 8
     data[place : place + 4] = struct.pack(">i", new)
     refused(pack(tmp_path / "model.ff", boosted | {"boosters/0.ubj": bytes(data)}), "trees? .*(child|feature|parents)")
+
+
+def test_what_xgboost_would_set_for_the_whole_process_is_checked(tmp_path, boosted):
+    schema = json.loads(boosted[SCHEMA])
+    schema["content"]["content"]["verbosity"] = value(-(2**31))
+    refused(pack(tmp_path / "model.ff", boosted | {SCHEMA: json.dumps(schema).encode()}), "verbosity=-2147483648")
 
 
 def test_a_booster_that_the_estimator_does_not_name_is_refused(tmp_path, boosted, valid):
@@ -805,9 +820,12 @@ def test_bits_that_are_flipped_are_noticed_or_mean_nothing(tmp_path, valid):
         ({"state": []}, "not as this library writes it"),
         ({"versions": {"numpy": 1}}, "not as this library writes it"),
         ({"versions": {"numpy": "1" * 10**6}}, "not as this library writes it"),
+        ({"versions": {"numpy\x1b[2J": "1"}}, "not as this library writes it"),
+        ({"versions": {"numpy": "\x1b[2J"}}, "not as this library writes it"),
+        ({"format": "\x1b[2J"}, "has the format"),
         ({"more": 1}, "not as this library writes it"),
     ],
-    ids=range(10),
+    ids=range(13),
 )
 def test_another_manifest_is_refused(tmp_path, valid, changes, match):
     data = manifest_for(valid, **changes)

@@ -417,6 +417,14 @@ def members(path):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def test_generators_of_random_numbers_stay_behind(tmp_path):
+    model = SVC(random_state=np.random.RandomState(0)).fit(X, Y)
+    write_model_file(tmp_path / "model.ff", model, {}, {})
+    loaded = read_model_file(tmp_path / "model.ff")[0]
+    assert loaded.random_state is None
+    np.testing.assert_array_equal(loaded.decision_function(X), model.decision_function(X))
+
+
 def test_a_loaded_extractor_knows_its_names_and_parameters(data, tmp_path):
     model = small(["hog", "edges"], "svm").fit(data.paths, data.y)
     write_model_file(tmp_path / "model.ff", model, {}, {})
@@ -468,7 +476,7 @@ def own_function(rows):
         (chain(FunctionTransformer(own_function), LogisticRegression()), "test_model_file.own_function"),
         (chain(FunctionTransformer(lambda rows: rows), LogisticRegression()), "<lambda>"),
         (chain(FunctionTransformer(np.linalg.inv, check_inverse=False, validate=False)), "numpy.linalg.inv"),
-        (chain(FunctionTransformer(partial(np.add, 1)), LogisticRegression()), "a partial of numpy.add"),
+        (chain(FunctionTransformer(partial(np.add, 1)), LogisticRegression()), "a partial of 'numpy.add'"),
         (SVC(kernel=partial(rbf_kernel, 1)), "positional arguments"),
         (KNeighborsClassifier(algorithm="kd_tree"), "KNeighborsClassifier"),
         (RandomForestClassifier(2, criterion="gini", class_weight={b"x": 1}), "bytes"),

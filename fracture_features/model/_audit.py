@@ -18,7 +18,6 @@ from ._types import (
     KEYS,
     OBJECTS,
     PARTIAL,
-    RANDOM_STATE,
     SCALARS,
     TREE,
     TUPLES,
@@ -38,7 +37,6 @@ KINDS: dict[str, tuple[frozenset[str], set[str]]] = {
     "NdArrayNode": (SCALARS | {"numpy.ndarray"}, {"content", "type", "shape", "file"}),
     "ObjectNode": (OBJECTS, {"content"}),
     "PartialNode": (frozenset({PARTIAL}), {"content"}),
-    "RandomStateNode": (frozenset({RANDOM_STATE}), {"content"}),
     "SetNode": (frozenset({"builtins.set"}), {"content"}),
     "TreeNode": (frozenset({TREE}), {"content", "__reduce__"}),
     "TupleNode": (TUPLES, {"content"}),
@@ -153,7 +151,7 @@ def _children(node: Node, name: str, arrays: Mapping[str, bytes]) -> list[Node]:
             return _partial(content)
         case "TreeNode":
             return check_tree(node, arrays)
-    # An object's attributes, a state, or of a dtype an array: one node.
+    # An object's attributes, or of a dtype an array: one node.
     if node["__loader__"] == "ObjectNode" and content is None and "content" not in node:
         return []
     wanted = {"DTypeNode": "NdArrayNode"}.get(node["__loader__"], "DictNode")
@@ -207,7 +205,7 @@ def _partial(content: Any) -> list[Node]:
     _require(all(isinstance(part, dict) for part in content.values()), "a partial has no function")
     name = f"{func.get('__module__')}.{func.get('__class__')}"
     if func.get("__loader__") != "FunctionNode" or name not in KERNELS:
-        raise ModelFileError(f"it holds a partial of {name}; expected one of {sorted(KERNELS)}")
+        raise ModelFileError(f"it holds a partial of {name!r}; expected one of {sorted(KERNELS)}")
     _require(args.get("__loader__") == "TupleNode" and args.get("content") == [], "a partial has positional arguments")
     _require(
         kwds.get("__loader__") == "DictNode" and isinstance(kwds.get("content"), dict), "a partial has no keywords"

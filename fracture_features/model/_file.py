@@ -69,8 +69,8 @@ def write_model_file(
         Written beside its place and moved there: it is whole, or as it was.
     estimator : fitted estimator
         Of this library, of XGBoost's XGBClassifier, or of scikit-learn as far as TRUSTED_TYPES goes. It stays as it is.
-        Of a search its `best_estimator_` is written. Folders of caches, paths of weights and cross-validation
-        splits are left out.
+        Of a search its `best_estimator_` is written. Folders of caches, paths of weights, cross-validation splits and
+        generators of random numbers are left out.
     state : dict
         What JSON can hold, NaN too.
     arrays : mapping of str to ndarray
@@ -184,7 +184,7 @@ def _explained(what: str) -> Iterator[None]:
     try:
         yield
     except ModelFileError as error:
-        text = str(error)
+        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(error)[: LONGEST + 1])
         raise ModelFileError(f"{what}: {text[:LONGEST] + ' …' if len(text) > LONGEST else text}") from error
 
 
@@ -266,7 +266,10 @@ def _own_version() -> str:
 
 
 def _are_versions(versions: Any) -> bool:
-    return isinstance(versions, dict) and all(isinstance(v, str) and len(v) < 100 for v in versions.values())
+    plain = re.compile(r"[\w.+!-]{1,60}", re.ASCII)
+    return isinstance(versions, dict) and all(
+        isinstance(text, str) and plain.fullmatch(text) for item in versions.items() for text in item
+    )
 
 
 def _warn_of_versions(path: str | os.PathLike[str], then: dict[str, str], now: dict[str, str]) -> None:

@@ -57,6 +57,8 @@ class _Packer:
     def pack(self, value: Any) -> Any:
         if isinstance(value, np.ndarray) and value.dtype.kind != "O":
             return in_order(value)
+        if isinstance(value, np.random.RandomState | np.random.Generator):
+            return None  # of the run; what a file says of one would be taken without a check
         if not isinstance(value, list | tuple | dict) and not _is_model(value):
             return value
         if id(value) in self._around:

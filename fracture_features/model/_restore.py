@@ -17,7 +17,7 @@ from .._validation import as_pair
 from ..cache import Cached
 from ..cnn import CNNClassifier, PretrainedExtractor
 from ..exceptions import ModelFileError
-from ..features import FisherVectorExtractor, HOGExtractor
+from ..features import EdgeExtractor, FisherVectorExtractor, HOGExtractor
 from ..features._base import BaseExtractor
 from ..features._grid import GridExtractor
 from ..images import ImageReader
@@ -113,6 +113,8 @@ def _restore_extractor(part: BaseExtractor) -> None:
     _check_shape(part.image_shape_)
     if isinstance(part, FisherVectorExtractor):
         _check_fisher(part)
+    if isinstance(part, EdgeExtractor):  # a filter of thousands of pixels would take minutes
+        _require(part.sigma <= max(part.image_shape_), f"its EdgeExtractor smooths with sigma={part.sigma!r}")
     if isinstance(part, PretrainedExtractor):
         check_network(part)
     count = _count_features(part)
@@ -203,6 +205,8 @@ def _check_forest(part: Any) -> None:
 
 def _restore_booster(part: Any, boosters: Mapping[str, bytes]) -> set[str]:
     """Make XGBoost's trees, and give the name that stood for them."""
+    # XGBoost sets it for the whole process, and does not find back from one that there is not.
+    _require(part.verbosity in (None, 0, 1, 2, 3), f"its XGBClassifier has verbosity={part.verbosity!r}")
     if "_Booster" not in vars(part):
         return set()
     name = part._Booster

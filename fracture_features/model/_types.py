@@ -88,7 +88,6 @@ SKLEARN = (
 OBJECTS = frozenset((*OWN, *SKLEARN, "xgboost.sklearn.XGBClassifier"))
 
 TREE = "sklearn.tree._tree.Tree"
-RANDOM_STATE = "numpy.random.mtrand.RandomState"
 DTYPE = "numpy.dtype"
 PARTIAL = "functools.partial"
 DICTS = frozenset(("builtins.dict", "collections.OrderedDict", "sklearn.utils._bunch.Bunch"))
@@ -139,6 +138,5 @@ TRUSTED_TYPES: tuple[str, ...] = (
     "sklearn.utils._bunch.Bunch",
     DTYPE,
     PARTIAL,
-    RANDOM_STATE,
     TREE,
 )
