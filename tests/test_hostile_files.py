@@ -545,6 +545,24 @@ def test_boosted_trees_that_lead_outside_are_refused(tmp_path, boosted, name, ne
     refused(pack(tmp_path / "model.ff", boosted | {"boosters/0.ubj": bytes(data)}), "trees? .*(child|feature|parents)")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        (b"\2idi\0", b"\2idi\1", "not in their order"),
+        (b"binary:logistic", b"binary:logistik", "objective 'binary:logistik'"),
+        (b"num_classSL" + bytes(7) + b"\x010", b"num_classSL" + bytes(7) + b"\x019", "classes"),
+        (b"num_targetSL" + bytes(7) + b"\x011", b"num_targetSL" + bytes(7) + b"\x012", "targets"),
+        (b"num_parallel_treeSL" + bytes(7) + b"\x011", b"num_parallel_treeSL" + bytes(7) + b"\x010", "unknown rounds"),
+        (b"default_left[$U", b"default_left[$i", "of other types"),
+    ],
+    ids=range(6),
+)
+def test_boosted_trees_that_are_not_as_they_are_written_are_refused(tmp_path, boosted, old, new, match):
+    data = boosted["boosters/0.ubj"]
+    assert old in data
+    refused(pack(tmp_path / "model.ff", boosted | {"boosters/0.ubj": data.replace(old, new, 1)}), match)
+
+
 def test_what_xgboost_would_set_for_the_whole_process_is_checked(tmp_path, boosted):
     schema = json.loads(boosted[SCHEMA])
     schema["content"]["content"]["verbosity"] = value(-(2**31))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from typing import Any
 
@@ -12,12 +13,14 @@ from ..exceptions import ModelFileError
 from ._trees import LEAF, check_children
 from ._ubjson import read_ubjson
 
-MOST = 1 << 20  # classes, features of a model with names …
-# Of each node of a tree one number.
-PER_NODE = (
-    *("base_weights", "default_left", "left_children", "loss_changes", "parents", "right_children"),
-    *("split_conditions", "split_indices", "split_type", "sum_hessian"),
-)
+MOST = 1 << 20  # classes
+OBJECTIVES = ("binary:hinge", "binary:logistic", "binary:logitraw", "multi:softmax", "multi:softprob")
+# Of each node of a tree one number, by name its NumPy kind.
+PER_NODE = {
+    **dict.fromkeys(("base_weights", "loss_changes", "split_conditions", "sum_hessian"), "f"),
+    **dict.fromkeys(("left_children", "parents", "right_children", "split_indices"), "i"),
+    **dict.fromkeys(("default_left", "split_type"), "u"),
+}
 
 
 def make_booster(data: bytes, name: str, *, n_jobs: int | None) -> Any:
@@ -63,6 +66,12 @@ def _check_learner(learner: dict[str, Any]) -> None:
     n_features, n_classes = int(sizes["num_feature"]), int(sizes["num_class"])
     _require(0 < n_features <= 1 << 31 and 0 <= n_classes <= MOST, "are for an unknown number of features or classes")
     _require(int(sizes["num_target"]) == 1, "have several targets")
+    scores = np.atleast_1d(json.loads(sizes["base_score"]))
+    _require(scores.dtype.kind in "if" and scores.shape == (max(n_classes, 1),), "begin with scores of other classes")
+    objective = learner["objective"]
+    _require(objective["name"] in OBJECTIVES, f"have the objective {objective['name']!r}; expected one of {OBJECTIVES}")
+    softmax = objective.get("softmax_multiclass_param", {"num_class": n_classes})
+    _require(int(softmax["num_class"]) == n_classes, "have an objective for other classes")
     _require(booster["name"] in ("gbtree", "dart"), f"are {booster['name']!r}; expected 'gbtree' or 'dart'")
     is_dart = booster["name"] == "dart"
     model = booster["gbtree"]["model"] if is_dart else booster["model"]
@@ -76,7 +85,13 @@ def _check_learner(learner: dict[str, Any]) -> None:
         ends.ndim == 1 and len(ends) > 0 and ends[0] == 0 and ends[-1] == len(trees) and (np.diff(ends) >= 0).all()
     )
     _require(bool(is_rising), "are of unknown rounds")
-    for tree in trees:
+    _require(not any(len(part) for part in model.get("cats", {}).values()), "have categories")
+    _require(0 < int(model["gbtree_model_param"]["num_parallel_tree"]) <= MOST, "are of unknown rounds")
+    best = int(learner["attributes"].get("best_iteration", 0))
+    _require(0 <= best < max(len(ends) - 1, 1), "have a best round that there is not")
+    for number, tree in enumerate(trees):
+        # XGBoost puts each in the place that it names, and leaves others empty.
+        _require(tree["id"] == number, "are not in their order")
         _check_tree(tree, n_features)
 
 
@@ -86,7 +101,11 @@ def _check_tree(tree: dict[str, Any], n_features: int) -> None:
     _require(
         int(sizes["num_feature"]) == n_features and int(sizes["size_leaf_vector"]) <= 1, "have trees of other sizes"
     )
-    arrays = {name: np.asarray(tree[name]) for name in PER_NODE}
+    arrays = {name: tree[name] for name in PER_NODE}
+    is_typed = all(
+        isinstance(arrays[name], np.ndarray) and arrays[name].dtype.kind == kind for name, kind in PER_NODE.items()
+    )
+    _require(is_typed, "have numbers of other types")
     _require(all(array.shape == (n_nodes,) for array in arrays.values()), "have more or fewer numbers than nodes")
     is_numeric = not any(len(tree[name]) for name in ("categories", "categories_nodes", "categories_segments"))
     _require(is_numeric and not arrays["split_type"].any(), "split by categories")
