@@ -21,7 +21,16 @@ from sklearn.pipeline import make_pipeline as chain
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from fracture_features import CNNClassifier, EdgeExtractor, FisherVectorExtractor, HOGExtractor, ImageReader
+from fracture_features import (
+    CNNClassifier,
+    EdgeExtractor,
+    FisherVectorExtractor,
+    HOGExtractor,
+    ImageReader,
+    PretrainedExtractor,
+)
+from fracture_features.cnn._onnx import has_onnxruntime
+from fracture_features.cnn._pretrained import Network, Recipe
 from fracture_features.exceptions import ModelFileError
 from fracture_features.model import TRUSTED_TYPES, read_manifest, read_model_file, write_model_file
 from fracture_features.model._npy import to_npy
@@ -397,6 +406,28 @@ def test_trees_of_other_sizes_are_refused(tmp_path, forest, place, new, match):
     refused(pack(tmp_path / "model.ff", members | {SCHEMA: used.encode()}), match)
 
 
+def test_forests_hold_trees_for_their_own_features(tmp_path, forest):
+    """The forest checks its rows, and its trees do not."""
+    schema = json.loads(forest[SCHEMA])
+    schema["content"]["content"]["n_features_in_"] = value(50)
+    refused(
+        pack(tmp_path / "model.ff", forest | {SCHEMA: json.dumps(schema).encode()}), "tree of its forest is for other"
+    )
+    schema = json.loads(forest[SCHEMA])
+    tree = {"tree_": value(1), "n_features_in_": value(5)}
+    other = node("ObjectNode", "sklearn.svm._classes.SVC", content=mapping(**tree))
+    schema["content"]["content"]["estimators_"] = sequence(other, kind="list")
+    used = json.dumps(schema)
+    members = {name: data for name, data in forest.items() if not name.endswith(".npy") or f'"{name}"' in used}
+    refused(pack(tmp_path / "model.ff", members | {SCHEMA: used.encode()}), "its forest holds no trees")
+
+
+def test_a_pipeline_that_names_a_folder_is_refused(tmp_path, valid):
+    schema = json.loads(valid[SCHEMA])
+    schema["content"]["content"]["memory"] = value("/tmp/elsewhere")
+    refused(pack(tmp_path / "model.ff", valid | {SCHEMA: json.dumps(schema).encode()}), "names a folder for its memory")
+
+
 def test_children_form_a_tree():
     left, right, feature = np.array([1, -1, 3, -1, -1]), np.array([2, -1, 4, -1, -1]), np.array([0, -2, 1, -2, -2])
     assert check_children(left, right, feature, 2) == 2
@@ -633,6 +664,82 @@ def test_an_architecture_is_one_of_our_own(tmp_path):
     refused(pack(tmp_path / "model.ff", members | {SCHEMA: json.dumps(schema).encode()}), "names a file with weights")
 
 
+def pretrained(graph):
+    """An extractor with a network of random weights and a graph of one's own."""
+    network = Network.__new__(Network)
+    network.recipe, network.layer = Recipe("MobileNetV2", None, "avg", (64, 64)), "out"
+    network.n_features, network.weights, network._graph = 3, [np.zeros((3, 3), dtype=np.float32)], graph
+    extractor = PretrainedExtractor(weights="imagenet", pooling="avg")
+    extractor.image_shape_, extractor.layer_, extractor._network = (64, 64), "out", network
+    return extractor
+
+
+def graphs():
+    """Graphs of ONNX by what is wrong with them."""
+    onnx = pytest.importorskip("onnx")
+    helper, tensor = onnx.helper, onnx.TensorProto
+    ends = [helper.make_tensor_value_info(name, tensor.FLOAT, ["n", 3]) for name in ("images", "features")]
+
+    def graph(*nodes, constants=()):
+        made = helper.make_graph(list(nodes), "g", ends[:1], ends[1:], list(constants))
+        return helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)])
+
+    plain = helper.make_node("Identity", ["images"], ["features"])
+    inner = helper.make_graph([plain], "inner", [], ends[1:])
+    outside = onnx.numpy_helper.from_array(np.zeros((2, 3), dtype=np.float32), "w")
+    outside.ClearField("raw_data")
+    outside.data_location = tensor.EXTERNAL
+    outside.external_data.add(key="location", value="/etc/passwd")
+    yield "", graph(plain)
+    yield (
+        r"the operators \['If'\]",
+        graph(helper.make_node("If", ["c"], ["features"], then_branch=inner, else_branch=inner)),
+    )
+    yield (
+        r"the operators \['evil::Identity'\]",
+        graph(helper.make_node("Identity", ["images"], ["features"], domain="evil")),
+    )
+    yield "graphs within", graph(helper.make_node("Identity", ["images"], ["features"], body=inner))
+    yield "files outside", graph(helper.make_node("Add", ["images", "w"], ["features"]), constants=[outside])
+    yield "functions", graph(*[plain] * 5001)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_graphs_with_other_operators_are_refused(tmp_path, number):
+    if not has_onnxruntime():
+        pytest.skip("a graph is looked at where it would run, on onnxruntime")
+    match, graph = list(graphs())[number]
+    path = tmp_path / "model.ff"
+    if not match:
+        save(path, pretrained(graph.SerializeToString()))
+        assert read_model_file(path)[0]._network._graph == graph.SerializeToString()
+        return
+    with pytest.raises(ModelFileError, match=match):
+        write_model_file(path, pretrained(graph.SerializeToString()), {}, {})
+    with pytest.raises(ModelFileError, match="its graph is none"):
+        write_model_file(path, pretrained(b"\xff" * 9), {}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "match"),
+    [
+        ("recipe", Recipe("os.system", None, "avg", (64, 64)), "'os.system', unknown here"),
+        ("recipe", Recipe("MobileNetV2", None, "avg", (96, 64)), "for other images"),
+        ("recipe", Recipe("MobileNetV2", None, "max", (64, 64)), "pools in another way"),
+        ("recipe", ("MobileNetV2", None, "avg", (64, 64)), "its network is none"),
+        ("n_features", 10**9, "no features"),
+        ("weights", ["x"], "no weights"),
+        ("layer", "other", "another layer"),
+    ],
+    ids=range(7),
+)
+def test_networks_that_do_not_fit_are_refused(tmp_path, name, new, match):
+    extractor = pretrained(None)
+    setattr(extractor._network, name, new)
+    with pytest.raises(ModelFileError, match=match):
+        write_model_file(tmp_path / "model.ff", extractor, {}, {})
+
+
 def test_two_members_of_one_name_are_refused(tmp_path, valid):
     path = tmp_path / "model.ff"
     pack(path, valid)
@@ -665,6 +772,17 @@ def test_an_encrypted_member_is_refused(tmp_path, valid):
     data[place] |= 1
     (tmp_path / "model.ff").write_bytes(data)
     refused(tmp_path / "model.ff", "is encrypted")
+
+
+def test_names_that_are_no_text_are_refused(tmp_path, valid):
+    path = pack(tmp_path / "model.ff", valid)
+    data = path.read_bytes()
+    for start, flags, name in ((data.index(b"PK\3\4"), 6, 30), (data.index(b"PK\1\2"), 8, 46)):
+        altered = bytearray(data)
+        altered[start + flags + 1] |= 8
+        altered[start + name + 3] = 0xAD
+        path.write_bytes(altered)
+        refused(path, "damaged|packed in another way|is none that")
 
 
 def peak(path):

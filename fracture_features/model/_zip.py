@@ -30,6 +30,11 @@ END = struct.Struct("<4s4H2LH")
 HEADER = struct.Struct("<4s5H3L2H")
 BLOCK = 1 << 20
 WHEN = (1980, 1, 1, 0, 0, 0)  # the same model gives the same file
+# What zipfile raises where a file is not as it should be: of a name that is no UTF-8 a ValueError.
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OverflowError, RuntimeError),
+    *(ValueError, IndexError, KeyError),
+)
 # What else people keep models in, by its first bytes.
 FOREIGN = (
     (re.compile(rb"\x80[\x02-\x05]"), "a pickle, which can run any code when it is read"),
@@ -111,8 +116,8 @@ class Members:
                     blocks.append(block)
                     left -= len(block)
                 if left or stream.read(1):
-                    raise ModelFileError(f"its {name} has another size than it says")
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+                    raise EOFError("it has another size than it says")
+        except DAMAGED as error:
             raise ModelFileError(f"its {name} is damaged: {error}") from error
         return b"".join(blocks)
 
@@ -121,7 +126,7 @@ class Members:
         count = _check_end(self._file)
         try:
             self._archive = zipfile.ZipFile(self._file)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, OverflowError) as error:
+        except DAMAGED as error:
             raise ModelFileError(f"it is a damaged zip file: {error}") from error
         infos = self._archive.infolist()
         if len(infos) != count:
