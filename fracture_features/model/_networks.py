@@ -99,8 +99,8 @@ def _check_images(shape: Any, smallest: int) -> None:
 
 
 def _check_weights(weights: Any) -> None:
-    is_list = isinstance(weights, list) and all(isinstance(array, np.ndarray) for array in weights)
-    # keras' own counters among them, of dropout's random numbers, are no floats.
+    is_list = isinstance(weights, list) and all(isinstance(array, np.ndarray | np.generic) for array in weights)
+    # Not all are arrays of floats: keras counts what it has seen, too.
     _require(is_list and all(array.dtype.kind in "fiu" for array in weights), "its network has no weights")
 
 
