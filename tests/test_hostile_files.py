@@ -823,6 +823,8 @@ def test_a_bomb_that_is_the_largest_allowed_stays_small(tmp_path, valid):
 
 def array_headers():
     yield "(10**9,)", "{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000,), }"
+    yield "a byte less", "{'descr': '|u1', 'fortran_order': False, 'shape': (41,), }"
+    yield "a header within", "{'descr': '|u1', 'fortran_order': False, 'shape': (40,), } \n"
     yield "negative", "{'descr': '<f8', 'fortran_order': False, 'shape': (-5,), }"
     yield "overflow", f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({2**62}, 8), }}"
     yield "objects", "{'descr': '|O', 'fortran_order': False, 'shape': (5,), }"
@@ -837,6 +839,7 @@ def array_headers():
 @pytest.mark.parametrize("place", ["skops/0.npy", "arrays/centre.npy"])
 @pytest.mark.parametrize("header", [text for _, text in array_headers()], ids=[name for name, _ in array_headers()])
 def test_arrays_that_are_none_are_refused(tmp_path, valid, marker, place, header):
+    header += " \n"
     data = b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode() + bytes(40)
     path = pack(tmp_path / "model.ff", valid | {place: data})
     assert peak(path) < 10e6
