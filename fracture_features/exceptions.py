@@ -67,6 +67,10 @@ class CheckpointError(FractureFeaturesError):
     """A folder in which finished jobs cannot be kept."""
 
 
+class ModelFileError(FractureFeaturesError, ValueError):
+    """A model file that cannot be read as one, or a model that no model file can hold."""
+
+
 class MissingDependencyError(FractureFeaturesError, ImportError):
     """A package that one of the optional extras would have installed."""
 
@@ -97,3 +101,7 @@ class CacheWarning(UserWarning):
 
 class CheckpointWarning(UserWarning):
     """A finished job was found damaged and is run again."""
+
+
+class ModelFileWarning(UserWarning):
+    """A model was saved under other versions of packages than those that read it."""

@@ -1,0 +1,124 @@
+"""Networks in a file: weights, the name of the architecture they belong to, and a graph of few operators.
+
+A graph of a keras model could say anything, a Lambda layer's code too; a file therefore holds none. Networks are built
+again from their names by this library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from ..cache import digest
+from ..cnn import CNNClassifier, PretrainedExtractor
+from ..cnn._applications import SMALLEST
+from ..cnn._architectures import ARCHITECTURES, smallest_side
+from ..cnn._onnx import has_onnxruntime
+from ..cnn._pretrained import POOLINGS, Network, Recipe
+from ..exceptions import ModelFileError
+
+# Those that `cnn._onnx` writes: they compute on their inputs and open no file.
+OPERATORS = frozenset(
+    (
+        *("Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "Flatten"),
+        *("GlobalAveragePool", "GlobalMaxPool", "HardSwish", "Identity", "Max", "MaxPool", "Mul", "Pad", "Relu"),
+        *("Reshape", "Sigmoid", "Sqrt", "Sub", "Transpose"),
+    )
+)
+MOST_NODES = 5000
+MOST_CHANNELS = 1 << 20
+
+
+def check_classifier(part: CNNClassifier) -> None:
+    """Check what a fitted CNNClassifier's network is built from.
+
+    Raises
+    ------
+    ModelFileError
+        If that is no architecture of this library's, or of another size than the classifier.
+    """
+    part.__dict__.pop("_model", None)
+    type(part)._validate_params(part)
+    _check_name(part.weights)
+    if "_weights" not in vars(part):
+        return
+    architecture, shape, n_classes = part._built
+    _require(
+        architecture in ARCHITECTURES or architecture in SMALLEST, f"its network is {architecture!r}, unknown here"
+    )
+    _require(type(n_classes) is int and n_classes == len(part.classes_), "its network has other classes")
+    _require(shape == part.image_shape_, "its network is for other images")
+    _check_images(shape, smallest_side(architecture))
+    _check_weights(part._weights)
+
+
+def check_network(part: PretrainedExtractor) -> None:
+    """Check a fitted PretrainedExtractor's network, and compute what was left out of the file.
+
+    Raises
+    ------
+    ModelFileError
+        If it is none of keras.applications, of another size than the extractor, or its graph has operators that are
+        not written here.
+    """
+    _check_name(part.weights)
+    network = part._network
+    _require(isinstance(network, Network) and isinstance(network.recipe, Recipe), "its network is none")
+    recipe, graph = network.recipe, vars(network).get("_graph")
+    _require(recipe.architecture in SMALLEST, f"its network is {recipe.architecture!r}, unknown here")
+    _require(recipe.pooling in POOLINGS and recipe.pooling == part.pooling, "its network pools in another way")
+    _require(recipe.image_shape == part.image_shape_, "its network is for other images")
+    _require(isinstance(recipe.layer, str | None) and isinstance(network.layer, str), "its network has no layer")
+    _require(part.layer_ == network.layer, "its network has another layer")
+    _require(type(network.n_features) is int and 0 < network.n_features <= MOST_CHANNELS, "its network has no features")
+    _check_images(recipe.image_shape, SMALLEST[recipe.architecture])
+    _check_weights(network.weights)
+    network.__dict__.pop("_runner", None)
+    network.digest = digest(repr(recipe), *(np.ascontiguousarray(array).tobytes() for array in network.weights))
+    _require(graph is None or (isinstance(graph, np.ndarray) and graph.dtype == np.uint8), "its graph is none")
+    network._graph = None if graph is None or not has_onnxruntime() else _checked_graph(graph.tobytes())
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ModelFileError(what)
+
+
+def _check_name(weights: Any) -> None:
+    is_name = weights is None or (isinstance(weights, str) and not set(weights) & set("/\\\0"))
+    _require(is_name, f"it names a file with weights, {weights!r}")
+
+
+def _check_images(shape: Any, smallest: int) -> None:
+    _require(
+        isinstance(shape, tuple) and len(shape) == 2 and all(type(n) is int and n >= smallest for n in shape),
+        f"its network is for images of {shape!r}",
+    )
+
+
+def _check_weights(weights: Any) -> None:
+    is_list = isinstance(weights, list) and all(isinstance(array, np.ndarray | np.generic) for array in weights)
+    # Not all are arrays of floats: keras counts what it has seen, too.
+    _require(is_list and all(array.dtype.kind in "fiu" for array in weights), "its network has no weights")
+
+
+def _checked_graph(graph: bytes) -> bytes:
+    """The graph, of plain operators on what is in it."""
+    onnx = import_module("onnx")
+    try:
+        model = onnx.ModelProto.FromString(graph)
+    # Of protobuf, which has no name here.
+    except Exception as error:
+        raise ModelFileError(f"its graph is none: {error}") from error
+    nodes = model.graph.node
+    found = {f"{node.domain}::{node.op_type}" if node.domain else node.op_type for node in nodes}
+    _require(found <= OPERATORS, f"its graph has the operators {sorted(found - OPERATORS)}")
+    _require(len(nodes) <= MOST_NODES and not model.functions and not model.training_info, "its graph has functions")
+    attributes = [attribute for node in nodes for attribute in node.attribute]
+    is_plain = not any(a.HasField("g") or a.graphs or a.HasField("t") or a.tensors for a in attributes)
+    _require(is_plain and not model.graph.sparse_initializer, "its graph has graphs within")
+    outside = any(tensor.data_location or tensor.external_data for tensor in model.graph.initializer)
+    _require(not outside, "its graph names files outside")
+    return graph
