@@ -75,14 +75,6 @@ class MissingDependencyError(FractureFeaturesError, ImportError):
     """A package that one of the optional extras would have installed."""
 
 
-class ModelFileError(FractureFeaturesError, ValueError):
-    """A file that is no model, is damaged or altered, or holds what is not trusted."""
-
-
-class ModelFileWarning(UserWarning):
-    """A model was saved with other versions of the packages that it needs."""
-
-
 class UngroupedDataWarning(UserWarning):
     """Images of one patient may stand on both sides of a split, because no groups are known."""
 

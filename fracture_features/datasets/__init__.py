@@ -2,7 +2,7 @@
 
 from ._csv import load_csv
 from ._dataset import FractureDataset, left_out_table
-from ._files import count_kinds
+from ._files import count_kinds, find_images
 from ._folder import load_folder
 from ._fracatlas import load_fracatlas
 from ._inventory import Description, take_inventory
@@ -18,6 +18,7 @@ __all__ = [
     "FractureDataset",
     "MetadataLookup",
     "count_kinds",
+    "find_images",
     "is_fracture_name",
     "is_healthy_name",
     "left_out_table",

@@ -177,7 +177,8 @@ def share_interval(value: float, draws: Floats, share: Share, confidence_level: 
     variance = float(np.nanvar(draws)) * share.n_groups / (share.n_groups - 1)
     if variance < ROUNDING and ROUNDING < value < 1 - ROUNDING:
         return Interval(float(value), float(value))
-    n = min(share.n_samples, value * (1 - value) / variance) if variance > ROUNDING else share.n_groups
+    varies = variance > ROUNDING and 0 < value < 1
+    n = min(share.n_samples, value * (1 - value) / variance) if varies else share.n_groups
     square = stats.t.ppf(tail, share.n_groups - 1) ** 2
     return wilson(value, n, square)
 

@@ -65,7 +65,9 @@ def _text(text: str) -> str:
 
 
 def _rule(operating_point: Any) -> str:
-    return "the classifier's own" if operating_point is None else f"`{operating_point!r}`"
+    if operating_point is None:
+        return "the classifier's own"
+    return ", ".join(map(str, [operating_point] if isinstance(operating_point, str) else operating_point))
 
 
 def _measures(measures: list[dict[str, Any]] | None) -> list[str]:

@@ -162,7 +162,7 @@ def estimate_decision(
     values = _shares(cross_fitted(everything), y)
     members = [np.flatnonzero(index == group) for group in range(index.max() + 1)]
     rng = np.random.default_rng(random_state)
-    draws = []
+    draws: list[NDArray[np.float64]] = []
     while len(draws) < N_DRAWS:
         rows = np.concatenate([members[group] for group in rng.integers(len(members), size=len(members))])
         if any(len(np.unique(y[rows[fold_of[rows] != k]])) < 2 for k in range(len(folds))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,12 +14,14 @@ from sklearn import config_context
 from sklearn.base import clone, is_classifier
 
 from .. import _versions
+from ..audit import DESCRIPTIONS, audit_inventory
 from ..cache import set_caches
 from ..datasets import FractureDataset
 from ..evaluation import class_scores, exclude_unreadable, read_files, temporary_cache
 from ..evaluation._checks import check_data, warn_without_groups
 from ..evaluation._files import with_cache
 from ..evaluation._fit import Runner
+from ..evaluation._leaks import warn_of_copies
 from ..evaluation._splits import inner_splits
 from ..exceptions import DatasetWarning
 from ..results import EvaluationResult, digest_of
@@ -139,7 +142,13 @@ def train_model(
 
 
 def _readable(data: FractureDataset, model: Any) -> tuple[FractureDataset, pd.DataFrame]:
-    data, excluded = exclude_unreadable(read_files(data, [model]))
+    """The images that can be read, copies of one picture in one group, and a table of the others."""
+    data = read_files(data, [model], DESCRIPTIONS)
+    report = audit_inventory(data)
+    if report.has_copies:
+        warn_of_copies(report)
+        data = replace(data, groups=report.groups).with_files(data.files)
+    data, excluded = exclude_unreadable(data)
     if len(excluded):
         warnings.warn(
             f"{len(excluded)} files are left out, the first {excluded['path'][0]!r}: {excluded['reason'][0]}",
@@ -173,4 +182,4 @@ def _measures(result: EvaluationResult | None, name: str | None, data: FractureD
         raise ValueError("result must be of the same data: its files are others than those to train on")
     frame = result.frame().query("model == @name")
     rows = frame[["measure", "value", "low", "high", "inference"]].to_dict("records")
-    return [{key: None if pd.isna(value) else value for key, value in row.items()} for row in rows]
+    return [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in rows]
