@@ -28,6 +28,7 @@ PACKAGES = (
     "scikit-learn",
     "scipy",
     "simplejpeg",
+    "skops",
     "tensorflow",
     "tensorflow-cpu",
     "threadpoolctl",

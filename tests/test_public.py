@@ -34,6 +34,7 @@ def test_the_public_names_are_these():
         "EvaluationResult",
         "FisherVectorExtractor",
         "FractureDataset",
+        "FractureModel",
         "GaborExtractor",
         "HOGExtractor",
         "ImageReader",
@@ -46,11 +47,13 @@ def test_the_public_names_are_these():
         "load_csv",
         "load_folder",
         "load_fracatlas",
+        "load_model",
         "load_mura",
         "make_pipeline",
         "make_radiographs",
         "read_image",
         "show_versions",
+        "train_model",
         "write_report",
     ]
 

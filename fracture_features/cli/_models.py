@@ -16,7 +16,7 @@ import pandas as pd
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .._locks import held
-from ..datasets import find_images
+from ..datasets import find_images, read_table
 from ..exceptions import FractureFeaturesError, ImageReadError
 from ..explain import explain_images
 from ..images import read_image
@@ -123,7 +123,7 @@ def expand(given: str) -> list[str]:
 
 
 def _listed(table: Path) -> list[str]:
-    frame = pd.read_csv(table, dtype=str, sep=None, engine="python", keep_default_na=False)
+    frame = read_table(table)
     column = next((name for name in PATH_COLUMNS if name in frame), frame.columns[0] if frame.shape[1] == 1 else None)
     if column is None:
         raise FractureFeaturesError(f"{table}: no column {PATH_COLUMNS}; there are {list(frame.columns)}")

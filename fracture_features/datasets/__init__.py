@@ -10,6 +10,7 @@ from ._labels import is_fracture_name, is_healthy_name, spelling_key
 from ._metadata import MetadataLookup
 from ._mura import load_mura
 from ._split import SPLIT_COLUMN, published_split
+from ._table import read_table
 from .synthetic import make_radiographs
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "load_mura",
     "make_radiographs",
     "published_split",
+    "read_table",
     "spelling_key",
     "take_inventory",
 ]
