@@ -259,7 +259,7 @@ def test_distances_in_closed_form():
     far = np.array([[3, 0, 0, 0], [0, 6, 0, 0]], dtype=np.float32)
     assert block.distances(far).sum(axis=1) == pytest.approx([9, 9], rel=0.2)
     again = Novelty.from_arrays(novelty.with_limit(novelty.distances([features])).arrays())
-    assert (again.unlikeness([features]) > 1).mean() == pytest.approx(0.01, abs=0.002)
+    assert (again.unlikeness([features]) > 1).mean() == pytest.approx(0.015, abs=0.003)
 
 
 def test_the_road_from_folder_to_prediction(data, tmp_path, capsys):
