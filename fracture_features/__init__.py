@@ -8,10 +8,12 @@ from .cnn import CNNClassifier, PretrainedExtractor
 from .datasets import (
     FractureDataset,
     MetadataLookup,
+    load_coco,
     load_csv,
     load_folder,
     load_fracatlas,
     load_mura,
+    load_yolo,
     make_radiographs,
 )
 from .evaluation import RecalibratedClassifier, evaluate
@@ -35,10 +37,12 @@ __all__ = [
     "PretrainedExtractor",
     "RecalibratedClassifier",
     "evaluate",
+    "load_coco",
     "load_csv",
     "load_folder",
     "load_fracatlas",
     "load_mura",
+    "load_yolo",
     "make_pipeline",
     "make_radiographs",
     "read_image",
