@@ -78,7 +78,7 @@ def place_boxes(
         without fractures.
     """
     boxes, labels = (np.full(len(paths), None, dtype=object) for _ in range(2))
-    said: dict[str, list[str]] = {"are empty and left away": [], "reach over the edge and are cut there": []}
+    said: dict[str, list[str]] = {"empty boxes, left away": [], "boxes over the edge, cut there": []}
     healthy = (y == 0) & (len(names) == 2)
     surprising = []
     for row, (each, path) in enumerate(zip(found, paths, strict=True)):
@@ -87,12 +87,10 @@ def place_boxes(
             boxes[row], labels[row] = placed
             if healthy[row] and len(labels[row]) and each is not None:
                 surprising.append(f"{each.marks[0].where}: {_words(each.marks[0].box)} of {str(path)!r}")
-    said[f"are on images of the class {names[0]!r}"] = surprising
+    said[f"boxes on images of the class {names[0]!r}"] = surprising
     for what, each_said in said.items():
         if each_said:
-            n = len(each_said)
-            message = f"{n} box{'es' * (n > 1)} {what}; the first: {each_said[0]}"
-            warnings.warn(message, DatasetWarning, stacklevel=4)
+            warnings.warn(f"{what}: {len(each_said)}, the first {each_said[0]}", DatasetWarning, stacklevel=4)
     return Boxes(boxes, labels)
 
 
