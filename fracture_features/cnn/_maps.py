@@ -35,7 +35,7 @@ class FrozenMaps:
             self._network = _load_network(recipe, path, _stamp(path))
 
     def read(self, images: NDArray[np.uint8], folder: str | os.PathLike[str] | None = None) -> NDArray[np.float16]:
-        """Maps (n, rows, columns, channels) of images (n, height, width); from the cache `folder` where they are there."""
+        """Maps (n, rows, columns, channels) of images (n, height, width), from the cache `folder` where there."""
         recipe = digest(code_version(FrozenMaps, _applications, _onnx, _pretrained), self._network.digest)
         return cached_arrays(folder, recipe, images, self._network.run, self.shape)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..images import read_shape
 from ..images._frame import image_box
 from ..images._stack import ReadStack
+from ..metrics import box_overlaps
 
 OVERLAP = 0.2  # intersection over union from which the lower of two boxes goes
 MOST = 20  # boxes of an image
@@ -24,29 +25,24 @@ class Detections(NamedTuple):
     boxes : ndarray of shape (n_boxes, 4), dtype float64
         Top, left, bottom and right in pixels.
     scores : ndarray of shape (n_boxes,), dtype float64
+    points : ndarray of shape (n_boxes, 2), dtype float64
+        Row and column of the place that has the score: where a model points to. Boxes are not centred on it.
     """
 
     boxes: NDArray[np.float64]
     scores: NDArray[np.float64]
+    points: NDArray[np.float64]
 
 
-def overlaps(boxes: NDArray[np.float64], box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of each of `boxes` (n, 4) with `box` (4,)."""
-    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
-    shared = (high - low).clip(0).prod(axis=1)
-    both = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod() - shared
-    return np.asarray(shared / both)
-
-
-def suppress(boxes: NDArray[np.float64], scores: NDArray[np.float64]) -> Detections:
+def suppress(boxes: NDArray[np.float64], scores: NDArray[np.float64], points: NDArray[np.float64]) -> Detections:
     """Leave the highest of boxes that overlap (non-maximum suppression)."""
     order = np.argsort(-scores, kind="stable")
     kept: list[int] = []
     while len(order) and len(kept) < MOST:
         first, order = int(order[0]), order[1:]
         kept.append(first)
-        order = order[overlaps(boxes[order], boxes[first]) < OVERLAP]
-    return Detections(boxes[kept], scores[kept])
+        order = order[box_overlaps(boxes[first], boxes[order])[0] < OVERLAP]
+    return Detections(boxes[kept], scores[kept], points[kept])
 
 
 class Frames:

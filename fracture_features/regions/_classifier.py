@@ -271,8 +271,8 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
         Returns
         -------
         found : list of Detections
-            `boxes` and `scores` of each image, highest first. Of boxes that overlap the highest is left. In pixels of
-            the files where the images come from ImageReader, else of the images.
+            `boxes`, `scores` and `points` of each image, highest first; of boxes that overlap the highest is left. In
+            pixels of the files where the images come from ImageReader, else of the images.
         """
         frames = Frames(X)
         found = []
@@ -281,8 +281,11 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
             rows, columns = np.nonzero(peaks & ~is_empty(features).reshape(levels.shape))
             boxes = self._boxes_at(rows, columns, features.reshape(*levels.shape, -1)[rows, columns])
             boxes, scores = frames.to_file(row, boxes), levels[rows, columns].astype(np.float64)
+            y, x = self._describer.axes()
+            places = np.column_stack([y[rows], x[columns]])
+            points = frames.to_file(row, np.tile(places, 2))[:, :2]
             on_image = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-            found.append(suppress(boxes[on_image], scores[on_image]))
+            found.append(suppress(boxes[on_image], scores[on_image], points[on_image]))
         return found
 
     def _boxes_at(self, rows: Any, columns: Any, features: NDArray[np.float16]) -> NDArray[np.float64]:
