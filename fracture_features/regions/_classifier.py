@@ -193,7 +193,7 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
             learning_rate=0.12,
             subsample=0.5,
             colsample_bytree=0.15,
-            min_child_weight=20,
+            min_child_weight=5,
             max_bin=64,
             class_weight=None,
             random_state=seed,

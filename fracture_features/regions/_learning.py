@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -105,7 +106,8 @@ def _fit(
     y = np.repeat([1, 0], [len(positives), len(negatives)])
     each = np.concatenate([weights * (len(negatives) / PARTS / weights.sum()), np.ones(len(negatives))])
     name = f"{model.steps[-1][0]}__sample_weight" if isinstance(model, Pipeline) else "sample_weight"
-    return model.fit(np.concatenate([positives, negatives]), y, **{name: each})
+    with config_context(enable_metadata_routing=False):  # which would have the line's pipeline ask for weights
+        return model.fit(np.concatenate([positives, negatives]), y, **{name: each})
 
 
 def margins(model: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:
