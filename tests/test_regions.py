@@ -1,5 +1,6 @@
 """Models that learn from boxes."""
 
+import os
 import pickle
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
 from fracture_features import ImageReader, evaluate, load_folder, make_pipeline, make_radiographs
+from fracture_features.exceptions import FractureFeaturesError
 from fracture_features.explain import explain_images
 from fracture_features.images import read_image
 from fracture_features.metrics import box_overlaps, place_measures
@@ -110,7 +112,8 @@ def test_the_map_is_signed_and_of_the_files_shape(model, drawn):
     assert maps.min() < 0 < maps.max()
     explained = explain_images(model, test.paths[rows])
     against = explain_images(model, test.paths[rows], target=0)
-    for each, other, path, found in zip(explained, against, test.paths[rows], model[-1].detect(stack, -np.inf), strict=True):
+    found_in = model[-1].detect(stack, -np.inf)
+    for each, other, path, found in zip(explained, against, test.paths[rows], found_in, strict=True):
         assert each.shape == read_image(path).shape
         np.testing.assert_allclose(each, -other)
         highest = np.unravel_index(each.argmax(), each.shape)
@@ -325,6 +328,18 @@ def test_suppression_leaves_the_highest_of_those_that_overlap():
     assert kept.scores.tolist() == [0.9, 0.3, 0.1]
     assert kept.points.tolist() == [[1, 1], [8, 8], [20, 20]]
     assert len(suppress(np.repeat(boxes[:1], 0, axis=0), np.empty(0), np.empty((0, 2))).boxes) == 0
+
+
+def test_a_temporary_file_takes_what_memory_should_not(drawn, monkeypatch):
+    train, _ = drawn
+    stack = ImageReader(image_size=64).transform(train.paths)
+    model = RegionClassifier(n_estimators=2, random_state=0)
+    scores = model.fit(stack, train.y, boxes=train.boxes).decision_function(stack)
+    monkeypatch.setattr("fracture_features.regions._scorer.IN_MEMORY", 1000)
+    assert model.fit(stack, train.y, boxes=train.boxes).decision_function(stack).tolist() == scores.tolist()
+    monkeypatch.setattr("fracture_features.regions._scorer.reserve", lambda *_: os.posix_fallocate(0, 0, -1))
+    with pytest.raises(FractureFeaturesError, match="TMPDIR names another folder"):
+        model.fit(stack, train.y, boxes=train.boxes)
 
 
 def test_names_in_make_pipeline():

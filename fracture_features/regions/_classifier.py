@@ -157,6 +157,8 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
         ValueError
             If there are no boxes, fewer than two fractured images or groups with any, `X` is no such stack, its images
             are too small, `y` has not two classes, or something has another length.
+        FractureFeaturesError
+            If the temporary folder has no room: 1.2 MB an image at 640 pixels, 2 MB with a network.
         """
         stack = check_image_stack(X, estimator=self)
         shape = (stack.shape[1], stack.shape[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from typing import Any, NamedTuple
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
 from .._threads import map_threads
+from .._write import reserve
 from ..cache import code_version, digest
 from ..cache._arrays import cached_arrays
 from ..cnn._maps import FrozenMaps
+from ..exceptions import FractureFeaturesError
 from ..features import _descriptors
 from . import _places
 from ._learning import margins
@@ -100,10 +103,18 @@ def _describe_all(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _allocate(shape: tuple[int, ...]) -> NDArray[np.float16]:
-    if 2 * np.prod(shape, dtype=np.int64) <= IN_MEMORY:
+    size = 2 * math.prod(shape)
+    if size <= IN_MEMORY:
         return np.empty(shape, dtype=np.float16)
-    with tempfile.TemporaryFile(prefix="fracture_features_") as file:
-        return np.memmap(file, dtype=np.float16, mode="w+", shape=shape)
+    try:
+        with tempfile.TemporaryFile(prefix="fracture_features_") as file:
+            reserve(file.fileno(), size)
+            return np.memmap(file, dtype=np.float16, mode="r+", shape=shape)
+    except OSError as error:
+        raise FractureFeaturesError(
+            f"what places of {shape[0]} images look like needs {size / 2**30:.1f} GiB in the temporary folder "
+            f"{tempfile.gettempdir()!r}: {error.strerror}. TMPDIR names another folder."
+        ) from error
 
 
 def line_levels(line: Any, maps: NDArray[np.float16]) -> NDArray[np.float32]:
