@@ -84,7 +84,7 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
     >>> images = rng.integers(0, 60, (24, 96, 96), dtype=np.uint8)
     >>> images[::2, 40:60, 30:50] = np.where(np.indices((20, 20)).sum(axis=0) % 8 < 4, 250, 0)
     >>> boxes = [[[40, 30, 60, 50]], []] * 12
-    >>> model = RegionClassifier(n_estimators=20, random_state=0).fit(images, [1, 0] * 12, boxes=boxes)
+    >>> model = RegionClassifier(random_state=0).fit(images, [1, 0] * 12, boxes=boxes)
     >>> model.predict(images[:4])
     array([1, 0, 1, 0])
     >>> top, left, bottom, right = model.detect(images[:1])[0].boxes[0]
