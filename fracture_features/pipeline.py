@@ -22,6 +22,7 @@ from ._pca import CappedPCA
 from .cnn import CNNClassifier, PretrainedExtractor
 from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader
+from .regions import RegionClassifier
 
 __all__ = [
     "CLASSIFIERS",
@@ -53,7 +54,8 @@ class Classifier(NamedTuple):
     """A named classifier.
 
     It `takes` "features", "images" or "paths"; it may want features scaled and, where they are many, reduced;
-    it may use several threads; `requires` is the extra that has to be installed.
+    it may use several threads; `requires` is the extra that has to be installed; `image_size` is the size at which one
+    that takes images reads best.
     """
 
     make: Callable[[], Any]
@@ -62,6 +64,7 @@ class Classifier(NamedTuple):
     reduce: bool = False
     threaded: bool = False
     requires: str | None = None
+    image_size: int = 256
 
 
 class Recipe(NamedTuple):
@@ -102,6 +105,14 @@ CLASSIFIERS = {
     ),
     "xgboost": Classifier(_xgboost, reduce=True, threaded=True),
     "cnn": Classifier(CNNClassifier, takes="images", requires="cnn"),
+    "regions": Classifier(RegionClassifier, takes="images", threaded=True, image_size=640),
+    "mobilenetv2-regions": Classifier(
+        partial(RegionClassifier, architecture="MobileNetV2"),
+        takes="images",
+        threaded=True,
+        requires="cnn",
+        image_size=640,
+    ),
     "majority": Classifier(lambda: DummyClassifier(strategy="prior"), takes="paths"),
 }
 
@@ -137,12 +148,13 @@ def make_pipeline(
         as in "hog+lbp+svm", a classifier as "cnn", or a recipe, "fast" (HOG, LBP and edges, RBF SVM) to begin with,
         "accurate" (Fisher vectors, RBF SVM) for the strongest without a pretrained network.
     classifier : str or classifier, default=None
-        "svm" (RBF), "logistic", "random_forest", "xgboost", "cnn", "majority", all class-weighted, or an instance.
-        "cnn", and any instance tagged to take three-dimensional arrays, takes the images themselves; "majority"
-        takes nothing of them. None means the one that `features` names, or "svm".
+        "svm" (RBF), "logistic", "random_forest", "xgboost", "cnn", "regions", "mobilenetv2-regions", "majority", all
+        class-weighted, or an instance. "cnn", "regions" (which learn from boxes, the second with a pretrained network),
+        and any instance tagged to take three-dimensional arrays, take the images themselves; "majority" takes nothing
+        of them. None means the one that `features` names, or "svm".
     image_size : int or (int, int), default=None
         Height and width in pixels to which images are resized. None means what the features want, the largest if they
-        differ: 448 for "mobilenetv2", 224 for the other networks, 256 for all else.
+        differ: 448 for "mobilenetv2", 224 for the other networks, 640 for "regions", 256 for all else.
     resize : {"pad", "stretch"}, default="pad"
         How; see ImageReader.
     cache : str or path-like, default=None
@@ -152,7 +164,7 @@ def make_pipeline(
         Seed of the reducer, the classifier and what extractors learn. None means 0 for the extractors, so that Fisher
         vectors, and with them "accurate", are the same each time; the others are left to their own None.
     n_jobs : int, default=None
-        Threads of reading, of extraction, and of "random_forest" and "xgboost".
+        Threads of reading, of extraction, and of "random_forest", "xgboost" and "regions".
 
     Returns
     -------
@@ -185,7 +197,7 @@ def make_pipeline(
         return Pipeline([last])
     extractors = _named_features("hog" if features is None else features) if named.takes == "features" else []
     if image_size is None:
-        image_size = max((made.image_size for _, made in extractors), default=256)
+        image_size = max((made.image_size for _, made in extractors), default=named.image_size)
     reader = ImageReader(image_size=image_size, resize=resize, cache=cache, n_jobs=n_jobs)
     steps: list[tuple[str, Any]] = [("images", reader)]
     if extractors:

@@ -366,7 +366,7 @@ def test_large_stacks_are_memory_maps(files, monkeypatch):
     expected = ImageReader(image_size=32).fit_transform(files)
     monkeypatch.setattr(_reader, "MAX_IN_MEMORY", 1000)
     stack = ImageReader(image_size=32).fit_transform(files)
-    assert isinstance(stack, np.memmap)
+    assert isinstance(stack.base, np.memmap)
     np.testing.assert_array_equal(stack, expected)
 
 

@@ -34,7 +34,11 @@ def write_fracatlas(root, radiographs, n=40):
                 {"image_id": f"{name}.jpg", "fractured": int(label and name != CONFLICT), "fracture_count": label}
             )
             if label:
-                xml = "<annotation><object><name>fractured</name></object></annotation>"
+                sides = "<xmin>3</xmin><ymin>4</ymin><xmax>20</xmax><ymax>30</ymax>"
+                xml = (
+                    "<annotation><size><width>100</width><height>100</height></size>"
+                    f"<object><name>fractured</name><bndbox>{sides}</bndbox></object></annotation>"
+                )
                 (root / "Annotations" / "PASCAL VOC" / f"{name}.xml").write_text(xml)
     table = pd.DataFrame(rows).assign(hand=1, hardware=0, multiscan=0, frontal=1, mixed=0)
     for column in ("leg", "hip", "shoulder", "lateral", "oblique"):

@@ -158,6 +158,7 @@ class Network:
         model, self.layer = _build(recipe, weights)
         self.recipe = recipe
         self.n_features: int = model.output.shape[1]
+        self.output_shape: tuple[int, ...] = tuple(model.output.shape[1:])
         self.weights: list[NDArray[np.float32]] = model.get_weights()
         self.digest = digest(repr(recipe), *(np.ascontiguousarray(array).tobytes() for array in self.weights))
         self._graph = write_graph(model) if has_onnxruntime() else None
@@ -194,6 +195,8 @@ def _build(recipe: Recipe, weights: str | None) -> tuple[Any, str]:
     pixels = keras.Input(recipe.image_shape)
     maps = build_backbone(recipe.architecture, pixels, weights=weights, layer=recipe.layer)
     layer = keras.Model(pixels, maps).layers[-1].name
+    if recipe.pooling not in POOLINGS:  # the maps themselves
+        return keras.Model(pixels, maps), layer
     kinds = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
     pooled = [kinds[pooling]()(maps) for pooling in POOLINGS[recipe.pooling]]
     return keras.Model(pixels, pooled[0] if len(pooled) == 1 else keras.layers.Concatenate()(pooled)), layer

@@ -1,5 +1,6 @@
 """Data sets of radiographs: paths, labels, groups and what else is known."""
 
+from ._coco import load_coco
 from ._csv import load_csv
 from ._dataset import FractureDataset, left_out_table
 from ._files import count_kinds, find_images
@@ -11,6 +12,7 @@ from ._metadata import MetadataLookup
 from ._mura import load_mura
 from ._split import SPLIT_COLUMN, published_split
 from ._table import read_table
+from ._yolo import load_yolo
 from .synthetic import make_radiographs
 
 __all__ = [
@@ -23,10 +25,12 @@ __all__ = [
     "is_fracture_name",
     "is_healthy_name",
     "left_out_table",
+    "load_coco",
     "load_csv",
     "load_folder",
     "load_fracatlas",
     "load_mura",
+    "load_yolo",
     "make_radiographs",
     "published_split",
     "read_table",

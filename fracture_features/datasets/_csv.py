@@ -7,6 +7,7 @@ import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
+from ._box_tables import read_box_table
 from ._dataset import FractureDataset, make_dataset
 from ._files import NamedFiles, existing_folder
 from ._labels import is_fracture_name
@@ -27,6 +28,7 @@ def load_csv(
     empty: str | None = None,
     metadata_columns: Sequence[str] = (),
     salt: str | None = None,
+    boxes: str | os.PathLike[str] | None = None,
 ) -> FractureDataset:
     """Load a csv with one row for each image.
 
@@ -57,6 +59,10 @@ def load_csv(
     salt : str, default=None
         Key of the hashes that stand for the ids in DICOM headers. None means a random one, the same for all data sets
         of a process; with a secret one, ids of several processes can be compared. Groups do not depend on it.
+    boxes : str or path-like, default=None
+        A csv of where fractures are marked, a row for each box: `image`, named as in a csv of groups, `top, left,
+        bottom, right` in pixels of the file as displayed (or `x_min, y_min, x_max, y_max`) and, if there is one,
+        `label`. A row without sides says that nothing is marked in the image.
 
     Returns
     -------
@@ -67,12 +73,14 @@ def load_csv(
     ------
     DatasetError
         If the csv cannot be read, lacks a column or a value, names a file twice or one that is missing or outside
-        `root`, or the fracture or a group cannot be told (GroupsError).
+        `root`, the fracture or a group cannot be told (GroupsError), or boxes cannot be read or lie outside their
+        image.
 
     Warns
     -----
     DatasetWarning
-        If several spellings are taken for one class.
+        If several spellings are taken for one class; if boxes are empty, reach over the edge, are on images of the
+        class without fractures, or of images that are not there.
 
     Notes
     -----
@@ -108,6 +116,7 @@ def load_csv(
         salt=salt,
         contents=files.contents,
         where=str(path),
+        boxes=None if boxes is None else read_box_table(boxes, relative),
     )
 
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..exceptions import DatasetError, DatasetWarning, NoReadableImagesError
 from ..images import FileContent
+from ._boxes import Marks, count_boxes, place_boxes
 from ._dicom import ELEMENTS, METADATA, header_frame, read_headers
 from ._files import count_kinds
 from ._groups import resolve_groups
@@ -45,6 +46,12 @@ class FractureDataset:
     left_out : DataFrame
         Labelled files that could not be taken, with the columns path, label and reason; `evaluate` lists them among
         those it excludes.
+    boxes : ndarray of shape (n_samples,), dtype object, or None
+        Where fractures are marked: for each image an array (n_boxes, 4) of float64, top, left, bottom and right in
+        pixels of the image as displayed, bottom and right excluded; None for a fractured image of which no place is
+        known. None altogether where the data set knows no boxes.
+    box_labels : ndarray of shape (n_samples,), dtype object, or None
+        For each image a tuple with the label of each of its boxes, None where `boxes` is None.
     """
 
     paths: NDArray[np.str_]
@@ -55,6 +62,8 @@ class FractureDataset:
     metadata_columns: tuple[str, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
     left_out: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(LEFT_OUT), dtype=object))
+    boxes: NDArray[np.object_] | None = None
+    box_labels: NDArray[np.object_] | None = None
 
     @property
     def n_ignored(self) -> int:
@@ -80,7 +89,8 @@ class FractureDataset:
         groups = "no groups" if self.groups is None else f"{len(np.unique(self.groups))} groups"
         ignored = f", {count_kinds(self.ignored)}" if self.n_ignored else ""
         left_out = f", {len(self.left_out)} labelled files not taken" if len(self.left_out) else ""
-        return f"<FractureDataset: {len(self)} images ({counts}), {groups}{ignored}{left_out}>"
+        boxes = "" if self.boxes is None else f", {count_boxes(self.boxes)}"
+        return f"<FractureDataset: {len(self)} images ({counts}), {groups}{boxes}{ignored}{left_out}>"
 
     def class_counts(self) -> dict[str, int]:
         """Number of images by class name."""
@@ -110,6 +120,8 @@ class FractureDataset:
             y=self.y[positions],
             groups=None if self.groups is None else self.groups[positions],
             frame=self.frame.iloc[positions].reset_index(drop=True),
+            boxes=None if self.boxes is None else self.boxes[positions],
+            box_labels=None if self.box_labels is None else self.box_labels[positions],
         )
         return part.with_files(self.files.iloc[positions]) if "files" in vars(self) else part
 
@@ -134,6 +146,7 @@ def make_dataset(
     contents: Mapping[str, FileContent] | None = None,
     class_level: int | None = None,
     where: str | None = None,
+    boxes: Sequence[Marks | None] | None = None,
 ) -> FractureDataset:
     """Put together what a loader found.
 
@@ -151,6 +164,8 @@ def make_dataset(
         Which folder of the path is the class.
     where : str, default=None
         What names the classes, for messages; None means `root`.
+    boxes : sequence of Marks or None, default=None
+        What is marked in each image, None where nothing is known of it.
     """
     asked = isinstance(groups, str) and groups in ELEMENTS and groups not in frame
     headers = read_headers(root, relative, salt, contents or {}, all_files=asked)
@@ -169,6 +184,7 @@ def make_dataset(
     # Without a header nobody can say whose image it is, and it cannot be read either.
     rows, left_out = _leave_out([header.reason if asked else None for header in headers], paths, np.array(names)[y])
     frame = frame.iloc[rows].reset_index(drop=True)
+    placed = None if boxes is None else place_boxes([boxes[row] for row in rows], paths[rows], y[rows], names)
     return FractureDataset(
         paths=paths[rows],
         y=y[rows],
@@ -178,6 +194,8 @@ def make_dataset(
         metadata_columns=tuple(dict.fromkeys(metadata_columns)),
         ignored=dict(ignored or {}),
         left_out=left_out,
+        boxes=None if placed is None else placed.boxes,
+        box_labels=None if placed is None else placed.labels,
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from .._text import any_text
 from ..exceptions import NoReadableImagesError
+from ._box_tables import read_box_table
 from ._dataset import FractureDataset, make_dataset
 from ._files import existing_folder, find_images, no_images
 from ._layout import read_layout, split_of
@@ -22,6 +23,7 @@ def load_folder(
     positive: str | None = None,
     metadata_columns: Sequence[str] = (),
     salt: str | None = None,
+    boxes: str | os.PathLike[str] | None = None,
 ) -> FractureDataset:
     r"""Load a folder that holds one folder for each class.
 
@@ -53,6 +55,10 @@ def load_folder(
     salt : str, default=None
         Key of the hashes that stand for the ids in DICOM headers. None means a random one, the same for all data sets
         of a process; with a secret one, ids of several processes can be compared. Groups do not depend on it.
+    boxes : str or path-like, default=None
+        A csv of where fractures are marked, a row for each box: `image`, named as in a csv of groups, `top, left,
+        bottom, right` in pixels of the file as displayed (or `x_min, y_min, x_max, y_max`) and, if there is one,
+        `label`. A row without sides says that nothing is marked in the image.
 
     Returns
     -------
@@ -63,12 +69,13 @@ def load_folder(
     ------
     DatasetError
         If `root` is no folder, holds no images (NoReadableImagesError) or one class only, mixes both layouts, or the
-        fracture or a group cannot be told (GroupsError).
+        fracture or a group cannot be told (GroupsError), or boxes cannot be read or lie outside their image.
 
     Warns
     -----
     DatasetWarning
-        If several spellings are taken for one class.
+        If several spellings are taken for one class; if boxes are empty, reach over the edge, are on images of the
+        class without fractures, or of images that are not there.
 
     Examples
     --------
@@ -103,4 +110,5 @@ def load_folder(
         salt=salt,
         contents=found.contents,
         class_level=layout.class_level,
+        boxes=None if boxes is None else read_box_table(boxes, found.images),
     )

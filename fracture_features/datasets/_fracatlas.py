@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..exceptions import DatasetError, DatasetWarning, GroupsError
+from ._box_tables import read_voc
+from ._boxes import Marks
 from ._dataset import FractureDataset, make_dataset
 from ._files import FoundFiles, existing_folder, find_images
 from ._table import as_values, check_unique, column_of, read_table
@@ -19,7 +21,7 @@ BODY_PARTS = ["hand", "leg", "hip", "shoulder"]
 VIEWS = ["frontal", "lateral", "oblique"]
 FLAGS = [*BODY_PARTS, *VIEWS, "fractured", "hardware", "multiscan"]
 FOLDERS = {0: "Non_fractured", 1: "Fractured"}
-BOXES = Path("Annotations", "PASCAL VOC")
+ANNOTATIONS = Path("Annotations", "PASCAL VOC")
 BLOCK = 20
 
 
@@ -41,17 +43,20 @@ def load_fracatlas(root: str | os.PathLike[str], *, groups: object = None) -> Fr
     -------
     data : FractureDataset
         In the csv's order. `frame` has `body_part`, `view`, `hardware` and `multiscan`, the metadata columns, and
-        `fractured` and `fracture_count` as the csv has them.
+        `fractured` and `fracture_count` as the csv has them. `boxes` are those of `Annotations/PASCAL VOC/`, where it
+        is, brought from the size that each file there states to that of the image.
 
     Raises
     ------
     DatasetError
-        If the csv or an image it names is missing, or a flag is neither 0 nor 1.
+        If the csv or an image it names is missing, a flag is neither 0 nor 1, a file of boxes cannot be read, or a box
+        lies outside its image.
 
     Warns
     -----
     DatasetWarning
-        If the csv and the folders disagree on an image.
+        If the csv and the folders disagree on an image, or boxes are empty, reach over the edge or are on images
+        without a fracture.
 
     References
     ----------
@@ -84,7 +89,15 @@ def load_fracatlas(root: str | os.PathLike[str], *, groups: object = None) -> Fr
         ignored=found.ignored + Counter({"image that dataset.csv does not name": unlisted} if unlisted else {}),
         contents={f"images/{name}": content for name, content in found.contents.items()},
         class_level=1,
+        boxes=_boxes_of(folder, table["image_id"].tolist()),
     )
+
+
+def _boxes_of(folder: Path, names: list[str]) -> list[Marks | None] | None:
+    """What is marked in each image, where anything is."""
+    files = [folder / ANNOTATIONS / f"{Path(name).stem}.xml" for name in names]
+    found = [read_voc(path) if path.is_file() else None for path in files]
+    return found if any(found) else None
 
 
 def _numbers(table: pd.DataFrame, column: str, path: Path) -> pd.Series:
@@ -127,7 +140,7 @@ def _labels_of(folder: Path, table: pd.DataFrame, there: set[str], path: Path) -
 
 def _has_box(folder: Path, name: str) -> bool:
     """Whether a fracture is marked in the image."""
-    path = folder / BOXES / f"{Path(name).stem}.xml"
+    path = folder / ANNOTATIONS / f"{Path(name).stem}.xml"
     return path.is_file() and b"<object>" in path.read_bytes()
 
 

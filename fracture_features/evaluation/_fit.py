@@ -144,11 +144,11 @@ class Runner:
         return model
 
     def fit(self, model: Any, rows: NDArray[np.int64], where: str) -> Any:
-        """A fitted clone; `groups` go where they are asked for."""
+        """A fitted clone; `groups` and `boxes` go where they are asked for."""
         model = self.prepare(model, rows, where)
-        groups = self.data.groups
-        wants_groups = groups is not None and get_routing_for_object(model).consumes("fit", ["groups"])
-        fit_params = {"groups": groups[rows]} if wants_groups and groups is not None else {}
+        known = {"groups": self.data.groups, "boxes": self.data.boxes}
+        wanted = get_routing_for_object(model).consumes("fit", known)
+        fit_params = {name: each[rows] for name, each in known.items() if each is not None and name in wanted}
         return model.fit(self.data.paths[rows], self.data.y[rows], **fit_params)
 
     def choose_threshold(self, model: Any, rows: NDArray[np.int64], where: str) -> float:

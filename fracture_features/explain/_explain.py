@@ -18,6 +18,7 @@ from ..cache import bypassed_caches
 from ..cnn import CNNClassifier
 from ..cnn._gradcam import grad_cam
 from ..images import ImageReader, read_shape
+from ..regions import RegionClassifier
 from . import _features as placed
 from ._frames import Frame, enlarge, find_frame
 from ._pixels import occlude_pixels
@@ -43,6 +44,7 @@ def explain_images(
     - Features with places, any other classifier: occlusion [2]_ among the features. Those of one region after the
       other are replaced by their mean over the training images, which the scaler or the reducer knows, or by those
       of a black image where there is neither; what the score loses is spread evenly over the region.
+    - RegionClassifier: its score map, the log-odds of each place that it is in a box.
     - CNNClassifier: Grad-CAM [3]_ of the log-odds, without its rectifier.
     - Anything else: occlusion of the pixels, window after window replaced by the image blurred [4]_. It takes some
       200 times as long as a prediction.
@@ -153,6 +155,8 @@ def _choose(pipeline: Pipeline, column: int) -> Explain:
     """The method for the pipeline, from a block of images and their frames to maps."""
     if len(pipeline) == 2 and isinstance(pipeline[-1], CNNClassifier):
         return lambda stack, frames: _by_grad_cam(pipeline[-1], stack, frames, column)
+    if len(pipeline) == 2 and isinstance(pipeline[-1], RegionClassifier):
+        return lambda stack, frames: _by_score_map(pipeline[-1], stack, frames, column)
     steps = pipeline[1:]
     if len(pipeline) > 2 and all(placed.is_placed(extractor) for extractor in placed.extractors_of(pipeline[1])):
         return lambda stack, frames: _by_features(steps, stack, frames, column)
@@ -163,6 +167,13 @@ def _by_grad_cam(
     classifier: CNNClassifier, stack: NDArray[np.uint8], frames: list[Frame], column: int
 ) -> list[NDArray[np.float64]]:
     maps = grad_cam(classifier, stack, column)
+    return [enlarge(levels, frame, stack.shape[1:]) for levels, frame in zip(maps, frames, strict=True)]
+
+
+def _by_score_map(
+    classifier: RegionClassifier, stack: NDArray[np.uint8], frames: list[Frame], column: int
+) -> list[NDArray[np.float64]]:
+    maps = classifier.score_map(stack).astype(np.float64) * (1 if column == 1 else -1)
     return [enlarge(levels, frame, stack.shape[1:]) for levels, frame in zip(maps, frames, strict=True)]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..images import ImageReader
+from ..images._frame import image_box
 
 
 class Frame(NamedTuple):
@@ -34,13 +35,7 @@ class Frame(NamedTuple):
 
 def find_frame(shape: tuple[int, int], reader: ImageReader, stack_shape: tuple[int, int]) -> Frame:
     """Where `reader`, whose images have `stack_shape` (height, width), puts an image of `shape`."""
-    height, width = stack_shape
-    if reader.resize == "stretch":
-        return Frame((0, 0, height, width), shape)
-    scale = min(height / shape[0], width / shape[1])
-    inner = [max(1, round(side * scale)) for side in shape]
-    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-    return Frame((top, left, top + inner[0], left + inner[1]), shape)
+    return Frame(image_box(shape, reader.resize, stack_shape), shape)
 
 
 def spread(boxes: NDArray[np.int64], values: NDArray[np.float64], total: float, frame: Frame) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from . import _decode, _image
 from ._errors import MAX_PIXELS
 from ._file import ImageFile
 from ._image import decode_file, exact, resize
-from ._stack import keep_index
+from ._stack import Origin, keep_origin
 
 BLOCK = 16
 # Above this many bytes a stack is a memory map over a temporary file.
@@ -170,7 +170,7 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
                 stack[i] = image
 
         map_threads(read, gen_batches(len(paths), BLOCK), self.n_jobs)
-        return keep_index(stack, X)
+        return keep_origin(stack, Origin(paths, self.resize), X)
 
     def _read_block(self, paths: Sequence[str]) -> list[NDArray[np.uint8] | ImageReadError]:
         """The image or the error of each path."""

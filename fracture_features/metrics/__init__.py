@@ -25,6 +25,19 @@ from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
 from ._noninferiority import NonInferiority, non_inferiority
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
 from ._overlap import effective_test_fraction
+from ._places import (
+    Matches,
+    PlaceMeasure,
+    best_overlaps,
+    box_average_precision,
+    box_overlaps,
+    froc_curve,
+    froc_sensitivity,
+    match_boxes,
+    place_measures,
+    pointing_hits,
+    points_in_boxes,
+)
 from ._planning import SampleSize, plan_sample_size, power_of_difference
 from ._resampling import group_weights, rarest_groups
 from ._roc_parts import partial_auc, sensitivity_at
@@ -45,8 +58,10 @@ __all__ = [
     "Comparison",
     "Interval",
     "Jackknifed",
+    "Matches",
     "Measure",
     "NonInferiority",
+    "PlaceMeasure",
     "Resampled",
     "ResampledCurve",
     "SampleSize",
@@ -54,7 +69,10 @@ __all__ = [
     "TTest",
     "ZTest",
     "at_prevalence",
+    "best_overlaps",
     "bootstrap_interval",
+    "box_average_precision",
+    "box_overlaps",
     "calibration_intercept",
     "calibration_slope",
     "compare",
@@ -64,10 +82,13 @@ __all__ = [
     "delong_test",
     "difference_error",
     "effective_test_fraction",
+    "froc_curve",
+    "froc_sensitivity",
     "group_weights",
     "holm",
     "jackknife",
     "macro",
+    "match_boxes",
     "metric_interval",
     "negative_likelihood_ratio",
     "non_inferiority",
@@ -76,7 +97,10 @@ __all__ = [
     "paired_comparison",
     "partial_auc",
     "percentile_interval",
+    "place_measures",
     "plan_sample_size",
+    "pointing_hits",
+    "points_in_boxes",
     "positive_likelihood_ratio",
     "power_of_difference",
     "ppv_score",

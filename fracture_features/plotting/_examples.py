@@ -9,9 +9,9 @@ import pandas as pd
 
 from .._validation import check_count
 from ..datasets import FractureDataset
-from ..images import read_image
+from ..images import read_image, read_shape
 from ..results import EvaluationResult, confident_mistakes, some_predictions
-from ._style import FOR, make_axes, make_panels, plain, show_image
+from ._style import FOR, draw_boxes, make_axes, make_panels, plain, show_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ N_COLUMNS = 4
 def plot_samples(
     data: FractureDataset, *, n_per_class: int = 4, random_state: int | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw some images of each class, of as many groups as there are.
+    """Draw some images of each class, of as many groups as there are, with the boxes that mark fractures.
 
     Parameters
     ----------
@@ -61,6 +61,9 @@ def plot_samples(
             if j < len(chosen):
                 image = read_image(data.paths[chosen[j]], max_side=SHOWN_SIZE)
                 show_image(panel, image, plain(name, 40) if j == 0 else "")
+                if data.boxes is not None and (boxes := data.boxes[chosen[j]]) is not None and len(boxes):
+                    scale = np.divide(image.shape, read_shape(data.paths[chosen[j]]))
+                    draw_boxes(panel, boxes * [*scale, *scale])
             else:
                 panel.set_axis_off()
     return ax

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .._optional import require
 from ..results import EvaluationResult
@@ -64,6 +65,13 @@ def show_image(ax: Axes, image: Any, title: str = "", colour: str = "black") -> 
     ax.set_yticks([])
     if title:
         ax.set_title(title, fontsize=SMALL, loc="left", color=colour, pad=3)
+
+
+def draw_boxes(ax: Axes, boxes: NDArray[np.float64]) -> None:
+    """Draw boxes (n, 4), top, left, bottom and right in pixels of the image in `ax`; pixels' centres are whole."""
+    for top, left, bottom, right in (boxes - 0.5).tolist():
+        frame = load("patches").Rectangle((left, top), right - left, bottom - top, fill=False, color=FOR, linewidth=1.2)
+        ax.add_patch(frame)
 
 
 def tidy(ax: Axes, **labels: Any) -> Axes:

@@ -69,7 +69,7 @@ def make_radiographs(
     folder : pathlib.Path
         The folder. Its `truth.csv` has a row for each image: `image` (its path in the folder), `patient`,
         `fractured` (0 or 1), and `top, left, bottom, right`, the box around the fracture in pixels of the file
-        (bottom and right excluded), empty where there is none.
+        (bottom and right excluded), empty where there is none: `load_folder(folder, boxes=folder / "truth.csv")`.
 
     Raises
     ------

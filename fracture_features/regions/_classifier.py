@@ -1,0 +1,318 @@
+"""A classifier that scores every place of an image, and the image by its highest places."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import maximum_filter
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+
+from .._validation import check_groups, check_image_shape, check_image_stack
+from ..cache import Cached, open_cache
+from ..cnn._applications import SMALLEST, application_names, check_side
+from ._boxes import Detections, Frames, check_boxes, suppress
+from ._fit import Learner
+from ._places import STEP, is_empty
+from ._scorer import Describer, line_levels, pool, score_places
+
+BLOCK = 16  # images that are described at a time
+
+
+class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
+    """A classifier of two classes that learns from boxes where fractures are, and scores places.
+
+    Each image is looked at in places 16 pixels apart, each described by RootSIFT descriptors [1]_ of the patches of
+    32, 64 and 128 pixels around it. Boosted trees tell places in boxes from others, in a second round also from those
+    others that the first one took for fractures. With a pretrained network, a logistic regression on the maps of one of
+    its layers scores coarser places first, and the trees know that score and what surrounds it. The image's score is
+    a logistic regression on the mean scores of its 1, 8, 32 and 128 highest places, learned on images whose places were
+    scored by trees that had not seen them.
+
+    Parameters
+    ----------
+    architecture : str, default=None
+        A network of keras.applications ("MobileNetV2"), whose maps are looked at too; None means none.
+    weights : {"imagenet"}, str, path-like or None, default="imagenet"
+        Of that network; see PretrainedExtractor.
+    n_estimators : int, default=150
+        Number of trees.
+    cache : str or path-like, default=None
+        Folder in which what places look like is kept for each image: 1.2 MB at 640 pixels, 2 MB with a network.
+    random_state : int, RandomState or None, default=None
+        Seed of the places that are drawn, the folds and the trees.
+    n_jobs : int, default=None
+        Number of threads; None means 1, -1 all cores.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        Labels; the second is the fracture's.
+    image_shape_ : tuple of (int, int)
+        Height and width of the fitted images.
+
+    Notes
+    -----
+    `fit` requests `boxes` and `groups`: under `sklearn.set_config(enable_metadata_routing=True)` pipelines and searches
+    hand them on; without routing `model.fit(paths, y, classifier__boxes=data.boxes)` does.
+
+    Boxes are in pixels of the files where the images come from ImageReader, which the images know, and in pixels of the
+    images otherwise; so are those that `detect` returns. A part of a stack (`X[:10]`) has forgotten its files.
+
+    Sizes of patches are in pixels, so the image size matters: at 640 pixels the median box of FracAtlas is 37 wide.
+
+    References
+    ----------
+    .. [1] R. Arandjelović, A. Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012.
+    .. [2] N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection", CVPR 2005 (hard negatives).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fracture_features.regions import RegionClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> images = rng.integers(0, 60, (24, 96, 96), dtype=np.uint8)
+    >>> images[::2, 40:60, 30:50] = np.where(np.indices((20, 20)).sum(axis=0) % 8 < 4, 250, 0)
+    >>> boxes = [[[40, 30, 60, 50]], []] * 12
+    >>> model = RegionClassifier(random_state=0).fit(images, [1, 0] * 12, boxes=boxes)
+    >>> model.predict(images[:4])
+    array([1, 0, 1, 0])
+    >>> top, left, bottom, right = model.detect(images[:1])[0].boxes[0]
+    >>> bool(30 < (top + bottom) / 2 < 70)
+    True
+    """
+
+    # Read by scikit-learn's metadata routing.
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"boxes": True, "groups": True}
+
+    classes_: NDArray[Any]
+    image_shape_: tuple[int, int]
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "architecture": [StrOptions(set(application_names())), None],
+        "weights": [str, os.PathLike, None],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "cache": [str, os.PathLike, None],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        *,
+        architecture: str | None = None,
+        weights: str | os.PathLike[str] | None = "imagenet",
+        n_estimators: int = 150,
+        cache: str | os.PathLike[str] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+    ):
+        self.architecture = architecture
+        self.weights = weights
+        self.n_estimators = n_estimators
+        self.cache = cache
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def check_image_shape(self, shape: tuple[int, int]) -> None:
+        """Raise ValueError where images of `shape` (height, width) are too small."""
+        if min(shape) < 2 * STEP:
+            raise ValueError(f"RegionClassifier needs images of at least {2 * STEP} x {2 * STEP} pixels, got {shape}.")
+        if self.architecture in SMALLEST:
+            check_side(self.architecture, SMALLEST[self.architecture], shape)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, *, boxes: Sequence[Any] | None = None, groups: ArrayLike | None = None
+    ) -> Self:
+        """Learn from images, labels and boxes.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, height, width), dtype uint8
+        y : array-like of shape (n_samples,)
+            Labels of two classes; the second, sorted, is the fracture's.
+        boxes : sequence of n_samples arrays of shape (n_boxes, 4), or None
+            Top, left, bottom and right of each fracture. Where a fractured image has None, or none, nothing is learned
+            from its places. Those of other images are not looked at.
+        groups : array-like of shape (n_samples,), default=None
+            Patient or study of each image: kept together in the inner folds.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there are no boxes, fewer than two fractured images or groups with any, `X` is no such stack, its images
+            are too small, `y` has not two classes, or something has another length.
+        FractureFeaturesError
+            If the temporary folder has no room: 1.2 MB an image at 640 pixels, 2 MB with a network.
+        """
+        stack = check_image_stack(X, estimator=self)
+        shape = (stack.shape[1], stack.shape[2])
+        self.check_image_shape(shape)
+        labels: NDArray[Any] = column_or_1d(y)
+        check_consistent_length(stack, labels)
+        check_classification_targets(labels)
+        classes, codes = np.unique(labels, return_inverse=True)
+        if len(classes) != 2:
+            raise ValueError(f"RegionClassifier takes two classes, y has {len(classes)}: {classes.tolist()[:9]}.")
+        placed = check_boxes(boxes, len(stack), Frames(X))
+        numbers, _ = check_groups(groups, len(stack))
+        if self.cache is not None:
+            open_cache(self.cache)  # makes the folder
+        seed = self._draw_seed()
+        describer = Describer(shape, self.architecture, self.weights)
+        described = describer.describe(stack, self.cache, self.n_jobs)
+        learned = Learner(self._make_trees, describer, described, placed, codes, numbers, seed).learn()
+        self.__dict__.update(learned, classes_=classes, image_shape_=shape, _describer=describer)
+        return self
+
+    def _draw_seed(self) -> int:
+        if self.random_state is None:  # NumPy's global state is not ours to advance
+            return int(np.random.default_rng().integers(2**31))
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _make_trees(self, seed: int) -> Any:
+        # Imported where it is asked for: it takes as long to load as scikit-learn.
+        from .._xgboost import XGBClassifier
+
+        return XGBClassifier(
+            n_estimators=self.n_estimators,
+            max_depth=5,
+            learning_rate=0.12,
+            subsample=0.5,
+            colsample_bytree=0.15,
+            min_child_weight=5,
+            max_bin=64,
+            class_weight=None,
+            random_state=seed,
+            n_jobs=self.n_jobs,
+        )
+
+    def _walk(self, X: ArrayLike) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float16]]]:
+        """Scores (rows, columns) and features of the places of each image."""
+        check_is_fitted(self)
+        stack = check_image_stack(X, estimator=self)
+        check_image_shape(stack, self.image_shape_, estimator=self)
+        for rows in gen_batches(len(stack), BLOCK):
+            described = self._describer.describe(stack[rows], self.cache, self.n_jobs)
+            for k, features in enumerate(described.features):
+                context = None
+                if described.maps is not None:
+                    context = self._describer.context(line_levels(self._line, described.maps[k]))
+                yield score_places(self._trees, features, context, self._describer.grid), features
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Log-odds that each image is of the second class.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, height, width), dtype uint8
+            Images of the shape that was fitted.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,), dtype float64
+
+        Raises
+        ------
+        ValueError
+            If `X` is no such stack or its images have another shape.
+        """
+        pools = [pool(levels) for levels, _ in self._walk(X)]
+        return np.asarray(self._pooling.decision_function(pools), dtype=np.float64)
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Probability of each class, (n_samples, 2), of images (n_samples, height, width)."""
+        fractured = expit(self.decision_function(X))
+        return np.column_stack([1 - fractured, fractured])
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Label of the most probable class, (n_samples,), of images (n_samples, height, width)."""
+        return self.classes_[(self.decision_function(X) > 0).astype(np.int64)]
+
+    def score_map(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Log-odds of each pixel that it is in a box, among places drawn as in training.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, height, width), dtype uint8
+            Images of the shape that was fitted.
+
+        Returns
+        -------
+        maps : ndarray of shape (n_samples, height, width), dtype float32
+            Positive where a fracture is more probable than not; interpolated linearly between places. `explain_images`
+            gives them in the shape of the files.
+        """
+        return np.stack([_enlarge(levels, self.image_shape_) for levels, _ in self._walk(X)])
+
+    def detect(self, X: ArrayLike, threshold: float = 0.0) -> list[Detections]:
+        """Find boxes of fractures.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, height, width), dtype uint8
+            Images of the shape that was fitted.
+        threshold : float, default=0.0
+            Log-odds from which a place is the centre of a box; `-inf` gives all that there are, at most 20 an image.
+
+        Returns
+        -------
+        found : list of Detections
+            `boxes`, `scores` and `points` of each image, highest first; of boxes that overlap the highest is left. In
+            pixels of the files where the images come from ImageReader, else of the images.
+        """
+        frames = Frames(X)
+        found = []
+        for row, (levels, features) in enumerate(self._walk(X)):
+            peaks = (levels == maximum_filter(levels, 3)) & (levels >= threshold)
+            rows, columns = np.nonzero(peaks & ~is_empty(features).reshape(levels.shape))
+            boxes = self._boxes_at(rows, columns, features.reshape(*levels.shape, -1)[rows, columns])
+            boxes, scores = frames.to_file(row, boxes), levels[rows, columns].astype(np.float64)
+            y, x = self._describer.axes()
+            places = np.column_stack([y[rows], x[columns]])
+            points = frames.to_file(row, np.tile(places, 2))[:, :2]
+            on_image = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+            found.append(suppress(boxes[on_image], scores[on_image], points[on_image]))
+        return found
+
+    def _boxes_at(self, rows: Any, columns: Any, features: NDArray[np.float16]) -> NDArray[np.float64]:
+        """The box about each of some places, in pixels of the images."""
+        if len(rows) == 0:
+            return np.empty((0, 4))
+        y, x = self._describer.axes()
+        sides = np.exp(self._sides.predict(features.astype(np.float32)).clip(0, 6))
+        start, end = np.column_stack([y[rows], x[columns]]), sides * [-1, -1, 1, 1]
+        limits = np.tile(self.image_shape_, 2)
+        return np.asarray((np.tile(start, 2) + end).clip(0, limits), dtype=np.float64)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that the input is a stack of images of two classes and results depend on a seed."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.classifier_tags.multi_class = False
+        tags.non_deterministic = self.random_state is None
+        return tags
+
+
+def _enlarge(levels: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Levels of places at every pixel."""
+    covered = tuple(n * STEP for n in levels.shape)
+    whole = cv2.resize(levels, covered[::-1], interpolation=cv2.INTER_LINEAR)
+    missing = [(0, max(side - n, 0)) for side, n in zip(shape, covered, strict=True)]
+    return np.pad(whole, missing, mode="edge")[: shape[0], : shape[1]]
