@@ -56,6 +56,7 @@ _ROOMS = {
     "report": ("write_report",),
     "results": ("EvaluationResult",),
 }
+_MODULES = {*_ROOMS, "cache", "exceptions", "explain", "metrics", "plotting", "regions"} - {"_versions"}
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
@@ -92,6 +93,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name not in _ROOM_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_ROOM_OF[name]}", __name__), name)

@@ -224,6 +224,18 @@ def test_evaluate_keeps_copies_together_unless_told_not_to(folder):
     assert any(np.intersect1d(copies[fold.train], copies[fold.test]).size for fold in plain.fold_results)
 
 
+def test_a_report_stands_for_the_audit(folder):
+    data = load_folder(leaky(folder), groups=PATIENT)
+    report = audit_dataset(data)
+    with pytest.warns(LeakWarning):
+        result = evaluate({"m": make_pipeline("majority")}, data, cv=3, random_state=0, audit=report)
+    assert result.audit is report
+    with pytest.raises(ValueError, match="audit must be a report of the same files"):
+        evaluate({"m": make_pipeline("majority")}, data.subset(range(40)), audit=report)
+    with pytest.raises(ValueError, match="audit must be True, False or an AuditReport"):
+        evaluate({"m": make_pipeline("majority")}, data, audit="yes")
+
+
 def test_without_groups_those_of_the_copies_are_used_and_it_is_still_said(folder):
     data = load_folder(leaky(folder))
     with pytest.warns(LeakWarning), pytest.warns(UngroupedDataWarning):

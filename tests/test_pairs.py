@@ -120,17 +120,14 @@ def test_distances_that_are_not_searched(max_distance):
         near_pairs(np.zeros((3, 4), np.uint64), max_distance)
 
 
-def test_time_and_memory_grow_with_the_number_and_not_its_square():
+def test_memory_grows_with_the_number_and_not_its_square():
     """benchmarks/results/duplicates.json has 100 000."""
     rng = np.random.default_rng(0)
-    times = []
     for n in (100, 5_000, 20_000):
         hashes = rng.integers(0, 2**64, (n, 4), dtype=np.uint64)
-        before, start = psutil.Process().memory_info().rss, time.process_time()
+        before = psutil.Process().memory_info().rss
         assert len(near_pairs(hashes, 39).first) == 0
-        times.append(time.process_time() - start)
     assert psutil.Process().memory_info().rss - before < 200 * 2**20
-    assert times[2] < 8 * times[1]
 
 
 def test_near_alike_hashes_by_the_thousand():

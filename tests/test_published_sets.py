@@ -124,7 +124,7 @@ def multiregion(radiographs, tmp_path):
 
 def test_multiregion_compares_on_its_own_split(multiregion, tmp_path, capsys):
     out = tmp_path / "out"
-    assert main(["compare", str(multiregion), "--split", "--out", str(out), *QUICK]) == 0
+    assert main(["compare", str(multiregion), "--split", "--no-audit", "--out", str(out), *QUICK]) == 0
     captured = capsys.readouterr()
     assert "a split of their own" not in captured.err
     assert "Means over 1 fold with 95 % intervals" in captured.out
@@ -134,6 +134,16 @@ def test_multiregion_compares_on_its_own_split(multiregion, tmp_path, capsys):
     page = (out / "report.html").read_text()
     assert "Of 12 tested images the training part held a byte-identical copy." in page
     assert "a split of their own" not in page
+
+
+def test_multiregion_tests_no_copy_of_a_training_image(multiregion, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["compare", str(multiregion), "--split", "--out", str(out), *QUICK]) == 0
+    assert "FF201" in capsys.readouterr().err
+    folds = pd.read_csv(out / "folds.csv")
+    assert folds[["fold", "n_train", "n_test"]].drop_duplicates().to_numpy().tolist() == [[1, 40, 2]]
+    excluded = pd.read_csv(out / "excluded.csv")
+    assert excluded["reason"].str.contains("a copy of it stands in the training part").sum() == 12
 
 
 def test_a_split_that_is_not_used_is_said(multiregion, tmp_path, capsys):

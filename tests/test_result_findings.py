@@ -422,7 +422,7 @@ MARKUP = Finding("FF601", 2, examples=("[red]<b>m</b>[/red]\x1b[31m: 0.5",), det
 def test_the_screen_shows_five_and_no_markup(capsys):
     show_findings([MARKUP, *(Finding(f"FF10{k}", 1) for k in range(1, 7))], "Findings")
     shown = capsys.readouterr().err
-    assert shown.startswith("Findings:\n  warning FF601 2 models differ")
+    assert shown.startswith("Findings:\n  warning FF601 models differ")
     assert "[red]<b>m</b>[/red]\\x1b[31m: 0.5" in shown
     assert "\x1b" not in shown
     assert f"→ {CODES['FF601'].advice}" in shown
@@ -452,6 +452,6 @@ def test_the_page_lists_them_above_the_results(data, tmp_path):
 
 def test_findings_of_anything_go_on_the_page():
     (told,) = describe_findings([MARKUP])
-    assert told["title"] == f"2 {CODES['FF601'].title}"
+    assert told["title"] == "Models differ between folds by more than chance allows: 2"
     assert told["advice"].endswith("has most of.")
     assert told["advice"][0].isupper()

@@ -84,7 +84,7 @@ def _whole(text: str) -> int | None:
 def jobs(text: str) -> int:
     value = _whole(text)
     if not value:
-        raise argparse.ArgumentTypeError(f"expected a number of threads, or -1 for all cores, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a number of threads, or -1 for all cores, got {text}")
     return value
 
 

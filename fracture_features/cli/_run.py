@@ -53,34 +53,34 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
         if args.digest is not None and args.digest != digest_of(data):
             raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
         _report_excluded(excluded, args.out)
-        if not args.no_audit:
-            _report_audit(args, audit_inventory(given), cache)
+        report = None if args.no_audit else audit_inventory(given)
+        if report is not None:
+            _report_audit(args, report, cache)
         _report_own_split(args, data)
         with nullcontext() if args.out is None else held_folder(args.out):
             checkpoint = None if args.out is None else Checkpoint(args.out / "checkpoint")
-            return _run(args, models, data, excluded, external, checkpoint, cache)
+            options = {"external": external, "checkpoint": checkpoint, "audit": report or False}
+            return _run(args, models, given, options, cache)
 
 
 def _run(
     args: argparse.Namespace,
     models: dict[str, Any],
     data: FractureDataset,
-    excluded: pd.DataFrame,
-    external: FractureDataset | None,
-    checkpoint: Checkpoint | None,
+    options: dict[str, Any],
     cache: str,
 ) -> int:
     with_report = args.out is not None and all(importlib.util.find_spec(name) for name in ("jinja2", "matplotlib"))
     if args.out is not None and not with_report:
         say("There will be no report.html: pip install 'fracture_features[report]'")
-    options = {"external": external, "checkpoint": checkpoint, "keep_models": "first" if with_report else False}
-    result, is_written = _evaluate(args, models, data, excluded, options)
+    options["keep_models"] = "first" if with_report else False
+    result, is_written = _evaluate(args, models, data, options)
     if with_report and is_written and result.fold_results:
         with messages.status("Writing report.html"):
             write_report(result, args.out / "report.html", model=_model_for_maps(result, cache))
         say(f"The report is {args.out / 'report.html'}")
-    if checkpoint is not None:
-        checkpoint.prune()
+    if options["checkpoint"] is not None:
+        options["checkpoint"].prune()
     return ExitCode.FAILURES if len(result.failures) or not is_written else ExitCode.DONE
 
 
@@ -98,7 +98,6 @@ def _evaluate(
     args: argparse.Namespace,
     models: dict[str, Any],
     data: FractureDataset,
-    excluded: pd.DataFrame,
     options: dict[str, Any],
 ) -> tuple[EvaluationResult, bool]:
     """Fit, and print and write the tables, also of what is finished when it is stopped; whether they are written."""
@@ -111,7 +110,6 @@ def _evaluate(
             n_repeats=args.repeats,
             operating_point=args.operating_point,
             calibrate=args.calibrate,
-            audit=not args.no_audit,
             random_state=args.seed,
             on_error="record",
             verbose=1,
@@ -120,10 +118,8 @@ def _evaluate(
     except BaseException as error:
         done = getattr(error, "result", None)
         if done is not None and done.fold_results:
-            done.excluded = excluded
             write_result(done, args.out, run)
         raise
-    result.excluded = pd.concat([excluded, result.excluded], ignore_index=True)
     return result, write_result(result, args.out, run)
 
 

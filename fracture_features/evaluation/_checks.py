@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline
 
 from .._validation import is_whole
+from ..audit import AuditReport
 from ..datasets import FractureDataset
 from ..exceptions import DatasetError, DatasetWarning, UngroupedDataWarning
 from ._baselines import BASELINES
@@ -28,8 +29,8 @@ def check_options(*, audit: Any, random_state: Any, n_jobs: Any, keep_models: An
         raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
     if not isinstance(keep_models, bool | np.bool_) and keep_models != "first":
         raise ValueError(f"keep_models must be True, False or 'first', got {keep_models!r}")
-    if not isinstance(audit, bool | np.bool_):
-        raise ValueError(f"audit must be True or False, got {audit!r}")
+    if not isinstance(audit, bool | np.bool_ | AuditReport):
+        raise ValueError(f"audit must be True, False or an AuditReport, got {audit!r}")
     if on_error not in ("raise", "record"):
         raise ValueError(f"on_error must be 'raise' or 'record', got {on_error!r}")
     if verbose not in (0, 1):

@@ -38,7 +38,7 @@ def evaluate(
     operating_point: OperatingPoint = None,
     calibrate: bool = False,
     external: FractureDataset | None = None,
-    audit: bool = True,
+    audit: bool | AuditReport = True,
     random_state: int | None = None,
     n_jobs: int | None = None,
     keep_models: bool | str = False,
@@ -77,8 +77,8 @@ def evaluate(
         Whether to calibrate each model's probabilities by Platt's method, on folds within the training part.
     external : FractureDataset, default=None
         Images of another source, which each fold's fitted model scores once; `result.external` holds what came out.
-    audit : bool, default=True
-        Whether to look for copies of images first (`audit_dataset`). Those that no group keeps together are kept
+    audit : bool or AuditReport, default=True
+        Whether to look for copies of images first (`audit_dataset`), or what that gave of these files. Those that no group keeps together are kept
         together in the folds; where folds are given, or the data's own split is used, test images with a copy in the
         training part are not tested.
     random_state : int, default=None
@@ -153,6 +153,8 @@ def evaluate(
     )
     random_state = None if random_state is None else int(random_state)
     check_data(data, external)
+    if isinstance(audit, AuditReport) and not np.array_equal(audit.data.paths, data.paths):
+        raise ValueError("audit must be a report of the same files, in the same order, as data")
     check_models(models, len(data.target_names))
     rule = operating_rule(operating_point, len(data.target_names))
     folds = read_cv(data, cv, n_repeats)
@@ -202,7 +204,7 @@ def _plan(
     external: FractureDataset | None,
     folds: Any,
     n_repeats: int,
-    audit: bool,
+    audit: bool | AuditReport,
     random_state: int | None,
     folder: str,
 ) -> _Plan:
@@ -210,8 +212,11 @@ def _plan(
     models = {name: with_cache(model, folder) for name, model in models.items()}
     shared = shared_cache(models.values(), folder)
     readers = [probe_reader(shared), *models.values()]
-    given = read_files(given, readers, DESCRIPTIONS if audit else ())
-    report = audit_inventory(given) if audit else None
+    if isinstance(audit, AuditReport):
+        given, report = read_files(given, readers), audit
+    else:
+        given = read_files(given, readers, DESCRIPTIONS if audit else ())
+        report = audit_inventory(given) if audit else None
     data, excluded = exclude_unreadable(given)
     readable = given.files["reason"].isna().to_numpy()
     grouped = data

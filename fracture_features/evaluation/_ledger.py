@@ -17,7 +17,6 @@ from threadpoolctl import threadpool_limits
 
 from .._threads import map_threads
 from .._validation import check_count
-from .._xgboost import XGBClassifier
 from ..audit import APPEARANCE, CONTENT, N_EXAMPLES, Finding, shortcut_features
 from ..datasets import FractureDataset, take_inventory
 from ..exceptions import DatasetError
@@ -186,6 +185,8 @@ class _Folds:
 
     def _fit(self, job: tuple[Table, Split]) -> NDArray[np.float64]:
         table, (train, test) = job
+        from .._xgboost import XGBClassifier  # takes as long to load as scikit-learn
+
         model = XGBClassifier(**TREES, random_state=int(self.seed), n_jobs=1).fit(table[train], self.y[train])
         part = np.zeros((len(test), self.n_classes))
         part[:, model.classes_] = model.predict_proba(table[test])
