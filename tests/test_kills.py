@@ -116,7 +116,7 @@ TRAIN = ("train", "--groups", r"patient(\d+)", "--model", "edges+svm", "--image-
 
 
 def assert_whole_or_absent(command, out, check, tmp_path, kills):
-    """Kill runs of a command that writes one file, and look at it; then let one through, which finds nothing in its way.
+    """Kill runs of a command that writes one file, and look at it each time; then let one through.
 
     In half of the runs there is a file of an earlier run.
     """
