@@ -138,11 +138,20 @@ def test_a_linear_svm_and_trees_that_stopped_early(data, tmp_path):
 
 def test_it_says_what_it_is(data, tmp_path):
     model = fitted(named("svm"), data)
+    model.decision = Decision(-np.inf, 0.5)  # no image is set aside
     export_onnx(model, tmp_path / "model.onnx", data.paths)
+    assert set(assert_same(tmp_path / "model.onnx", model, data.paths)["label"]) == {-1, 1}
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     about = session.get_modelmeta().custom_metadata_map
-    assert json.loads(about["target_names"]) == ["class 0", "class 1"]
-    assert json.loads(about["steps"]) == ["scaler", "classifier"]
+    assert {name: json.loads(value) for name, value in about.items()} == {
+        "target_names": ["class 0", "class 1"],
+        "thresholds": [None, 0.5],
+        "image_shape": [64, 64],
+        "resize": "pad",
+        "contrast": "none",
+        "read_before": ["images", "features"],
+        "steps": ["scaler", "classifier"],
+    }
     shapes = {one.name: (one.type, one.shape) for one in (*session.get_inputs(), *session.get_outputs())}
     n_features = model.pipeline["scaler"].n_features_in_
     assert shapes["features"] == ("tensor(float)", ["n", n_features])

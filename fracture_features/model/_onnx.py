@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Seque
     reads them; else `features`, float32 (n, n_features), as the pipeline's extractors give them: HOG, LBP, edges, Gabor
     filters and Fisher vectors are not in it. It gives `score`, float32 (n,) of class 1 or (n, n_classes);
     `probability`, float32 (n, n_classes), calibrated where the model is, and absent where the model has none; and
-    `label`, int64 (n,), the class, or -1 between two thresholds. Its metadata name the classes and the steps in it.
+    `label`, int64 (n,), the class, or -1 between two thresholds. Its metadata, JSON each, name the classes, the
+    thresholds, how images are read, and the steps that come before it and in it.
 
     Parameters
     ----------
@@ -176,9 +178,22 @@ class _Draft:
         opsets = [helper.make_opsetid(domain, number) for domain, number in OPSETS.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="fracture_features")
         model.doc_string = "Not a medical device."
-        metadata = {"target_names": list(self.model.target_names), "steps": [name for name, _ in self.steps]}
-        helper.set_model_props(model, {key: json.dumps(value) for key, value in metadata.items()})
+        helper.set_model_props(model, {key: json.dumps(value) for key, value in self._about().items()})
         return model
+
+    def _about(self) -> dict[str, Any]:
+        """What the file says of itself."""
+        reader, decision = self.reading[0], self.model.decision
+        limits = () if decision is None else (decision.low, decision.high)
+        return {
+            "target_names": list(self.model.target_names),
+            "thresholds": [limit if math.isfinite(limit) else None for limit in limits],
+            "image_shape": reader.image_shape(),
+            "resize": reader.resize,
+            "contrast": reader.contrast,
+            "read_before": [name for name, _ in self.reading.steps],
+            "steps": [name for name, _ in self.steps],
+        }
 
     def compare(self, graph: Any, rows: NDArray[Any]) -> None:
         """Raise ExportError where onnxruntime and the model do not give the same answers to the rows of files."""
