@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fracture_features import make_radiographs
+from fracture_features import PretrainedExtractor, load_folder, make_pipeline, make_radiographs, train_model
 from fracture_features.cli import ExitCode, main
+from fracture_features.model._train import _parameters
 
 pydicom = pytest.importorskip("pydicom", reason="pydicom writes the files")
 
@@ -169,3 +170,19 @@ def test_nothing_of_a_patient_comes_out(hospital, tmp_path, capfd):
     assert {"p.csv", "m.csv", "model.ff", "report.html", "audit.html", "manifest.json"} <= names
     assert len(list((out / "maps").iterdir())) == N_IMAGES
     assert list((out / "cache").rglob("*"))
+
+
+def test_a_model_file_names_no_folder_of_the_machine_it_was_trained_on(tmp_path):
+    mine = tmp_path / "plantedhome"
+    data = load_folder(make_radiographs(40, folder=mine / "images", random_state=0), groups=r"patient(\d+)")
+    pipeline = make_pipeline("edges", "svm", image_size=48, cache=mine / "cache")
+    model = train_model(pipeline, data, random_state=0)
+    (tmp_path / "out").mkdir()
+    model.save(tmp_path / "out" / "model.ff")
+    assert leaks(tmp_path / "out") == set()
+    assert "planted" not in repr(model.info) + model.card()
+    assert pipeline["images"].cache == mine / "cache"
+    named = PretrainedExtractor(weights=str(mine / "mine.weights.h5"), cache=mine / "cache")
+    told = _parameters(make_pipeline(named, "svm", image_size=64))
+    assert "planted" not in repr(told)
+    assert told["features__mobilenetv2__weights"] == "'mine.weights.h5'"
