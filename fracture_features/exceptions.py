@@ -11,6 +11,7 @@ __all__ = [
     "CheckpointWarning",
     "DatasetError",
     "DatasetWarning",
+    "ExportError",
     "FractureFeaturesError",
     "GroupsError",
     "ImageReadError",
@@ -69,6 +70,10 @@ class CheckpointError(FractureFeaturesError):
 
 class ModelFileError(FractureFeaturesError, ValueError):
     """A model file that cannot be read as one, or a model that no model file can hold."""
+
+
+class ExportError(FractureFeaturesError, ValueError):
+    """A model, or a step of one, that cannot be written in another format with the same answers."""
 
 
 class MissingDependencyError(FractureFeaturesError, ImportError):

@@ -1,6 +1,7 @@
 """The notebook and the scripts of examples/. `python tests/test_examples.py` writes the notebook's outputs anew."""
 
 import getpass
+import io
 import re
 import shutil
 import subprocess
@@ -10,11 +11,13 @@ from pathlib import Path
 
 import cv2
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 from nbclient import NotebookClient
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
-from fracture_features import evaluate, make_pipeline
+from fracture_features import evaluate, load_model, make_pipeline
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NOTEBOOK = EXAMPLES / "Bone_Fracture_Classifier.ipynb"
@@ -187,6 +190,21 @@ def test_explain_prediction_takes_a_folder_and_an_image(radiographs, tmp_path):
     assert "the radiograph is non-fractured" in out
     assert "59 images" in out  # no groups: one image alone is left out
     assert "has 'knee' in it" in run("explain_prediction", radiographs, "--image", "knee", code=2)
+
+
+def test_train_and_serve_predicts_in_another_process_what_the_file_says(tmp_path):
+    file = tmp_path / "model.ff"
+    out = run("train_and_serve", "--model", "edges+svm", "--out", file)
+    table = pd.read_csv(io.StringIO(re.search(r"^path,label.*?\n\n", out, re.M | re.S)[0]))
+    assert [path.split("/")[-2] for path in table["path"]] == ["non-fractured", "fractured"]
+    model = load_model(file)
+    assert model.info["data"]["groups"] == int(re.search(r"training on .* (\d+) groups", out)[1])
+    low, high = model.decision.low, model.decision.high
+    names = np.select([table["score"] >= high, table["score"] < low], ["fractured", "non-fractured"], "inconclusive")
+    assert table["label"].tolist() == names.tolist()
+    assert table["probability"].between(0, 1).all()
+    assert "fractures_kept: " in out
+    assert out.rstrip().endswith(f"fracture-features serve {file}")
 
 
 if __name__ == "__main__":

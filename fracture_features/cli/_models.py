@@ -50,7 +50,7 @@ def run_train(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def held_file(path: Path) -> Iterator[None]:
+def held_file(path: Path, option: str = "--out") -> Iterator[None]:
     """Hold a file that is to be written against other runs.
 
     Raises
@@ -61,12 +61,12 @@ def held_file(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FractureFeaturesError(f"--out {str(path)!r} cannot be made: {error.strerror}") from error
+        raise FractureFeaturesError(f"{option} {str(path)!r} cannot be made: {error.strerror}") from error
     if path.is_dir():
-        raise FractureFeaturesError(f"--out {str(path)!r} is a folder; expected a file")
+        raise FractureFeaturesError(f"{option} {str(path)!r} is a folder; expected a file")
     with held(path.with_name(f".{path.name}.lock")) as is_mine:
         if not is_mine:
-            raise FractureFeaturesError(f"--out {str(path)!r} is being written by another run; wait or give another")
+            raise FractureFeaturesError(f"{option} {str(path)!r} is being written by another run; wait or give another")
         yield
 
 

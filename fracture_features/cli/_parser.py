@@ -113,6 +113,16 @@ def make_parser() -> argparse.ArgumentParser:
     info.add_argument("model", type=Path, help="the model file")
     info.add_argument("--json", action="store_true", help="print its manifest")
 
+    export = commands.add_parser(
+        "export", help="write a trained model in another format, once it gives the same answers"
+    )
+    export.set_defaults(run="_export:run_export")
+    export.add_argument("model", type=Path, help="the model file")
+    export.add_argument("paths", nargs="+", metavar="IMAGE", help="radiographs to compare on, as PATH of predict")
+    export.add_argument(
+        "--onnx", metavar="FILE", type=Path, required=True, help="the file to write, such as model.onnx"
+    )
+
     cache = commands.add_parser("cache", help="size of a cache folder, or clear it")
     cache.set_defaults(run="_commands:run_cache")
     cache.add_argument("action", choices=["info", "clear"])

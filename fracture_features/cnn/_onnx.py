@@ -25,6 +25,7 @@ ACTIVATIONS: dict[str, Callable[[Graph, str], str]] = {
     "linear": lambda graph, x: x,
     "relu": lambda graph, x: graph.add("Relu", x),
     "sigmoid": lambda graph, x: graph.add("Sigmoid", x),
+    "softmax": lambda graph, x: graph.add("Softmax", x, axis=1),
     "silu": lambda graph, x: graph.add("Mul", x, graph.add("Sigmoid", x)),
     "hard_silu": lambda graph, x: graph.add("HardSwish", x),
 }
@@ -45,7 +46,8 @@ def write_graph(model: Any) -> bytes | None:
     Parameters
     ----------
     model : keras.Model
-        From images (n, height, width) to features (n, n_features) or maps (n, rows, columns, channels), with every
+        From images (n, height, width) to features or probabilities (n, n_features) or maps (n, rows, columns,
+        channels), with every
         layer called once.
 
     Returns
@@ -80,18 +82,24 @@ def open_graph(graph: bytes, weights: Sequence[NDArray[Any]]) -> Run:
     run : callable
         From uint8 images to float32 features or maps.
     """
-    onnx = import_module("onnx")
     with _without_native_stderr():  # where it complains of graphics cards
         runtime = import_module("onnxruntime")
-    model = onnx.ModelProto.FromString(graph)
-    used = {name for node in model.graph.node for name in node.input}
-    tensors = [(f"weight{i}", array) for i, array in enumerate(weights)]
-    model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in tensors if name in used)
+    model = with_weights(graph, weights)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # errors alone
     session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return lambda images: session.run(None, {"images": images})[0]
+
+
+def with_weights(graph: bytes, weights: Sequence[NDArray[Any]]) -> Any:
+    """Give the onnx.ModelProto of a graph of `write_graph`, its weights in it."""
+    onnx = import_module("onnx")
+    model = onnx.ModelProto.FromString(graph)
+    used = {name for node in model.graph.node for name in node.input}
+    tensors = [(f"weight{i}", array) for i, array in enumerate(weights)]
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(array, name) for name, array in tensors if name in used)
+    return model
 
 
 class Graph:
@@ -207,6 +215,12 @@ def _convolution(graph: Graph, layer: Any, x: str) -> str:
     return graph.activate(x, layer)
 
 
+def _dense(graph: Graph, layer: Any, x: str) -> str:
+    _require(len(layer.input.shape) == 2)
+    x = graph.add("MatMul", x, graph.weight(layer.kernel))
+    return graph.activate(graph.add("Add", x, graph.weight(layer.bias)) if layer.use_bias else x, layer)
+
+
 def _batch_normalization(graph: Graph, layer: Any, x: str) -> str:
     _require(layer.axis in (-1, 3))
     ones = np.ones(layer.input.shape[-1])
@@ -267,6 +281,7 @@ LAYERS: dict[str, Callable[..., str]] = {
     "BatchNormalization": _batch_normalization,
     "Concatenate": _concatenate,
     "Conv2D": _convolution,
+    "Dense": _dense,
     "DepthwiseConv2D": _convolution,
     "Dropout": lambda graph, layer, x: x,
     "GlobalAveragePooling2D": _global_pooling,

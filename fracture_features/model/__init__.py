@@ -6,6 +6,7 @@ from ._file import read_manifest, read_model_file, write_model_file
 from ._measure import evaluate_model
 from ._model import FractureModel, load_model
 from ._novelty import Novelty
+from ._onnx import export_onnx
 from ._train import train_model
 from ._types import TRUSTED_TYPES
 
@@ -17,6 +18,7 @@ __all__ = [
     "Novelty",
     "check_operating_point",
     "evaluate_model",
+    "export_onnx",
     "load_model",
     "read_manifest",
     "read_model_file",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -127,7 +128,7 @@ def train_model(
         "name": name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": _versions.find_versions(),
-        "parameters": {key: repr(value) for key, value in sorted(clone(pipeline).get_params().items())},
+        "parameters": _parameters(pipeline),
         "data": {
             "classes": data.class_counts(),
             "groups": None if data.groups is None else len(np.unique(data.groups)),
@@ -139,6 +140,15 @@ def train_model(
         "measures": measures,
     }
     return FractureModel(set_caches(fitted, None), data.target_names, decision, calibration, novelty, info)
+
+
+def _parameters(pipeline: Any) -> dict[str, str]:
+    """Parameters as they may be told to others: without the folders of this machine."""
+    told = set_caches(clone(pipeline), None)
+    files = {key: value for key, value in told.get_params().items() if key.rpartition("__")[2] == "weights"}
+    paths = {key: os.fspath(value) for key, value in files.items() if isinstance(value, str | os.PathLike)}
+    told.set_params(**{key: os.path.basename(path) for key, path in paths.items()})
+    return {key: repr(value) for key, value in sorted(told.get_params().items())}
 
 
 def _readable(data: FractureDataset, model: Any) -> tuple[FractureDataset, pd.DataFrame]:
