@@ -15,6 +15,7 @@ from ._arguments import (
     jobs,
     model_name,
     model_operating_point,
+    port,
     positive_int,
 )
 from ._screen import visible
@@ -112,6 +113,12 @@ def make_parser() -> argparse.ArgumentParser:
     info.set_defaults(run="_models:run_info")
     info.add_argument("model", type=Path, help="the model file")
     info.add_argument("--json", action="store_true", help="print its manifest")
+
+    serve = commands.add_parser("serve", help="a page to drop radiographs on, and POST /predict, on this machine")
+    serve.set_defaults(run="_serve:run_serve")
+    serve.add_argument("model", type=Path, help="the model file")
+    serve.add_argument("--port", type=port, default=8000, help="0 takes a free one (%(default)s)")
+    serve.add_argument("--host", default="127.0.0.1", help="address; any but this machine's own is warned of")
 
     cache = commands.add_parser("cache", help="size of a cache folder, or clear it")
     cache.set_defaults(run="_commands:run_cache")
