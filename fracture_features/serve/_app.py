@@ -45,16 +45,12 @@ def make_app(model: FractureModel, *, host: str = "127.0.0.1") -> Starlette:
     Examples
     --------
     >>> import tempfile
-    >>> from pathlib import Path
-    >>> from starlette.testclient import TestClient
     >>> from fracture_features import load_folder, make_pipeline, make_radiographs, train_model
     >>> from fracture_features.serve import make_app
     >>> data = load_folder(make_radiographs(60, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
     >>> model = train_model(make_pipeline("edges", "svm", image_size=48), data, random_state=0)
-    >>> client = TestClient(make_app(model), base_url="http://127.0.0.1")
-    >>> answer = client.post("/predict", files={"file": Path(data.paths[0]).read_bytes()}).json()
-    >>> answer["predictions"][0]["label"] in data.target_names
-    True
+    >>> [route.path for route in make_app(model).routes]
+    ['/', '/page.css', '/page.js', '/model', '/predict', '/picture', '/map']
     """
     service, limits = Service(model), Limits()
     about = service.about()

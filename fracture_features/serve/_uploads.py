@@ -51,10 +51,7 @@ async def received(request: Request, limits: Limits) -> AsyncIterator[list[Uploa
             yield chunk
 
     try:
-        form = await _parsed(request, stream())
-        uploads = await _files(form)
-        del form
-        yield uploads
+        yield await _files(await _parsed(request, stream()))
     finally:
         limits.give(taken)
 
@@ -81,13 +78,15 @@ def _check_body(n_bytes: int) -> None:
 
 async def _files(form: FormData) -> list[Upload]:
     uploads: list[Upload] = []
-    for value in form.getlist(FIELD):
-        if not isinstance(value, UploadFile):
-            raise HTTPException(400, f"a field {FIELD!r} is no file; {EXPECTED}")
-        if (value.size or 0) > _limits.MAX_FILE:
-            raise HTTPException(413, f"file {len(uploads) + 1} is larger than {_limits.MAX_FILE:,} bytes")
-        uploads.append(Upload(value.filename or "", await value.read()))
-        await value.close()
+    try:
+        for value in form.getlist(FIELD):
+            if not isinstance(value, UploadFile):
+                raise HTTPException(400, f"a field {FIELD!r} is no file; {EXPECTED}")
+            if (value.size or 0) > _limits.MAX_FILE:
+                raise HTTPException(413, f"file {len(uploads) + 1} is larger than {_limits.MAX_FILE:,} bytes")
+            uploads.append(Upload(value.filename or "", await value.read()))
+    finally:
+        await form.close()
     if not uploads:
         raise HTTPException(400, f"no file; {EXPECTED}")
     return uploads

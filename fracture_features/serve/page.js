@@ -160,16 +160,18 @@ function showScale(row) {
   const pointer = make("div", undefined, "value");
   pointer.style.left = `${place(value)}%`;
   bar.append(pointer);
-  const ticks = [...new Set([from, ...marks, to])];
-  $("ticks").replaceChildren(
-    ...ticks.map((tick, k) => {
-      const name = k === 0 ? "first" : k === ticks.length - 1 ? "last" : "";
-      const near = name === "" && (place(tick) < 8 || place(tick) > 92);
-      const element = make("span", near ? "" : number(tick, 2), name);
-      element.style.left = `${place(tick)}%`;
-      return element;
-    }),
-  );
+  const tick = (one, side) => {
+    const element = make("span", number(one, 2), side);
+    element.style.left = `${place(one)}%`;
+    return element;
+  };
+  // Thresholds that lie close together are written to their left and their right, ends only where there is room.
+  const close = marks.length === 2 && place(marks[1]) - place(marks[0]) < 20;
+  const middle = [...new Set(marks)].map((one, k) => tick(one, close && marks[0] < marks[1] ? ["last", "first"][k] : ""));
+  const ends = [];
+  if (marks.every((one) => place(one) > 24)) ends.push(tick(from, "first"));
+  if (marks.every((one) => place(one) < 76)) ends.push(tick(to, "last"));
+  $("ticks").replaceChildren(...middle, ...ends);
   const [no, yes] = model.classes;
   let rule = "The classifier decides by itself; no threshold was chosen.";
   if (marks.length === 2 && marks[0] < marks[1]) {
@@ -232,7 +234,8 @@ async function start() {
   if (model.measures && model.measures.length) {
     $("tables").append(measuresTable("Cross-validated, with 95 % intervals", model.measures));
   } else {
-    $("tables").append(make("p", "It was not evaluated when it was trained: nothing is known of how well it does.", "problem"));
+    const unknown = "It was not cross-validated when it was trained: how well it tells them apart is not known.";
+    $("tables").append(make("p", unknown, "problem"));
   }
   if (model.estimates && model.estimates.length) {
     $("tables").append(measuresTable("What its decision does on other patients, by inner folds", model.estimates));
