@@ -16,6 +16,7 @@ EXTRAS = {
     "onnx": "onnxruntime",
     "plot": "matplotlib",
     "report": "jinja2",
+    "serve": "starlette",
 }
 
 

@@ -303,7 +303,7 @@ print(json.dumps({"code": code, "opened": opened}))
 
 @pytest.mark.parametrize("size", ["48", "300"])
 def test_no_file_is_opened_more_than_twice(radiographs, tmp_path, size):
-    """Once for all that is asked of it, once more where the report shows it, or it is compared with one that is alike."""
+    """Once for all that is asked of it, once more where the report shows it, or another is much like it."""
     argv = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(tmp_path / "out"), *QUICK[:-1], size]
     run = subprocess.run(
         [sys.executable, "-c", OPENINGS, f"{radiographs}{os.sep}", *argv], check=True, capture_output=True, text=True

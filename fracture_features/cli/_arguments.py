@@ -88,6 +88,13 @@ def jobs(text: str) -> int:
     return value
 
 
+def port(text: str) -> int:
+    value = _whole(text)
+    if value is None or not 0 <= value < 1 << 16:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, got {text!r}")
+    return value
+
+
 def at_least_0(text: str) -> int:
     return positive_int(text, 0)
 

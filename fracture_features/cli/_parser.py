@@ -15,6 +15,7 @@ from ._arguments import (
     jobs,
     model_name,
     model_operating_point,
+    port,
     positive_int,
 )
 from ._screen import visible
@@ -122,6 +123,12 @@ def make_parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--onnx", metavar="FILE", type=Path, required=True, help="the file to write, such as model.onnx"
     )
+
+    serve = commands.add_parser("serve", help="a page to drop radiographs on, and POST /predict, on this machine")
+    serve.set_defaults(run="_serve:run_serve")
+    serve.add_argument("model", type=Path, help="the model file")
+    serve.add_argument("--port", type=port, default=8000, help="0 takes a free one (%(default)s)")
+    serve.add_argument("--host", default="127.0.0.1", help="address; any but this machine's own is warned of")
 
     cache = commands.add_parser("cache", help="size of a cache folder, or clear it")
     cache.set_defaults(run="_commands:run_cache")

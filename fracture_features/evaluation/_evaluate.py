@@ -78,9 +78,9 @@ def evaluate(
     external : FractureDataset, default=None
         Images of another source, which each fold's fitted model scores once; `result.external` holds what came out.
     audit : bool or AuditReport, default=True
-        Whether to look for copies of images first (`audit_dataset`), or what that gave of these files. Those that no group keeps together are kept
-        together in the folds; where folds are given, or the data's own split is used, test images with a copy in the
-        training part are not tested.
+        Whether to look for copies of images first (`audit_dataset`), or what that gave of these files. Copies that no
+        group keeps together are kept together in the folds; where folds are given, or the data's own split is used,
+        test images with a copy in the training part are not tested.
     random_state : int, default=None
         Seed of the folds and of the tables; the models have their own.
     n_jobs : int, default=None
@@ -213,7 +213,8 @@ def _plan(
     shared = shared_cache(models.values(), folder)
     readers = [probe_reader(shared), *models.values()]
     if isinstance(audit, AuditReport):
-        given, report = read_files(given, readers), audit
+        given = read_files(given, readers)
+        report: AuditReport | None = audit
     else:
         given = read_files(given, readers, DESCRIPTIONS if audit else ())
         report = audit_inventory(given) if audit else None

@@ -16,6 +16,7 @@ from ..cache import Cache, digest
 from . import _decode
 from ._dicom import attributes
 from ._errors import check_file, named_errors
+from ._memory import find_held
 
 
 class ImageFile:
@@ -32,6 +33,9 @@ class ImageFile:
     @cached_property
     def data(self) -> bytes:
         """All of it; ImageReadError where it cannot be opened."""
+        held = find_held(self.path)
+        if held is not None:
+            return held
         with named_errors(self.path):
             check_file(self.path)
             return Path(self.path).read_bytes()

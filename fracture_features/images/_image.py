@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from .._validation import check_count
 from . import _decode
 from ._errors import check_file, named_errors
 from ._file import ImageFile
+from ._memory import find_held
 
 
 def read_image(path: str | os.PathLike[str], *, max_side: int | None = None) -> NDArray[np.uint8]:
@@ -77,6 +79,10 @@ def read_shape(path: str | os.PathLike[str]) -> tuple[int, int]:
     ImageReadError
         If the file is missing or its header cannot be read; not if what follows is damaged or cut short.
     """
+    held = find_held(path)
+    if held is not None:
+        with named_errors(path):
+            return _decode.decode_shape(io.BytesIO(held))
     # A buffer would read on behind every part of the header.
     with named_errors(path):
         check_file(path)
