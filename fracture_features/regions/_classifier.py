@@ -69,7 +69,9 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
     Boxes are in pixels of the files where the images come from ImageReader, which the images know, and in pixels of the
     images otherwise; so are those that `detect` returns. A part of a stack (`X[:10]`) has forgotten its files.
 
-    Sizes of patches are in pixels, so the image size matters: at 640 pixels the median box of FracAtlas is 37 wide.
+    Sizes of patches are in pixels, so the image size matters: at 640 pixels the median box of FracAtlas is 37 wide. So
+    does sharpness: of images that were published larger than 800 pixels those without a fracture score higher.
+    `benchmarks/bench_regions.py` measures that, and how often the highest place lies in a box.
 
     References
     ----------
