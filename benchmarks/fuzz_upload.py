@@ -164,6 +164,7 @@ class Client(threading.Thread):
         if not is_whole:
             body = mutated(body, rng, PIECES)
         if kind == 1:
+            content_type += str(rng.choice(["", "; charset=utf-7", "; charset=undefined", "; charset=idna"]))
             content_type = "".join(c for c in mutated(content_type.encode(), rng).decode("latin-1") if c.isprintable())
         status, answer = whole_request(self.port, path, body, content_type.strip())
         self._check(status, answer, path, len(files) if is_whole else None, body)

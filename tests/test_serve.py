@@ -188,6 +188,9 @@ def test_the_picture_is_what_our_reader_reads(client, films):
             assert "cut short" in found["error"]
         else:
             np.testing.assert_array_equal(pixels_of(found["image"]), read_image(path, max_side=1024))
+    large = cv2.imencode(".png", np.arange(1500 * 900, dtype=np.uint8).reshape(1500, 900))[1].tobytes()
+    found = client.post("/picture", files=[("file", ("large.png", large))]).json()
+    assert pixels_of(found["image"]).shape == (found["height"], found["width"]) == (1024, 614)
 
 
 def test_the_map_is_that_of_explain_images(client, model, films):
@@ -311,6 +314,9 @@ def test_large_uploads_are_refused(client, monkeypatch):
     headers = {"content-type": "multipart/form-data; boundary=x"}
     answer = client.post("/predict", content=chunks(), headers=headers)
     assert answer.status_code == 413
+    # What a header announces is refused before it is read.
+    answer = client.post("/predict", content=b"--x", headers=headers | {"content-length": "2001"})
+    assert answer.status_code == 413
 
 
 def test_what_others_have_in_hand_counts(model, films, monkeypatch):
@@ -415,6 +421,18 @@ def test_a_name_that_is_not_unicode(client, films):
     body += films["jpeg"].read_bytes() + b"\r\n--x--\r\n"
     answer = client.post("/predict", content=body, headers={"content-type": "multipart/form-data; boundary=x"})
     assert answer.json()["predictions"][0]["error"] is None
+
+
+@pytest.mark.parametrize(("charset", "status"), [("utf-7", 200), ("undefined", 400), ("zlib_codec", 200)])
+def test_a_charset_that_the_sender_chooses(client, charset, status):
+    """UTF-7 can spell half of a surrogate pair, which is no Unicode; some codecs raise errors of their own."""
+    body = b'--x\r\ncontent-disposition: form-data; name="file"; filename="+2AA-..\xff.png"\r\n\r\na\r\n--x--\r\n'
+    body = body.replace(b"\xff", b"") if charset == "utf-7" else body
+    headers = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+    answer = client.post("/predict", content=body, headers=headers)
+    assert answer.status_code == status
+    if charset == "utf-7":
+        assert answer.json()["predictions"][0]["path"] == "\ud800...png"
 
 
 # --- several at once, nothing on disk
@@ -651,6 +669,7 @@ def test_the_page_in_a_browser(model_file, model, films, tmp_path):
 def use_the_keyboard_alone(page):
     """From the first control to the third file, then to the slider."""
     page.evaluate("document.getElementById('input').focus()")
+    assert page.evaluate("getComputedStyle(document.getElementById('drop')).outlineStyle") == "solid"
 
     def press_until(expression):
         for _ in range(12):

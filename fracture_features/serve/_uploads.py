@@ -69,6 +69,8 @@ async def _parsed(request: Request, stream: AsyncGenerator[bytes, None]) -> Form
         raise HTTPException(408, f"the request took longer than {_limits.SECONDS} s to arrive") from error
     except MultiPartException as error:
         raise HTTPException(400, f"{error.message} {EXPECTED}") from error
+    except ValueError as error:  # of a codec that the sender names
+        raise HTTPException(400, f"the request cannot be decoded; {EXPECTED}") from error
 
 
 def _check_body(n_bytes: int) -> None:
