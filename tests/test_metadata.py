@@ -17,6 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 from fracture_features import ImageReader, MetadataLookup, evaluate, load_csv, make_pipeline
 from fracture_features.features import EdgeExtractor, HOGExtractor
 from fracture_features.images import _reader
+from fracture_features.images._stack import ReadStack
 
 INDEXES = {
     "shuffled": [5, 3, 0, 4, 1, 2],
@@ -86,7 +87,7 @@ def test_a_stack_hands_its_index_on_and_a_part_has_none(table):
     assert stack[:3].index is None
     extractor = HOGExtractor().set_output(transform="pandas").fit(stack)
     assert extractor.transform(stack[:3]).index.tolist() == [0, 1, 2]
-    assert type(ImageReader(image_size=32).fit_transform(frame["path"].to_list())) is np.ndarray
+    assert type(ImageReader(image_size=32).fit_transform(frame["path"].to_list())) is ReadStack
 
 
 def test_a_column_of_paths_is_taken_everywhere(table):

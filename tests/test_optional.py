@@ -24,7 +24,12 @@ def test_what_a_model_needs_is_known_before_it_is_fitted(name, monkeypatch):
 def test_other_models_need_no_extra(monkeypatch):
     for package in EXTRAS.values():
         monkeypatch.setitem(sys.modules, package, None)
-    for name in ("hog+lbp+edges+gabor+fisher", "fast", "accurate", *CLASSIFIERS.keys() - {"cnn"}):
+    for name in (
+        "hog+lbp+edges+gabor+fisher",
+        "fast",
+        "accurate",
+        *CLASSIFIERS.keys() - {"cnn", "mobilenetv2-regions"},
+    ):
         check_installed(name)
     with pytest.raises(ValueError, match="'knn' is unknown"):
         check_installed("hog+knn")

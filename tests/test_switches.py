@@ -23,6 +23,7 @@ from PIL import Image
 from fracture_features import HOGExtractor, ImageReader, LBPExtractor, read_image
 from fracture_features.exceptions import ImageReadError
 from fracture_features.images import read_shape
+from fracture_features.images._stack import ReadStack
 
 GREY = np.random.default_rng(0).integers(0, 256, (48, 70), dtype=np.uint8)
 DEEP = (np.arange(48 * 70).reshape(48, 70, 1) % 4096).repeat(3, axis=2)
@@ -246,7 +247,7 @@ def test_no_stack_and_no_feature_depends_on_a_switch(switch, contrast, files):
     plain = run()
     with SWITCHES[switch]():
         flipped = run()
-    assert all(type(stack) is np.ndarray for stack in flipped[0])
+    assert all(type(stack) is ReadStack for stack in flipped[0])
     for one, other in zip([*plain[0], *plain[1]], [*flipped[0], *flipped[1]], strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -142,10 +142,10 @@ def _kinds(found: Floats, marked: Floats, rule: str) -> list[int]:
     return kinds
 
 
-def froc_curve(matches: Matches, weights: ArrayLike | None = None) -> tuple[Floats, Floats]:
+def froc_curve(matches: Matches, counts: ArrayLike | None = None) -> tuple[Floats, Floats]:
     """The free-response curve [1]_: share of marked boxes found against false boxes an image, from (0, 0) on.
 
-    A box that meets what a higher one has met is neither found nor false. `weights` (n_images,) say how often each
+    A box that meets what a higher one has met is neither found nor false. `counts` (n_images,) say how often each
     image counts.
 
     References
@@ -153,7 +153,7 @@ def froc_curve(matches: Matches, weights: ArrayLike | None = None) -> tuple[Floa
     .. [1] D. P. Chakraborty, "Maximum likelihood analysis of free-response receiver operating characteristic (FROC)
        data", Medical Physics 16(4), 1989.
     """
-    each = np.ones(len(matches.n_marked)) if weights is None else np.asarray(weights, dtype=np.float64)
+    each = np.ones(len(matches.n_marked)) if counts is None else np.asarray(counts, dtype=np.float64)
     own = each[matches.images]
     false = np.cumsum(own * (matches.kinds == FALSE)) / each.sum()
     n_marked = (each * matches.n_marked).sum()
@@ -162,13 +162,13 @@ def froc_curve(matches: Matches, weights: ArrayLike | None = None) -> tuple[Floa
     return np.append(0.0, false[last]), np.append(0.0, found[last])
 
 
-def froc_sensitivity(matches: Matches, false_rate: float, weights: ArrayLike | None = None) -> float:
+def froc_sensitivity(matches: Matches, false_rate: float, counts: ArrayLike | None = None) -> float:
     """Share of marked boxes found with at most `false_rate` false boxes an image."""
-    false, found = froc_curve(matches, weights)
+    false, found = froc_curve(matches, counts)
     return float(found[np.searchsorted(false, false_rate * (1 + 1e-12), side="right") - 1])
 
 
-def box_average_precision(matches: Matches, weights: ArrayLike | None = None) -> float:
+def box_average_precision(matches: Matches, counts: ArrayLike | None = None) -> float:
     """Area under precision and recall of boxes; a box that meets what is met already is false. 0 where none is found.
 
     Of `match_boxes(..., rule="overlap")` it is AP50 [1]_: precision at a recall is the highest at that recall or more.
@@ -177,7 +177,7 @@ def box_average_precision(matches: Matches, weights: ArrayLike | None = None) ->
     ----------
     .. [1] M. Everingham et al., "The Pascal visual object classes (VOC) challenge", IJCV 88, 2010.
     """
-    each = np.ones(len(matches.n_marked)) if weights is None else np.asarray(weights, dtype=np.float64)
+    each = np.ones(len(matches.n_marked)) if counts is None else np.asarray(counts, dtype=np.float64)
     own = each[matches.images]
     if not (n_marked := float((each * matches.n_marked).sum())):
         return float("nan")

@@ -87,8 +87,9 @@ ITEMS = (
 )
 # Of `pipeline.CLASSIFIERS` all but the majority class, which is one of the baselines.
 WEIGHTED = (
-    'All named classifiers of this library that learn from images weight the classes (class_weight="balanced"), and so '
-    "do the forests of the baselines; of others the author has to tell. Unless calibrated (calibrate=True), their "
+    'All named classifiers of this library that learn from images, but "regions", weight the classes '
+    '(class_weight="balanced"), and so do the forests of the baselines; of others the author has to tell. '
+    "Unless calibrated (calibrate=True), their "
     "probabilities are those of balanced classes, which moves the calibration intercept, the Brier score and the "
     "decision curve. "
     "Sensitivity, specificity and balanced accuracy do not depend on the share of a class."
