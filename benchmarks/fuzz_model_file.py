@@ -19,7 +19,6 @@ import io
 import json
 import multiprocessing
 import resource
-import signal
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _fuzz import watch
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
@@ -256,21 +256,6 @@ def work(seeds: Any, seed: int, deadline: float, counts: Any, size: Any, case: A
         counts[OUTCOMES.index(outcome(path, taken, expected, is_true))] += 1
 
 
-def watch(process: Any, counts: Any) -> str | None:
-    """Why the process ended, or is ended, before its time; None if it did not."""
-    seen = -1
-    while process.is_alive():
-        process.join(PATIENCE)
-        if process.is_alive() and sum(counts) == seen:
-            process.kill()
-            process.join()
-            return f"no end within {PATIENCE} s"
-        seen = sum(counts)
-    if process.exitcode < 0:
-        return signal.Signals(-process.exitcode).name
-    return "an exception, see above" if process.exitcode else None
-
-
 def main() -> None:
     """Fuzz until the time is over."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -290,7 +275,7 @@ def main() -> None:
         while time.monotonic() < deadline:
             process = context.Process(target=work, args=(seeds, seed, deadline, counts, size, case, folder))
             process.start()
-            if reason := watch(process, counts):
+            if reason := watch(process, counts, PATIENCE):
                 name = f"fuzz_failure_{sum(failures.values())}.ff"
                 Path(name).write_bytes(case[: size.value])
                 print(f"{name}, of seed {seed}: {reason}")

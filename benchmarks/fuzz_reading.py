@@ -14,7 +14,6 @@ import argparse
 import faulthandler
 import io
 import multiprocessing
-import signal
 import struct
 import sys
 import time
@@ -28,6 +27,7 @@ from typing import Any
 import imagecodecs
 import numpy as np
 import tifffile
+from _fuzz import watch
 from PIL import Image, ImageFile
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -222,21 +222,6 @@ def work(seeds: list[bytes], seed: int, deadline: float, counts: Any, size: Any,
         counts[OUTCOMES.index(result[0])] += 1
 
 
-def watch(process: Any, counts: Any) -> str | None:
-    """Why the process ended, or is ended, before its time; None if it did not."""
-    seen = -1
-    while process.is_alive():
-        process.join(PATIENCE)
-        if process.is_alive() and sum(counts) == seen:
-            process.kill()
-            process.join()
-            return f"no end within {PATIENCE} s"
-        seen = sum(counts)
-    if process.exitcode < 0:
-        return signal.Signals(-process.exitcode).name
-    return "an exception, see above" if process.exitcode else None
-
-
 def main() -> None:
     """Fuzz until the time is over."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -257,7 +242,7 @@ def main() -> None:
     while time.monotonic() < deadline:
         process = context.Process(target=work, args=(seeds, seed, deadline, counts, size, case))
         process.start()
-        if reason := watch(process, counts):
+        if reason := watch(process, counts, PATIENCE):
             name = f"fuzz_failure_{sum(failures.values())}.bin"
             Path(name).write_bytes(case[: size.value])
             print(f"{name}, of seed {seed}: {reason}")

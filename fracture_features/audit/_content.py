@@ -84,13 +84,13 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
     }
 
 
-def describe_appearance(file: ImageFile) -> dict[str, Any]:
+def describe_look(file: ImageFile) -> dict[str, Any]:
     """How a file's image looks: `appearance`, what `measure_appearance` gives, float32 as hexadecimal digits."""
     return {"appearance": measure_appearance(file.image).tobytes().hex()}
 
 
 CONTENT = Description("content 2", describe_content)
-APPEARANCE = Description("appearance 1", describe_appearance)  # takes as long as decoding: for the ledger alone
+APPEARANCE = Description("appearance 1", describe_look)  # takes as long as decoding: for the ledger alone
 
 
 def appearance_frame(files: pd.DataFrame) -> pd.DataFrame:

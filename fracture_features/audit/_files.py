@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..datasets import FractureDataset
+from ..datasets import SPLIT_COLUMN, FractureDataset
 from ..datasets._layout import split_of
 from ._findings import N_EXAMPLES, Finding
 
-SPLIT_COLUMN = "split"
 CUT_SHORT = r"cut short|end of its image"
 SEVERAL = r"\bit holds \d+ (?:pages or )?frames"
 ENDINGS = {

@@ -31,6 +31,12 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--salt", metavar="TEXT", type=salt, help=SALT_HELP)
 
 
+def add_seed_and_jobs(parser: argparse.ArgumentParser) -> None:
+    """What makes a run the same again, and how many threads it takes."""
+    parser.add_argument("--seed", type=at_least_0, default=0, help="of folds and models (%(default)s)")
+    parser.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
+
+
 def add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 5) -> None:
     parser.add_argument(
         "--models",
@@ -50,8 +56,7 @@ def add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 5
     )
     parser.add_argument("--calibrate", action="store_true", help="calibrate probabilities; six times the fits")
     parser.add_argument("--image-size", type=positive_int, help="pixels along each side (as the features want)")
-    parser.add_argument("--seed", type=at_least_0, default=0, help="of folds, models and bootstrap (%(default)s)")
-    parser.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
+    add_seed_and_jobs(parser)
     parser.add_argument("--cache", metavar="DIR", type=folder, help="keep pixels and features here for the next run")
 
 

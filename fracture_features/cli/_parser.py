@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__
 from ._arguments import (
     add_common,
     add_data,
-    at_least_0,
+    add_seed_and_jobs,
     folder,
-    jobs,
     model_name,
     model_operating_point,
     port,
@@ -38,6 +37,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.set_defaults(digest=None, images=None, argv=[])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    for add in (_add_comparing, _add_audit, _add_train, _add_predicting, _add_files):
+        add(commands)
+    return parser
+
+
+def _add_comparing(commands: Any) -> None:
+    """Those that compare models."""
     compare = commands.add_parser("compare", help="cross-validate models on a folder or csv of radiographs")
     compare.set_defaults(run="_commands:run_compare")
     what = compare.add_mutually_exclusive_group(required=True)
@@ -59,6 +65,9 @@ def make_parser() -> argparse.ArgumentParser:
     demo.add_argument("--n-samples", type=positive_int, default=300, help="images to draw (%(default)s)")
     add_common(demo, out=Path("fracture-features-demo"), folds=3)
 
+
+def _add_audit(commands: Any) -> None:
+    """The audit of a data set."""
     audit = commands.add_parser("audit", help="find copies, leaks, wrong labels, bad files and shortcuts in a data set")
     audit.set_defaults(run="_audit:run_audit")
     audit.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
@@ -66,10 +75,12 @@ def make_parser() -> argparse.ArgumentParser:
     audit.add_argument("--out", metavar="DIR", type=Path, help="folder for audit.html and the csv files")
     audit.add_argument("--json", action="store_true", help="print JSON instead of a table")
     audit.add_argument("--cost", action="store_true", help="measure what copies are worth, with a cheap model")
-    audit.add_argument("--seed", type=at_least_0, default=0, help="of folds and models (%(default)s)")
-    audit.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
+    add_seed_and_jobs(audit)
     audit.add_argument("--cache", metavar="DIR", type=folder, help="keep what was seen of each file for the next run")
 
+
+def _add_train(commands: Any) -> None:
+    """Training on all images."""
     train = commands.add_parser("train", help="train a model on all images of a folder or csv, and save it")
     train.set_defaults(run="_models:run_train")
     train.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
@@ -84,10 +95,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--calibrate", action="store_true", help="calibrate probabilities on the inner folds")
     train.add_argument("--image-size", type=positive_int, help="pixels along each side (as the features want)")
-    train.add_argument("--seed", type=at_least_0, default=0, help="of folds and model (%(default)s)")
-    train.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
+    add_seed_and_jobs(train)
     train.add_argument("--out", metavar="FILE", type=Path, required=True, help="the model file, such as model.ff")
 
+
+def _add_predicting(commands: Any) -> None:
+    """Those that use a trained model on images."""
     predict = commands.add_parser("predict", help="predict files with a trained model")
     predict.set_defaults(run="_models:run_predict")
     predict.add_argument("model", type=Path, help="the model file")
@@ -109,6 +122,15 @@ def make_parser() -> argparse.ArgumentParser:
     explain.add_argument("image", type=Path)
     explain.add_argument("--out", metavar="FILE", type=Path, required=True, help="the picture, a .png or .jpg")
 
+    serve = commands.add_parser("serve", help="a page to drop radiographs on, and POST /predict, on this machine")
+    serve.set_defaults(run="_serve:run_serve")
+    serve.add_argument("model", type=Path, help="the model file")
+    serve.add_argument("--port", type=port, default=8000, help="0 takes a free one (%(default)s)")
+    serve.add_argument("--host", default="127.0.0.1", help="address; any but this machine's own is warned of")
+
+
+def _add_files(commands: Any) -> None:
+    """Those about a file or folder of the library's own."""
     info = commands.add_parser("info", help="what a model file says of itself: the model card")
     info.set_defaults(run="_models:run_info")
     info.add_argument("model", type=Path, help="the model file")
@@ -124,14 +146,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--onnx", metavar="FILE", type=Path, required=True, help="the file to write, such as model.onnx"
     )
 
-    serve = commands.add_parser("serve", help="a page to drop radiographs on, and POST /predict, on this machine")
-    serve.set_defaults(run="_serve:run_serve")
-    serve.add_argument("model", type=Path, help="the model file")
-    serve.add_argument("--port", type=port, default=8000, help="0 takes a free one (%(default)s)")
-    serve.add_argument("--host", default="127.0.0.1", help="address; any but this machine's own is warned of")
-
     cache = commands.add_parser("cache", help="size of a cache folder, or clear it")
     cache.set_defaults(run="_commands:run_cache")
     cache.add_argument("action", choices=["info", "clear"])
     cache.add_argument("folder", type=folder)
-    return parser
