@@ -294,3 +294,15 @@ def test_the_road_from_folder_to_prediction(data, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)
     assert main(["predict", out, str(tmp_path / "nothing" / "*.png")]) == ExitCode.USAGE
     assert main(["predict", str(bad), folder]) == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    "arguments", [["predict", "x.png"], ["evaluate", "x"], ["explain", "x.png", "--out", "y.png"], ["info"], ["serve"]]
+)
+def test_a_model_file_that_is_not_there_is_wrong_usage(arguments, tmp_path, capsys):
+    command, *others = arguments
+    for path in (tmp_path / "none.ff", tmp_path):
+        with pytest.raises(SystemExit) as caught:
+            main([command, str(path), *others])
+        assert caught.value.code == ExitCode.USAGE
+        assert f"{str(path)!r} cannot be opened" in capsys.readouterr().err

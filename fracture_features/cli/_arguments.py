@@ -72,6 +72,16 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
+def model_file(text: str) -> Path:
+    """A file that can be opened; what is in it is found out later."""
+    try:
+        with open(text, "rb"):
+            return Path(text)
+    except (OSError, ValueError) as error:  # ValueError: no name that a file can have
+        why = getattr(error, "strerror", None) or error
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be opened: {why}; expected a model file") from error
+
+
 def positive_int(text: str, minimum: int = 1) -> int:
     value = _whole(text)
     if value is None or value < minimum:

@@ -12,6 +12,7 @@ from ._arguments import (
     add_data,
     add_seed_and_jobs,
     folder,
+    model_file,
     model_name,
     model_operating_point,
     port,
@@ -103,7 +104,7 @@ def _add_predicting(commands: Any) -> None:
     """Those that use a trained model on images."""
     predict = commands.add_parser("predict", help="predict files with a trained model")
     predict.set_defaults(run="_models:run_predict")
-    predict.add_argument("model", type=Path, help="the model file")
+    predict.add_argument("model", type=model_file, help="the model file")
     predict.add_argument("paths", nargs="+", metavar="PATH", help="files, folders, patterns, a csv of paths, or -")
     predict.add_argument("--out", metavar="FILE", type=Path, help="csv of the predictions, instead of on the screen")
     predict.add_argument("--json", action="store_true", help="print JSON")
@@ -111,20 +112,20 @@ def _add_predicting(commands: Any) -> None:
 
     evaluate = commands.add_parser("evaluate", help="measure a trained model on labelled images of another source")
     evaluate.set_defaults(run="_models:run_evaluate")
-    evaluate.add_argument("model", type=Path, help="the model file")
+    evaluate.add_argument("model", type=model_file, help="the model file")
     evaluate.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
     add_data(evaluate)
     evaluate.add_argument("--out", metavar="FILE", type=Path, help="csv of the measures")
 
     explain = commands.add_parser("explain", help="draw where a trained model looks in an image")
     explain.set_defaults(run="_models:run_explain")
-    explain.add_argument("model", type=Path, help="the model file")
+    explain.add_argument("model", type=model_file, help="the model file")
     explain.add_argument("image", type=Path)
     explain.add_argument("--out", metavar="FILE", type=Path, required=True, help="the picture, a .png or .jpg")
 
     serve = commands.add_parser("serve", help="a page to drop radiographs on, and POST /predict, on this machine")
     serve.set_defaults(run="_serve:run_serve")
-    serve.add_argument("model", type=Path, help="the model file")
+    serve.add_argument("model", type=model_file, help="the model file")
     serve.add_argument("--port", type=port, default=8000, help="0 takes a free one (%(default)s)")
     serve.add_argument("--host", default="127.0.0.1", help="address; any but this machine's own is warned of")
 
@@ -133,14 +134,14 @@ def _add_files(commands: Any) -> None:
     """Those about a file or folder of the library's own."""
     info = commands.add_parser("info", help="what a model file says of itself: the model card")
     info.set_defaults(run="_models:run_info")
-    info.add_argument("model", type=Path, help="the model file")
+    info.add_argument("model", type=model_file, help="the model file")
     info.add_argument("--json", action="store_true", help="print its manifest")
 
     export = commands.add_parser(
         "export", help="write a trained model in another format, once it gives the same answers"
     )
     export.set_defaults(run="_export:run_export")
-    export.add_argument("model", type=Path, help="the model file")
+    export.add_argument("model", type=model_file, help="the model file")
     export.add_argument("paths", nargs="+", metavar="IMAGE", help="radiographs to compare on, as PATH of predict")
     export.add_argument(
         "--onnx", metavar="FILE", type=Path, required=True, help="the file to write, such as model.onnx"
