@@ -145,6 +145,7 @@ def test_subgroups_and_studies_are_printed_and_written(radiographs, tmp_path, ca
     )
     out = tmp_path / "out"
     argv = ["compare", str(tmp_path / "t.csv"), "--root", str(radiographs), "--groups", "patient", "--out", str(out)]
+    argv += ["--positive", "1"]
     assert main([*argv, "--subgroups", "view", "--by-study", "patient", *QUICK]) == 0
     printed = capsys.readouterr().out
     assert "By view" in printed
@@ -227,8 +228,9 @@ def test_a_budget_that_is_spent_ends_the_run_with_what_is_finished(costs, radiog
     out = tmp_path / "out"
     argv = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(out), "--budget", "10s"]
     argv += ["--models", "lbp+svm,edges+svm", "--folds", "2", "--image-size", "48"]
-    clock = iter([*[0.0] * 10, *[1e6] * 1000])  # over after two baselines and a fold of the third... and the models
-    monkeypatch.setattr(_budget.time, "monotonic", lambda: next(clock))
+    # Asked at the start, for what fits, and after each fold: of three baselines and, over with its second, of edges.
+    clock = iter([*[0.0] * (2 + 3 * 2 + 1), *[1e6] * 1000])
+    monkeypatch.setattr(_budget, "now", lambda: next(clock))
     assert main(argv) == 0
     said = capsys.readouterr().err
     assert "--budget is spent; not through: " in said

@@ -25,8 +25,16 @@ from ._screen import messages, say
 FEW_IMAGES = 400  # below which the run itself is little longer than an estimate
 
 
+now = time.monotonic
+
+
 class BudgetSpent(Exception):
     """The time is up; what is finished is told of."""
+
+
+def start_clock(args: argparse.Namespace) -> None:
+    """Note when the budget ends."""
+    args.deadline = None if args.budget is None else now() + args.budget
 
 
 def say_fits(args: argparse.Namespace, n_models: int) -> None:
@@ -88,7 +96,7 @@ def within_budget(args: argparse.Namespace, costs: Mapping[str, float]) -> list[
     FractureFeaturesError
         If none fits.
     """
-    left, kept = args.deadline - time.monotonic(), []
+    left, kept = args.deadline - now(), []
     for name, seconds in costs.items():
         if seconds <= left:  # NaN does not
             kept.append(name)
@@ -112,7 +120,7 @@ def watched(
         def listen(fold: FoldResult) -> None:
             show(fold)
             is_last = fold.model == models[-1] and fold.fold == n_folds(args)
-            if args.deadline is not None and time.monotonic() > args.deadline and not is_last:
+            if args.deadline is not None and now() > args.deadline and not is_last:
                 raise BudgetSpent
 
         yield listen

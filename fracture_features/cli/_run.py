@@ -6,7 +6,6 @@ import argparse
 import importlib.util
 import os
 import shlex
-import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from ..pipeline import check_image_size, make_pipeline
 from ..report import behind_calibration, best_model, write_report
 from ..results import EvaluationResult, digest_of
 from ._asked import by_study, check_asked, print_asked
-from ._budget import BudgetSpent, estimate, n_folds, say_fits, watched, within_budget
+from ._budget import BudgetSpent, estimate, n_folds, say_fits, start_clock, watched, within_budget
 from ._exit import ExitCode
 from ._output import held_folder, show_findings, write_result
 from ._screen import messages, say
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
     say(repr(data).strip("<>"))
     check_asked(args, data)
     say_fits(args, len(args.models))
-    args.deadline = None if args.budget is None else time.monotonic() + args.budget
+    start_clock(args)
     if args.split:
         published_split(data)  # which raises where there is none, before anything is read
     with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:

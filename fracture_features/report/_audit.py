@@ -117,11 +117,8 @@ def with_intervals(frame: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
             continue
         values = [_text(value, digits) for value in frame[name]]
         if low in frame:
-            limits = zip(frame[low], frame[high], strict=True)
-            values = [
-                f"{value} ({limits})" if (limits := interval(one, other)) else value
-                for value, (one, other) in zip(values, limits, strict=True)
-            ]
+            limits = [interval(one, other) for one, other in zip(frame[low], frame[high], strict=True)]
+            values = [f"{value} ({both})" if both else value for value, both in zip(values, limits, strict=True)]
         shown[str(name).replace("_", " ").replace("roc auc", "ROC AUC")] = values
     return shown
 

@@ -149,7 +149,7 @@ def _sizes(files: pd.DataFrame) -> Table | None:
         values = np.quantile(known[name].to_numpy(dtype=np.float64), [0, 0.25, 0.5, 0.75, 1])
         rows.append([Cell(f"{name.capitalize()}, pixels"), *(Cell(f"{value:.0f}", sort=value) for value in values)])
     return Table(
-        "Sizes of the images", ["", "Smallest", "Lower quartile", "Median", "Upper quartile", "Largest"], [rows]
+        "Sizes of the images", ["Side", "Smallest", "Lower quartile", "Median", "Upper quartile", "Largest"], [rows]
     )
 
 

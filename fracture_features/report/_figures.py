@@ -128,6 +128,8 @@ def _subgroups(result: EvaluationResult, asked: Sequence[str]) -> list[Figure]:
     """One for each column that is asked for, and of `subgroup_columns`."""
     figures = []
     models = model_names(result)
+    if unknown := [column for column in asked if column not in result.data.frame]:
+        raise ValueError(f"subgroups={unknown} are none of the columns {list(result.data.frame.columns)}")
     for column in dict.fromkeys([*asked, *subgroup_columns(result)]):
         n_values = result.data.frame[column].nunique()
         height = 1.2 + legend_height(models) + n_values * max(0.45, 0.22 * len(models))

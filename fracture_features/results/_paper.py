@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -79,16 +79,16 @@ class ModelTable:
             return "".join(f"<{tag}{style * (k > 0)}>{html.escape(text)}</{tag}>" for k, text in enumerate(texts))
 
         rows = "".join(f"<tr>{cells('td', row)}</tr>" for row in self._rows())
-        return f"<table><thead><tr>{cells('th', list(self.frame))}</tr></thead><tbody>{rows}</tbody></table>"
+        return f"<table><thead><tr>{cells('th', self._head())}</tr></thead><tbody>{rows}</tbody></table>"
 
     def to_markdown(self) -> str:
         """Return the table as Markdown, numbers to the right."""
-        lines = [list(self.frame), [":--", *["--:"] * (self.frame.shape[1] - 1)], *self._rows()]
+        lines = [self._head(), [":--", *["--:"] * (self.frame.shape[1] - 1)], *self._rows()]
         return "\n".join(f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in lines)
 
     def to_latex(self) -> str:
         """Return the table as LaTeX, for the package booktabs; a rule lies above the baselines."""
-        lines = [f"{' & '.join(map(_tex, row))} \\\\" for row in [list(self.frame), *self._rows()]]
+        lines = [f"{' & '.join(map(_tex, row))} \\\\" for row in [self._head(), *self._rows()]]
         rules = {1: ["\\midrule"], self.n_models + 1: ["\\midrule"]}
         body = [part for k, line in enumerate(lines) for part in (*rules.get(k, []), line)]
         columns = "l" + "r" * (self.frame.shape[1] - 1)
@@ -109,6 +109,9 @@ class ModelTable:
             return text
         Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
         return None
+
+    def _head(self) -> list[str]:
+        return [str(name) for name in self.frame]
 
     def _rows(self) -> list[list[str]]:
         return [[" ".join(str(text).split()) for text in row] for row in self.frame.itertuples(index=False)]
@@ -136,7 +139,7 @@ def _cell(values: pd.DataFrame, model: str, measure: str) -> str:
     """A value and its interval; a dash where the model has none, such as a probability's of an SVM."""
     if (model, measure) not in values.index:
         return "–"
-    row = values.loc[(model, measure)]
+    row: Any = values.loc[(model, measure)]
     return with_interval(float(row["value"]), float(row["low"]), float(row["high"]))
 
 

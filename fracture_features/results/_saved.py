@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,7 @@ def save_result(result: Predictions, folder: str | os.PathLike[str]) -> None:
         told["external"] = _pack(result.external, "external-", arrays)
     arrays["json"] = np.frombuffer(json.dumps(told, default=_plain).encode(), dtype=np.uint8)
     with whole_file(folder / NAME) as part, part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **cast("dict[str, Any]", arrays))
 
 
 def _plain(value: Any) -> Any:
@@ -160,7 +160,8 @@ def _unpack_frame(told: dict[str, Any]) -> pd.DataFrame:
 
 def _series(values: list[Any], dtype: str) -> pd.Series[Any]:
     if dtype.startswith("datetime64"):
-        return pd.Series(pd.to_datetime(values, utc=True, format="ISO8601")).astype(dtype)
+        times: Any = pd.Series(pd.to_datetime(values, utc=True, format="ISO8601"))
+        return cast("pd.Series[Any]", times.astype(dtype))
     return pd.Series(values, dtype=dtype)
 
 
