@@ -22,7 +22,7 @@ from ..exceptions import FractureFeaturesError
 from ..results import FoldResult
 from ._screen import messages, say
 
-FEW_IMAGES = 400  # below which the run itself is little longer than an estimate
+FEW_IMAGES = 100  # below which the run itself is little longer than an estimate
 
 
 now = time.monotonic
