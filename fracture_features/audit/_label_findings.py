@@ -63,8 +63,8 @@ def _contradicted_labels(parts: Parts) -> Iterator[Finding]:
 
 def _folders(data: FractureDataset) -> Iterator[tuple[str, NDArray[np.int64]]]:
     """Folders below the common one that are named like a class: what they say of the images in them, -1 of others."""
-    common = len(PurePath(os.path.commonpath(data.paths.tolist())).parts)
     folders = [os.path.dirname(path) for path in data.paths]
+    common = len(PurePath(os.path.commonpath(set(folders))).parts)
     names = {folder: PurePath(folder).parts[common:] for folder in set(folders)}
     for name in sorted({part for parts in names.values() for part in parts}):
         said = _class_named(data, name)

@@ -171,7 +171,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
     say(repr(data).strip("<>"))
     with messages.status(f"Predicting {len(data)} images"):
-        result = evaluate_model(model, data)
+        result = evaluate_model(model, data, recalibration=args.recalibrate, random_state=0)
     print_result(result, "This model")
     if args.out is not None:
         with held_file(args.out):
