@@ -22,7 +22,7 @@ from fracture_features import evaluate, load_folder, load_model, make_pipeline, 
 from fracture_features.cli import ExitCode, main
 from fracture_features.evaluation._splits import inner_splits
 from fracture_features.exceptions import DatasetError, DatasetWarning, ModelFileError, UngroupedDataWarning
-from fracture_features.model import Calibration, Decision, FractureModel, Novelty, evaluate_model
+from fracture_features.model import Calibration, Decision, FractureModel, Novelty, evaluate_model, write_model_file
 from fracture_features.model._decision import choose_decision, estimate_decision, rule_out_threshold
 
 PATIENT = r"patient(\d+)"
@@ -191,6 +191,9 @@ def test_saved_and_loaded_it_is_the_same(model, data, tmp_path):
     assert again.card() == model.card()
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ModelFileError):
+        load_model(path)
+    write_model_file(path, model.pipeline, {"info": {}}, {})
+    with pytest.raises(ModelFileError, match="an estimator alone, without"):
         load_model(path)
 
 
