@@ -9,25 +9,20 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_image_shape, check_image_stack
-from ._applications import application_names, check_side, restore_weights
+from ._applications import application_names, check_side
 from ._architectures import ARCHITECTURES, build_network, smallest_side
-from ._frozen import graph_for_here, run_each
-from ._keras import load_keras, one_at_a_time
-from ._onnx import Run, has_onnxruntime, open_graph
+from ._fitted import FittedNetwork
 from ._parts import Labelled, make_parts
 from ._progress import History
-from ._training import plan_stages, predict_blocks, train_network
-
-PREDICTION_BLOCK = 16  # images: of 64, MobileNetV2 at 448 pixels holds 4 GB of maps, and is no faster
-WORTH_COMPILING = 64  # images
+from ._training import plan_stages, train_network
 
 
-class CNNClassifier(ClassifierMixin, BaseEstimator):
+class CNNClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
     """A convolutional network, trained on a stack of grey images from scratch or from weights that are given.
 
     It runs on whatever backend keras is set to use (the environment variable `KERAS_BACKEND`) and is a
@@ -148,11 +143,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     image_shape_: tuple[int, int]
     history_: History
     n_iter_: int
-    _built: tuple[str, tuple[int, int], int]
-    _weights: list[NDArray[np.float32]]
-    _graph: bytes | None = None  # for onnxruntime
-    _model: Any = None
-    _run: Run | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "architecture": [StrOptions({*ARCHITECTURES, *application_names()})],
@@ -282,11 +272,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             n_iter_=len(history["loss"]),
             classes_=classes,
             image_shape_=shape,
-            _built=(self.architecture, shape, len(classes)),
-            _weights=network.get_weights(),
-            _graph=graph_for_here(network),
-            _model=None,
-            _run=None,
+            **self._network_state(network, (self.architecture, shape, len(classes))),
         )
         return self
 
@@ -294,19 +280,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if self.random_state is None:  # NumPy's global state is not ours to advance
             return int(np.random.default_rng().integers(2**31))
         return int(check_random_state(self.random_state).randint(2**31 - 1))
-
-    @property
-    def model_(self) -> Any:
-        """The network, rebuilt from its weights when first asked for after `fit`, unpickling or copying."""
-        check_is_fitted(self)
-        if (network := self._model) is None:
-            load_keras(needed_for="CNNClassifier")  # which refuses a forked process, before the lock that it may lack
-            with one_at_a_time:
-                network = self._model
-                if network is None:
-                    restore_weights(network := build_network(*self._built), self._weights)
-                    self._model = network  # once it is whole, for other threads ask too
-        return network
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class.
@@ -329,18 +302,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         stack = check_image_stack(X, estimator=self)
         check_image_shape(stack, self.image_shape_, estimator=self)
-        if self._graph is not None and has_onnxruntime():
-            probabilities = run_each(self._open(self._graph))(stack)
-        else:
-            blocks = (np.asarray(stack[rows]) for rows in gen_batches(len(stack), PREDICTION_BLOCK))
-            probabilities = predict_blocks(self.model_, blocks, compiled=len(stack) > WORTH_COMPILING)
-        return probabilities / probabilities.sum(axis=1, keepdims=True, dtype=np.float64)
-
-    def _open(self, graph: bytes) -> Run:
-        with one_at_a_time:
-            if self._run is None:
-                self._run = open_graph(graph, self._weights)
-            return self._run
+        return self._probabilities(stack)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Label of the most probable class.
