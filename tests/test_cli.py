@@ -302,8 +302,8 @@ print(json.dumps({"code": code, "opened": opened}))
 
 
 @pytest.mark.parametrize("size", ["48", "300"])
-def test_no_file_is_opened_more_than_twice(radiographs, tmp_path, size):
-    """Once for all that is asked of it, once more where the report shows it, or another is much like it."""
+def test_no_file_is_read_more_than_twice(radiographs, tmp_path, size):
+    """Opened for its first bytes, for all that is asked of it, and where the report shows it or one is much like it."""
     argv = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(tmp_path / "out"), *QUICK[:-1], size]
     run = subprocess.run(
         [sys.executable, "-c", OPENINGS, f"{radiographs}{os.sep}", *argv], check=True, capture_output=True, text=True
@@ -312,8 +312,8 @@ def test_no_file_is_opened_more_than_twice(radiographs, tmp_path, size):
     opened = {path: n for path, n in found["opened"].items() if path.endswith(".jpg")}
     assert found["code"] == 0
     assert len(opened) == 60
-    assert max(opened.values()) <= 3
-    assert 1 <= sum(n > 1 for n in opened.values()) <= 24
+    assert max(opened.values()) <= 4
+    assert 1 <= sum(n > 2 for n in opened.values()) <= 24
     assert 'alt="Heat map over' in (tmp_path / "out" / "report.html").read_text()
 
 

@@ -27,7 +27,7 @@ class FoundFiles:
     images : list of str
         Posix paths below the folder, sorted.
     contents : dict of str to FileContent
-        What was seen of those that had to be opened.
+        What was seen of each of them.
     ignored : Counter of str
         Other files and folders by kind, such as "DICOM presentation state".
     """
@@ -49,8 +49,8 @@ def existing_folder(root: str | os.PathLike[str]) -> Path:
 def find_images(folder: Path, salt: str | None = None) -> FoundFiles:
     """Find all images below a folder.
 
-    Links to folders are followed, each folder once, after those that are no links. What the ending does not tell, the
-    file's content does. Hidden files and folders, and the litter of network storage and systems, are passed over.
+    Links to folders are followed, each folder once, after those that are no links. The beginning of each file tells
+    what it is; where that is nothing known, an ending of images makes it one that cannot be read. Hidden files and folders, and the litter of network storage and systems, are passed over.
 
     Parameters
     ----------
@@ -88,19 +88,18 @@ def _add_file(found: FoundFiles, path: Path, name: str, salt: str | None) -> Non
     """Note a file as an image or as something else."""
     suffix = path.suffix.lower()
     kind = f"{suffix} file" if suffix else "file of no known format"
+    is_image = False
     if os.path.exists(path) and not os.path.isfile(path):
-        kind, content = "FIFO, device or socket", FileContent()
-    elif suffix in IMAGE_SUFFIXES:
-        content = FileContent("by its name")  # not opened; whether it can be read is found out later
-    elif suffix in SPARE_SUFFIXES or path.name.endswith("~"):
-        content = FileContent()
-    else:
-        content = found.contents[name] = read_content(path, salt)
-    if content.format is None or content.left_out is not None:
-        found.ignored[content.left_out or kind] += 1
-        found.contents.pop(name, None)
-    else:
+        kind = "FIFO, device or socket"
+    elif suffix not in SPARE_SUFFIXES and not path.name.endswith("~"):
+        content = read_content(path, salt)
+        kind = content.left_out or kind
+        is_image = content.left_out is None and (content.format is not None or suffix in IMAGE_SUFFIXES)
+    if is_image:
         found.images.append(name)
+        found.contents[name] = content
+    else:
+        found.ignored[kind] += 1
 
 
 def no_images(found: FoundFiles) -> str:
