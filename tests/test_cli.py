@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -22,10 +23,11 @@ from rich.console import Console
 from fracture_features import make_radiographs
 from fracture_features._locks import LOCK, held, temporary_folder
 from fracture_features.cache import open_cache
-from fracture_features.cli import DEFAULT_MODELS, main
+from fracture_features.cli import DEFAULT_MODELS, _rerun, main
 from fracture_features.cli._output import COLUMNS, _tables, print_result, write_csv
 from fracture_features.cli._screen import visible
 from fracture_features.evaluation import BASELINES
+from fracture_features.exceptions import FractureFeaturesError
 
 QUICK = ["--models", "edges+svm", "--folds", "2", "--image-size", "48"]
 
@@ -476,6 +478,12 @@ def test_wrong_arguments_are_named_before_anything_is_fitted(radiographs, tmp_pa
     assert not out.exists()
 
 
+def test_a_demo_draws_nothing_for_models_that_cannot_be(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path / "out"), "--models", "cnn", "--image-size", "16"]) == 2
+    assert "--image-size 16: cnn: architecture='small' needs images" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_operating_point_is_for_two_classes(radiographs, tmp_path, capsys):
     for k, path in enumerate(sorted(radiographs.glob("*/*.jpg"))):
         target = tmp_path / "data" / f"class{k % 5}" / path.name
@@ -597,6 +605,25 @@ def test_a_second_demo_into_the_same_folder_draws_nothing(tmp_path, capsys):
         assert main(["demo", "--n-samples", "60", "--out", str(out), *QUICK]) == 2
     assert "is being written by another run" in capsys.readouterr().err.replace("\n", " ")
     assert not list(out.glob("*radiographs*"))
+
+
+def test_a_demo_that_another_run_has_drawn_meanwhile_is_drawn_once(tmp_path, monkeypatch):
+    folder, real = tmp_path / "demo" / "radiographs", _rerun.held_folder
+
+    def held_late(parent):
+        monkeypatch.setattr(_rerun, "held_folder", real)
+        _rerun.draw(folder, 12, 0)
+        drawn.update({path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")})
+        return real(parent)
+
+    for n_samples, message in ((12, None), (13, "holds those of .*'n_samples': 12")):
+        drawn = {}
+        shutil.rmtree(tmp_path / "demo", ignore_errors=True)
+        monkeypatch.setattr(_rerun, "held_folder", held_late)
+        with nullcontext() if message is None else pytest.raises(FractureFeaturesError, match=message):
+            _rerun.draw(folder, n_samples, 0)
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")} == drawn
+        assert len(drawn) == 12
 
 
 def test_a_second_run_into_the_same_folder_refuses(radiographs, tmp_path, capsys):

@@ -35,10 +35,10 @@ PATH_COLUMNS = ("path", "image", "file", "filename")
 def run_train(args: argparse.Namespace) -> int:
     """Train on all images of a data set and write the model."""
     check_installed(args.model)
+    pipeline = make_model(args.model, args, None)
     with held_file(args.out):
         data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
         say(repr(data).strip("<>"))
-        pipeline = make_model(args.model, args, None)
         options = {"operating_point": args.operating_point, "calibrate": args.calibrate, "random_state": args.seed}
         with messages.status(f"Training {args.model} on {len(data)} images"):
             model = train_model(pipeline, data, name=args.model, **options)
