@@ -50,7 +50,8 @@ def find_images(folder: Path, salt: str | None = None) -> FoundFiles:
     """Find all images below a folder.
 
     Links to folders are followed, each folder once, after those that are no links. The beginning of each file tells
-    what it is; where that is nothing known, an ending of images makes it one that cannot be read. Hidden files and folders, and the litter of network storage and systems, are passed over.
+    what it is; where that is nothing known, an ending of images makes it one that cannot be read. Hidden files and
+    folders, and the litter of network storage and systems, are passed over.
 
     Parameters
     ----------
