@@ -75,7 +75,7 @@ def load_coco(
     path = Path(path)
     content = _read_json(path)
     images = _by_id(content["images"], "images", path)
-    files = NamedFiles(existing_folder(path.parent if root is None else root), path, salt)
+    files = NamedFiles(existing_folder(path.parent if root is None else root), path, salt, is_moved=root is not None)
     relative = [files.find(_text(image, "file_name", f"{path}, images, id {k}")) for k, image in images.items()]
     if twice := [name for name, n in Counter(relative).items() if n > 1]:
         raise DatasetError(f"{path}: several images are {twice[0]!r}; expected one")

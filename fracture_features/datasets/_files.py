@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -135,6 +136,8 @@ class NamedFiles:
         What names them, for messages.
     salt : str or None
         As in `images.read_header`.
+    is_moved : bool, default=False
+        Whether an absolute path that leads elsewhere stands for what its end is below `root`.
 
     Attributes
     ----------
@@ -142,8 +145,8 @@ class NamedFiles:
         What was seen of files that had to be opened.
     """
 
-    def __init__(self, root: Path, table: Path, salt: str | None = None):
-        self.root, self.table, self.salt = root, table, salt
+    def __init__(self, root: Path, table: Path, salt: str | None = None, *, is_moved: bool = False):
+        self.root, self.table, self.salt, self.is_moved = root, table, salt, is_moved
         self.contents: dict[str, FileContent] = {}
         self._stems: dict[str, list[str]] | None = None
 
@@ -158,6 +161,8 @@ class NamedFiles:
         names = dict.fromkeys([name, name.strip(), name.strip().replace("\\", "/")])
         relative = [os.path.normpath(os.path.relpath(self.root / each, self.root)) for each in names]
         inside = [Path(path).as_posix() for path in relative if path.split(os.sep)[0] != ".."]
+        if self.is_moved and (end := self._end_below(list(names)[-1])) is not None:
+            inside.append(end)
         if not inside:
             raise DatasetError(
                 f"{self.table}: {name!r} leads out of the folder {str(self.root)!r}; give the images' folder as root="
@@ -174,6 +179,14 @@ class NamedFiles:
             found_there = f"{path!r} is no regular file" if os.path.exists(path) else f"there is no file {path!r}"
             raise DatasetError(f"{self.table}: {found_there}; expected an image for each row")
         return found[0]
+
+    def _end_below(self, name: str) -> str | None:
+        """The longest end of an absolute path that is a file below `root`."""
+        first, *parts = name.split("/")
+        if (first and not re.fullmatch("[A-Za-z]:", first)) or ".." in parts:
+            return None
+        ends = ("/".join(parts[k:]) for k in range(len(parts)))
+        return next((end for end in ends if os.path.isfile(self.root / end)), None)
 
     def _by_stem(self) -> dict[str, list[str]]:
         """All images below the folder, by their path and name without ending, and by their name."""
