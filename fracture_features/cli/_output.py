@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .._locks import LOCK, held
-from .._write import PART, remove_parts
+from .._write import PART, remove_parts, whole_file
 from ..audit import Finding
 from ..exceptions import FractureFeaturesError
 from ..results import EvaluationResult, describe_dominance, describe_inference, describe_withheld
@@ -176,7 +176,8 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     def escape(value: Any) -> Any:
         return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
-    frame.map(escape).rename(columns=escape).to_csv(path, index=False, errors="backslashreplace")
+    with whole_file(path) as part:
+        frame.map(escape).rename(columns=escape).to_csv(part, index=False, errors="backslashreplace")
 
 
 def _tables(frame: pd.DataFrame, width: int) -> list[Table]:

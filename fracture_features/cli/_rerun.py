@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,8 @@ def _draw_whole(folder: Path, note: Path, wanted: dict[str, Any]) -> None:
         part.replace(folder)
     except OSError as error:
         raise FractureFeaturesError(f"the radiographs cannot be written to {folder}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _read_note(note: Path) -> Any:

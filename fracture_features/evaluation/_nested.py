@@ -75,7 +75,7 @@ def _inside(part: Any) -> Iterator[tuple[str, Any]]:
         yield part.__name__, part.__self__
     elif isinstance(part, FunctionType):
         variables = getclosurevars(part)
-        yield from ((k, v) for k, v in (variables.globals | variables.nonlocals).items() if _is_estimator(v))
+        yield from ((k, v) for k, v in {**variables.globals, **variables.nonlocals}.items() if _is_estimator(v))
     elif _is_estimator(part):
         for key, value in part.get_params(deep=False).items():
             yield "" if key in STEPS else key, value
