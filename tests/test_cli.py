@@ -24,6 +24,7 @@ from fracture_features import make_radiographs
 from fracture_features._locks import LOCK, held, temporary_folder
 from fracture_features.cache import open_cache
 from fracture_features.cli import DEFAULT_MODELS, _rerun, main
+from fracture_features.cli._audit import number_tables
 from fracture_features.cli._output import COLUMNS, _tables, print_result, write_csv
 from fracture_features.cli._screen import visible
 from fracture_features.evaluation import BASELINES
@@ -433,12 +434,39 @@ def test_the_table_fits_the_terminal_and_breaks_no_number(width):
     assert "random_forest *" in text
 
 
+@pytest.mark.parametrize("width", [80, 81, 100, 120, 200])
+def test_the_tables_of_an_audit_fit_the_terminal_too(width):
+    ledger = pd.DataFrame(
+        {
+            "family": ["thumbnail of the image", "file [name]"],
+            "roc_auc": [0.6641, 0.57],
+            "low": [0.37, 0.28],
+            "high": [0.91, 0.8],
+            "p_value": [0.938, 1.0],
+            "added": [0.627, 0.57],
+            "added_low": [0.31, 0.28],
+            "added_high": [0.9, 0.8],
+            "is_shortcut": [True, False],
+            "explained_by": [None, "resolution"],
+            "largest_feature": ["thumbnail_row_15_column_31", "bytes_per_pixel"],
+        }
+    )
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    for table in number_tables(ledger, width):
+        console.print(table)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for part in ("0.664", "(0.37–0.91)", "(0.31–0.90)", "thumbnail_row_15_column_31", "[name]", "yes", "shortcut"):
+        assert part in text
+
+
 @pytest.mark.parametrize(("value", "shown"), [(0.12345, "0.123"), (np.nan, "–")])
 def test_what_has_no_interval_has_a_value_alone(value, shown):
     rows = [("m", measure, value, np.nan, np.nan, None) for measure in COLUMNS]
     frame = pd.DataFrame(rows, columns=["model", "measure", "value", "low", "high", "above_baselines"])
     (table,) = _tables(frame, 200)
-    assert list(table.columns[1].cells) == [shown]
+    assert [cell.plain for cell in table.columns[1].cells] == [shown]
 
 
 def test_the_screen_says_why_an_interval_is_withheld(data, capsys):
