@@ -585,7 +585,7 @@ def test_rerun_refuses_what_it_did_not_write(manifest, tmp_path, capsys, monkeyp
     for change, message in cases:
         Path("m.json").write_text(json.dumps(true | change))
         before = sorted(tmp_path.rglob("*"))
-        assert main(["compare", "--rerun", "m.json", "--out", "again"]) == 2, message
+        assert main(["compare", "--rerun", "m.json", "--out", "again", "--cache", "new"]) == 2, message
         assert message in capsys.readouterr().err.replace("\n", " ")
         assert sorted(tmp_path.rglob("*")) == before
         monkeypatch.chdir(tmp_path)
@@ -593,6 +593,10 @@ def test_rerun_refuses_what_it_did_not_write(manifest, tmp_path, capsys, monkeyp
     assert "got --folds, --seed too" in capsys.readouterr().err.replace("\n", " ")
     Path("deep.json").write_text("[" * 100_000)
     assert main(["compare", "--rerun", "deep.json"]) == 2
+    os.mkfifo("pipe")
+    for special in ("pipe", "/dev/zero", "."):
+        assert main(["compare", "--rerun", special]) == 2
+        assert "is no regular file" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_rerun_of_a_demo(tmp_path, monkeypatch, capsys):

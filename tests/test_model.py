@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -21,7 +22,7 @@ from fracture_features import evaluate, load_folder, load_model, make_pipeline, 
 from fracture_features.cli import ExitCode, main
 from fracture_features.evaluation._splits import inner_splits
 from fracture_features.exceptions import DatasetError, DatasetWarning, ModelFileError, UngroupedDataWarning
-from fracture_features.model import Calibration, Decision, Novelty, evaluate_model
+from fracture_features.model import Calibration, Decision, Novelty, evaluate_model, read_manifest
 from fracture_features.model._decision import choose_decision, estimate_decision, rule_out_threshold
 
 PATIENT = r"patient(\d+)"
@@ -296,12 +297,21 @@ def test_the_road_from_folder_to_prediction(data, tmp_path, capsys):
     assert main(["predict", str(bad), folder]) == ExitCode.USAGE
 
 
+def test_pipes_and_devices_are_no_model_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        for read in (load_model, read_manifest):
+            with pytest.raises(ModelFileError, match="no regular file"):
+                read(path)
+
+
 @pytest.mark.parametrize(
     "arguments", [["predict", "x.png"], ["evaluate", "x"], ["explain", "x.png", "--out", "y.png"], ["info"], ["serve"]]
 )
 def test_a_model_file_that_is_not_there_is_wrong_usage(arguments, tmp_path, capsys):
     command, *others = arguments
-    for path in (tmp_path / "none.ff", tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "none.ff", tmp_path, tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(SystemExit) as caught:
             main([command, str(path), *others])
         assert caught.value.code == ExitCode.USAGE

@@ -59,6 +59,8 @@ def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
 def _read(path: Path, where: str) -> tuple[list[str], str, str]:
     """Arguments, working folder and digest of the files that a manifest names."""
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for, /dev/zero never ends
+        raise FractureFeaturesError(f"{where} is no regular file; expected the manifest.json of compare or demo")
     try:
         manifest: Any = json.loads(path.read_text(encoding="utf-8"))
         argv, folder, digest = manifest["run"]["argv"], manifest["run"]["folder"], manifest["data"]["digest"]

@@ -98,6 +98,8 @@ def load_coco(
 
 def _read_json(path: Path) -> dict[str, Any]:
     """The lists of objects of a file of COCO."""
+    if path.exists() and not path.is_file():
+        raise DatasetError(f"{path}: it is no regular file; expected a json file as COCO has it")
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
