@@ -98,6 +98,10 @@ def test_a_frame_names_what_it_cannot_read_and_goes_on(model, data, tmp_path):
     answers = np.array([*data.target_names, "inconclusive"])[model.decision.answers(scores)]
     assert frame["label"][good].tolist() == answers.tolist()
     assert model.predict_frame([]).columns.tolist() == frame.columns.tolist()
+    for column in (np.array(paths)[:, None], pd.DataFrame({"x": paths}, index=list("abcde"))):
+        pd.testing.assert_frame_equal(model.predict_frame(column), frame)
+    with pytest.raises(ValueError, match="got the single path"):
+        model.predict_frame(paths[0])
 
 
 def test_groups_are_kept_together_in_the_inner_folds(data, pipeline):
