@@ -379,7 +379,7 @@ def test_a_run_without_external_images_leaves_none_of_theirs(radiographs, tmp_pa
     assert not (out / "external_measures.csv").exists()
 
 
-@pytest.mark.parametrize(("sig", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("sig", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 def test_signals_leave_what_is_finished_and_no_temporary_folder(radiographs, tmp_path, sig, code):
     out, temporary = tmp_path / "out", tmp_path / "tmp"
     temporary.mkdir()
@@ -394,7 +394,7 @@ def test_signals_leave_what_is_finished_and_no_temporary_folder(radiographs, tmp
     process.send_signal(sig)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
-    assert ("Terminated." if sig == signal.SIGTERM else "Interrupted.") in said
+    assert ("Interrupted." if sig == signal.SIGINT else "Terminated.") in said
     assert set(pd.read_csv(out / "measures.csv")["model"]) == {*BASELINES, "edges+svm"}
     assert not [path for path in temporary.iterdir() if path.name.startswith("fracture_features_")]
 

@@ -293,6 +293,8 @@ def test_the_road_from_folder_to_prediction(data, tmp_path, capsys):
     assert "of these fitted models" in capsys.readouterr().out
     assert main(["explain", out, data.paths[0], "--out", str(tmp_path / "map.png")]) == ExitCode.DONE
     assert cv2.imread(str(tmp_path / "map.png")).ndim == 3
+    assert main(["explain", out, data.paths[0], "--out", str(tmp_path / "map.xyz")]) == ExitCode.USAGE
+    assert "expected a .png or .jpg" in capsys.readouterr().err
     assert main(["info", out]) == ExitCode.DONE
     assert "Not a medical device" in capsys.readouterr().out
     assert main(["info", out, "--json"]) == ExitCode.DONE
