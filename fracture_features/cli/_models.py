@@ -20,11 +20,9 @@ from .._locks import held
 from .._write import whole_file
 from ..datasets import find_images, read_table
 from ..exceptions import FractureFeaturesError, ImageReadError
-from ..explain import explain_images
 from ..images import read_image
 from ..model import FractureModel, evaluate_model, load_model, read_manifest, train_model
 from ..pipeline import check_installed
-from ..plotting import overlay_heat_map
 from ._data import layout_of, load_data
 from ._exit import ExitCode
 from ._output import print_result, write_csv
@@ -177,6 +175,9 @@ def _write_picture(picture: Any, path: Path) -> None:
 
 def painted(model: FractureModel, path: str) -> Any:
     """An image with its heat map over it, BGR."""
+    from ..explain import explain_images  # predictions need neither
+    from ..plotting import overlay_heat_map
+
     image = read_image(path, max_side=1024)
     (heat_map,) = explain_images(model.pipeline, [path], shapes=[image.shape])
     return overlay_heat_map(image, heat_map)[..., ::-1]
@@ -202,7 +203,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
     say(repr(data).strip("<>"))
     with nullcontext() if args.out is None else held_file(args.out):
         with messages.status(f"Predicting {len(data)} images"):
-            result = evaluate_model(model, data)
+            result = evaluate_model(model, data, recalibration=args.recalibrate, random_state=0)
         print_result(result, "This model")
         if args.out is not None:
             write_csv(result.frame(), args.out)

@@ -115,6 +115,11 @@ def _add_predicting(commands: Any) -> None:
     evaluate.add_argument("model", type=model_file, help="the model file")
     evaluate.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
     add_data(evaluate)
+    evaluate.add_argument(
+        "--recalibrate",
+        choices=["intercept", "logistic"],
+        help="measure the probabilities adapted to this source as well, each by images of other groups",
+    )
     evaluate.add_argument("--out", metavar="FILE", type=Path, help="csv of the measures")
 
     explain = commands.add_parser("explain", help="draw where a trained model looks in an image")

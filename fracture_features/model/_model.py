@@ -16,7 +16,7 @@ from sklearn.utils.metaestimators import available_if
 from .._text import any_text
 from .._validation import check_paths
 from ..evaluation import class_scores
-from ..exceptions import ImageReadError
+from ..exceptions import ImageReadError, ModelFileError
 from ._calibration import Calibration
 from ._card import model_card
 from ._decision import Decision
@@ -233,6 +233,8 @@ def load_model(path: str | os.PathLike[str]) -> FractureModel:
         If it was saved with other versions of the packages that it needs.
     """
     estimator, state, arrays = read_model_file(path)
+    if missing := {"target_names", "decision", "calibration", "info"} - set(state):
+        raise ModelFileError(f"{os.fspath(path)}: it holds an estimator alone, without {sorted(missing)}")
     decision, calibration = state["decision"], state["calibration"]
     return FractureModel(
         estimator,

@@ -8,7 +8,7 @@ from ._manifest import digest_of, make_manifest
 from ._models import model_names
 from ._predictions import FAILURE_COLUMNS
 from ._result import EvaluationResult
-from ._tables import count_copies, effective_groups
+from ._tables import count_copies, effective_groups, subgroup_columns
 
 __all__ = [
     "FAILURE_COLUMNS",
@@ -27,4 +27,5 @@ __all__ = [
     "mean_decision_curve",
     "model_names",
     "some_predictions",
+    "subgroup_columns",
 ]
