@@ -78,6 +78,8 @@ class XGBClassifier(xgboost.XGBClassifier):
         if isinstance(xgb_model, XGBClassifier) and not np.array_equal(xgb_model.classes_, labels):
             raise ValueError(f"xgb_model has the classes {xgb_model.classes_}, y has {labels}.")
         weights = weights * self._class_weights(labels, classes, weights)[codes]
+        # An objective of one's own may know no weights.
+        given = None if sample_weight is None and self.class_weight is None else weights
         if eval_set is not None:
             eval_set = [(_as_data(X_val), _encode(y_val, labels)) for X_val, y_val in eval_set]
         new = self._blank()
@@ -86,7 +88,7 @@ class XGBClassifier(xgboost.XGBClassifier):
             new.random_state = int(self.random_state.randint(2**31 - 1))
         if self.objective == "multi:softmax":  # the same trees, and probabilities of them
             new.objective = "multi:softprob"
-        super(XGBClassifier, new).fit(X, codes, sample_weight=weights, eval_set=eval_set, xgb_model=xgb_model, **kwargs)
+        super(XGBClassifier, new).fit(X, codes, sample_weight=given, eval_set=eval_set, xgb_model=xgb_model, **kwargs)
         new._labels = labels
         self._take(new)
         return self

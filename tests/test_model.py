@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -22,7 +23,15 @@ from fracture_features import evaluate, load_folder, load_model, make_pipeline, 
 from fracture_features.cli import ExitCode, main
 from fracture_features.evaluation._splits import inner_splits
 from fracture_features.exceptions import DatasetError, DatasetWarning, ModelFileError, UngroupedDataWarning
-from fracture_features.model import Calibration, Decision, FractureModel, Novelty, evaluate_model, write_model_file
+from fracture_features.model import (
+    Calibration,
+    Decision,
+    FractureModel,
+    Novelty,
+    evaluate_model,
+    read_manifest,
+    write_model_file,
+)
 from fracture_features.model._decision import choose_decision, estimate_decision, rule_out_threshold
 
 PATIENT = r"patient(\d+)"
@@ -98,6 +107,10 @@ def test_a_frame_names_what_it_cannot_read_and_goes_on(model, data, tmp_path):
     answers = np.array([*data.target_names, "inconclusive"])[model.decision.answers(scores)]
     assert frame["label"][good].tolist() == answers.tolist()
     assert model.predict_frame([]).columns.tolist() == frame.columns.tolist()
+    for column in (np.array(paths)[:, None], pd.DataFrame({"x": paths}, index=list("abcde"))):
+        pd.testing.assert_frame_equal(model.predict_frame(column), frame)
+    with pytest.raises(ValueError, match="got the single path"):
+        model.predict_frame(paths[0])
 
 
 def test_groups_are_kept_together_in_the_inner_folds(data, pipeline):
@@ -334,6 +347,8 @@ def test_the_road_from_folder_to_prediction(data, tmp_path, capsys):
     assert "of these fitted models" in capsys.readouterr().out
     assert main(["explain", out, data.paths[0], "--out", str(tmp_path / "map.png")]) == ExitCode.DONE
     assert cv2.imread(str(tmp_path / "map.png")).ndim == 3
+    assert main(["explain", out, data.paths[0], "--out", str(tmp_path / "map.xyz")]) == ExitCode.USAGE
+    assert "expected a .png or .jpg" in capsys.readouterr().err
     assert main(["info", out]) == ExitCode.DONE
     assert "Not a medical device" in capsys.readouterr().out
     assert main(["info", out, "--json"]) == ExitCode.DONE
@@ -342,12 +357,21 @@ def test_the_road_from_folder_to_prediction(data, tmp_path, capsys):
     assert main(["predict", str(bad), folder]) == ExitCode.USAGE
 
 
+def test_pipes_and_devices_are_no_model_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        for read in (load_model, read_manifest):
+            with pytest.raises(ModelFileError, match="no regular file"):
+                read(path)
+
+
 @pytest.mark.parametrize(
     "arguments", [["predict", "x.png"], ["evaluate", "x"], ["explain", "x.png", "--out", "y.png"], ["info"], ["serve"]]
 )
 def test_a_model_file_that_is_not_there_is_wrong_usage(arguments, tmp_path, capsys):
     command, *others = arguments
-    for path in (tmp_path / "none.ff", tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "none.ff", tmp_path, tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(SystemExit) as caught:
             main([command, str(path), *others])
         assert caught.value.code == ExitCode.USAGE

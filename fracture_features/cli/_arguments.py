@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,8 @@ def folder(text: str) -> Path:
 def model_file(text: str) -> Path:
     """A file that can be opened; what is in it is found out later."""
     try:
+        if os.path.exists(text) and not os.path.isfile(text):  # opening a pipe would wait for whoever writes to it
+            raise OSError("it is no regular file")
         with open(text, "rb"):
             return Path(text)
     except (OSError, ValueError) as error:  # ValueError: no name that a file can have

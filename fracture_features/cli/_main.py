@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -20,6 +22,9 @@ from ..exceptions import (
 from ._exit import ExitCode, Terminated, sigterm_raises
 from ._parser import make_parser
 from ._screen import escaped_output, say
+
+# A disk that is full, or takes nothing.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (FractureFeaturesError, argparse.ArgumentTypeError) as error:
             say(error, "Error:", "red")
             return ExitCode.USAGE
+        except BrokenPipeError:  # whoever read the output, such as `head`, has ended
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ExitCode.FAILURES
+        except OSError as error:
+            if error.filename is None and error.errno not in FULL:
+                raise
+            say(f"{error.filename or 'what was to be written'}: {error.strerror}", "Error:", "red")
+            return ExitCode.FAILURES
         except Terminated:
             say("", "Terminated.", "red")
             return ExitCode.TERMINATED
@@ -63,7 +76,9 @@ def run_command(args: argparse.Namespace) -> int:
     """Import what the command needs, and run it."""
     module, _, name = args.run.partition(":")
     run = any_text(getattr(import_module(f".{module}", __package__), name))
-    return int(run(args))
+    code = int(run(args))
+    sys.stdout.flush()  # which may find the disk full
+    return code
 
 
 def _without_salt(argv: Sequence[str]) -> list[str]:
