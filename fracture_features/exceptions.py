@@ -20,6 +20,7 @@ __all__ = [
     "ModelFileError",
     "ModelFileWarning",
     "NoReadableImagesError",
+    "ScaleWarning",
     "UngroupedDataWarning",
 ]
 
@@ -102,3 +103,7 @@ class CheckpointWarning(UserWarning):
 
 class ModelFileWarning(UserWarning):
     """A model was saved under other versions of packages than those that read it."""
+
+
+class ScaleWarning(UserWarning):
+    """A model is fitted on more images than it is made for."""
