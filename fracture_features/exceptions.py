@@ -21,6 +21,7 @@ __all__ = [
     "ModelFileWarning",
     "NoReadableImagesError",
     "ScaleWarning",
+    "StoreError",
     "UngroupedDataWarning",
 ]
 
@@ -75,6 +76,10 @@ class ModelFileError(FractureFeaturesError, ValueError):
 
 class ExportError(FractureFeaturesError, ValueError):
     """A model, or a step of one, that cannot be written in another format with the same answers."""
+
+
+class StoreError(FractureFeaturesError, ValueError):
+    """A folder that holds no store of features, or one of other files, features or a newer form."""
 
 
 class MissingDependencyError(FractureFeaturesError, ImportError):

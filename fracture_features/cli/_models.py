@@ -25,9 +25,11 @@ from ..pipeline import check_installed
 from ..plotting import overlay_heat_map
 from ._data import layout_of, load_data
 from ._exit import ExitCode
+from ._extract import cache_of
 from ._output import print_result, write_csv
 from ._run import make_model
 from ._screen import messages, say
+from ._spread import spread
 
 PATH_COLUMNS = ("path", "image", "file", "filename")
 
@@ -38,10 +40,11 @@ def run_train(args: argparse.Namespace) -> int:
     with held_file(args.out):
         data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
         say(repr(data).strip("<>"))
-        pipeline = make_model(args.model, args, None)
         options = {"operating_point": args.operating_point, "calibrate": args.calibrate, "random_state": args.seed}
-        with messages.status(f"Training {args.model} on {len(data)} images"):
-            model = train_model(pipeline, data, name=args.model, **options)
+        with spread(args, data.paths[:1].tolist()), cache_of(args, data) as cache:
+            pipeline = make_model(args.model, args, cache)
+            with messages.status(f"Training {args.model} on {len(data)} images"):
+                model = train_model(pipeline, data, name=args.model, **options)
         model.save(args.out)
     for row in model.info["estimates"] or ():
         say(f"{row['measure'].replace('_', ' ')}: {row['value']:.3f} ({row['low']:.2f}–{row['high']:.2f})")
