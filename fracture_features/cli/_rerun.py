@@ -18,7 +18,8 @@ from ._output import held_folder
 from ._screen import say
 
 AGAIN = ("compare", "demo")
-BESIDE = {"rerun", "out", "cache", "jobs", "salt", "argv", "run"}  # what may be given beside --rerun
+FREELY = ("store", "backend", "scheduler")  # they change no number
+BESIDE = {"rerun", "out", "cache", "jobs", "salt", "argv", "run", *FREELY}  # what may be given beside --rerun
 
 
 def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -54,6 +55,8 @@ def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         again.images = again.out / "radiographs"
     again.argv, again.digest = argv, digest
     again.out, again.cache, again.jobs, again.salt = out, cache or again.cache, args.jobs, args.salt
+    for name in FREELY:
+        setattr(again, name, getattr(args, name))
     return run_command(again)
 
 

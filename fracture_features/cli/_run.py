@@ -25,7 +25,6 @@ from ..evaluation import (
     leak_cost,
     probe_reader,
     read_files,
-    temporary_cache,
 )
 from ..exceptions import DatasetError, FractureFeaturesError
 from ..images import ImageReader
@@ -33,8 +32,10 @@ from ..pipeline import check_image_size, make_pipeline
 from ..report import best_model, write_report
 from ..results import EvaluationResult, digest_of
 from ._exit import ExitCode
+from ._extract import cache_of
 from ._output import held_folder, show_findings, write_result
 from ._screen import messages, say
+from ._spread import spread
 
 
 def run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> int:
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
     if args.digest is not None and args.cache is not None and not args.cache.exists():
         with temporary_cache() as cache:  # other files leave no cache of theirs
             _check_digest(args, exclude_unreadable(read_files(data, [probe_reader(cache)]))[0])
-    with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
+    with spread(args, data.paths[:1].tolist()), cache_of(args, data) as cache:
         models = {name: make_model(name, args, cache) for name in args.models}
         descriptions = () if args.no_audit else DESCRIPTIONS
         with messages.status(f"Reading {len(data)} files"):
