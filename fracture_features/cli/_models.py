@@ -23,6 +23,7 @@ from ..exceptions import FractureFeaturesError, ImageReadError
 from ..images import read_image
 from ..model import FractureModel, evaluate_model, load_model, read_manifest, train_model
 from ..pipeline import check_installed
+from ..results import measure_label, with_interval
 from ._data import layout_of, load_data
 from ._exit import ExitCode
 from ._extract import cache_of
@@ -48,7 +49,7 @@ def run_train(args: argparse.Namespace) -> int:
                 model = train_model(pipeline, data, name=args.model, **options)
         model.save(args.out)
     for row in model.info["estimates"] or ():
-        say(f"{row['measure'].replace('_', ' ')}: {row['value']:.3f} ({row['low']:.2f}–{row['high']:.2f})")
+        say(f"{measure_label(row['measure'])}: {with_interval(row['value'], row['low'], row['high'])}")
     say(f"The model is {args.out}")
     return ExitCode.DONE
 

@@ -68,7 +68,8 @@ def _read(path: Path, where: str) -> tuple[list[str], str, str]:
         manifest: Any = json.loads(path.read_text(encoding="utf-8"))
         argv, folder, digest = manifest["run"]["argv"], manifest["run"]["folder"], manifest["data"]["digest"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FractureFeaturesError(f"{where} is no manifest of this command: {error!r}") from error
+        why = getattr(error, "strerror", None) or (f"it lacks {error}" if isinstance(error, KeyError) else error)
+        raise FractureFeaturesError(f"{where} is no manifest of this command: {why}") from error
     texts = [folder, digest, *argv] if isinstance(argv, list) else [argv]
     if not all(isinstance(text, str) for text in texts) or not argv or argv[0] not in AGAIN:
         raise FractureFeaturesError(f"{where} is no manifest of compare or demo: it was written by {argv!r:.80}")
