@@ -21,6 +21,8 @@ __all__ = [
     "ModelFileWarning",
     "NoReadableImagesError",
     "ResultFileError",
+    "ScaleWarning",
+    "StoreError",
     "UngroupedDataWarning",
 ]
 
@@ -81,6 +83,10 @@ class ExportError(FractureFeaturesError, ValueError):
     """A model, or a step of one, that cannot be written in another format with the same answers."""
 
 
+class StoreError(FractureFeaturesError, ValueError):
+    """A folder that holds no store of features, or one of other files, features or a newer form."""
+
+
 class MissingDependencyError(FractureFeaturesError, ImportError):
     """A package that one of the optional extras would have installed."""
 
@@ -107,3 +113,7 @@ class CheckpointWarning(UserWarning):
 
 class ModelFileWarning(UserWarning):
     """A model was saved under other versions of packages than those that read it."""
+
+
+class ScaleWarning(UserWarning):
+    """A model is fitted on more images than it is made for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,21 @@ def add_seed_and_jobs(parser: argparse.ArgumentParser) -> None:
     """What makes a run the same again, and how many threads it takes."""
     parser.add_argument("--seed", type=at_least_0, default=0, help="of folds and models (%(default)s)")
     parser.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Where features were put before."""
+    parser.add_argument("--store", metavar="DIR", type=folder, help="features that `extract` has made of these files")
+
+
+def add_spreading(parser: argparse.ArgumentParser) -> None:
+    """Where jobs run."""
+    parser.add_argument(
+        "--backend", choices=["loky", "threading", "dask"], help="spread jobs over --jobs processes or threads"
+    )
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of Dask, such as tcp://10.0.0.1:8786: its machines work"
+    )
 
 
 def add_asked(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +92,7 @@ def add_common(parser: argparse.ArgumentParser, out: Path | None, folds: int = 5
     parser.add_argument("--image-size", type=positive_int, help="pixels along each side (as the features want)")
     add_seed_and_jobs(parser)
     parser.add_argument("--cache", metavar="DIR", type=folder, help="keep pixels and features here for the next run")
+    add_spreading(parser)
 
 
 def column_names(text: str) -> list[str]:
@@ -113,6 +130,8 @@ def folder(text: str) -> Path:
 def model_file(text: str) -> Path:
     """A file that can be opened; what is in it is found out later."""
     try:
+        if os.path.exists(text) and not os.path.isfile(text):  # opening a pipe would wait for whoever writes to it
+            raise OSError("it is no regular file")
         with open(text, "rb"):
             return Path(text)
     except (OSError, ValueError) as error:  # ValueError: no name that a file can have
@@ -167,6 +186,26 @@ def operating_point(text: str) -> Any:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"expected {RULES}, got {text!r}") from error
     return point
+
+
+def feature_names(text: str) -> list[str]:
+    """Names of features separated by commas, which a store can hold."""
+    from ..store import check_features  # takes seconds to import
+
+    names = [name.strip() for name in text.split(",")]
+    try:
+        check_features(names)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return names
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """One of so many: (2, 8) of "2/8"."""
+    first, slash, machines = (_whole(part) if part != "/" else part for part in text.partition("/"))
+    if slash != "/" or not isinstance(first, int) or not isinstance(machines, int) or not 1 <= first <= machines:
+        raise argparse.ArgumentTypeError(f"expected i/n, such as 2/8 for the second of 8 machines, got {text!r}")
+    return first, machines
 
 
 def model_names(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib.util
 import os
 import sys
@@ -23,6 +24,9 @@ from ._exit import ExitCode, Terminated, sigterm_raises
 from ._parser import make_parser
 from ._screen import escaped_output, say
 from ._words import in_options
+
+# A disk that is full, or takes nothing.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,6 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (FractureFeaturesError, argparse.ArgumentTypeError) as error:
             say(in_options(str(error)), "Error:", "red")
             return ExitCode.USAGE
+        except BrokenPipeError:  # whoever read the output, such as `head`, has ended
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ExitCode.FAILURES
+        except OSError as error:
+            if error.filename is None and error.errno not in FULL:
+                raise
+            say(f"{error.filename or 'what was to be written'}: {error.strerror}", "Error:", "red")
+            return ExitCode.FAILURES
         except Terminated:
             say("", "Terminated.", "red")
             return ExitCode.TERMINATED
@@ -68,7 +80,9 @@ def run_command(args: argparse.Namespace) -> int:
     """Import what the command needs, and run it."""
     module, _, name = args.run.partition(":")
     run = any_text(getattr(import_module(f".{module}", __package__), name))
-    return int(run(args))
+    code = int(run(args))
+    sys.stdout.flush()  # which may find the disk full
+    return code
 
 
 def _complete(parser: argparse.ArgumentParser) -> None:

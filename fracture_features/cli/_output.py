@@ -20,7 +20,7 @@ from rich.text import Text
 
 from .._locks import LOCK, held
 from .._text import without_formulas
-from .._write import PART, remove_parts
+from .._write import PART, remove_parts, whole_file
 from ..audit import Finding
 from ..exceptions import FractureFeaturesError
 from ..report import with_intervals
@@ -187,7 +187,8 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
     A name that is not UTF-8 is written with escapes.
     """
-    without_formulas(frame).to_csv(path, index=False, errors="backslashreplace")
+    with whole_file(path) as part:
+        without_formulas(frame).to_csv(part, index=False, errors="backslashreplace")
 
 
 def print_frame(frame: pd.DataFrame, title: str) -> None:
@@ -204,30 +205,52 @@ def print_frame(frame: pd.DataFrame, title: str) -> None:
 
 
 def _tables(frame: pd.DataFrame, width: int) -> list[Table]:
-    """The measures as one table or, where the terminal is narrow, as several, one below the other."""
+    """The measures."""
     names = {}
     for model, above in frame.groupby("model", sort=False)["above_baselines"].first().items():
         names[model] = "\n".join(_name_lines(f"{visible(model)}{' *' if above is False else ''}", width // 2))
     values = frame.set_index(["model", "measure"])
-    columns = {measure: [_cell(values.loc[(str(model), measure)], measure) for model in names] for measure in COLUMNS}
-    first = _width(["Model", *names.values()])
-    tables: list[Table] = []
+    columns = {
+        label: [_cell(values.loc[(str(model), measure)], measure) for model in names]
+        for measure, label in COLUMNS.items()
+    }
+    return fitted_tables("Model", list(names.values()), columns, width)
+
+
+def fitted_tables(heading: str, names: Sequence[str], columns: Mapping[str, Sequence[str]], width: int) -> list[Table]:
+    """One table or, where the terminal is narrow, several, one below the other; nothing in a cell is broken.
+
+    Parameters
+    ----------
+    heading : str
+        Of the first column, which all have.
+    names : sequence of str
+        Its cells.
+    columns : mapping of str to sequence of str
+        The cells under each other heading.
+    width : int
+        Of the terminal, in characters.
+    """
+    first = _width([heading, *names])
+    tables: list[list[str]] = []
     left = 0
-    for measure, cells in columns.items():
-        taken = _width([COLUMNS[measure], *cells])
+    for name, cells in columns.items():
+        taken = _width([name, *cells])
         if taken > left:
-            tables.append(Table("Model", box=box.SIMPLE_HEAD))
+            tables.append([])
             left = width - first - 1
-        tables[-1].add_column(COLUMNS[measure], justify="right", no_wrap=True)
+        tables[-1].append(name)
         left -= taken
-    start = 0
-    for table in tables:
-        measures = list(columns)[start : start + len(table.columns) - 1]
-        start += len(measures)
-        table.columns[0].no_wrap = True
-        for k, name in enumerate(names.values()):
-            table.add_row(Text(name), *(columns[measure][k] for measure in measures))
-    return tables
+    made = []
+    for headings in tables:
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column(Text(heading), no_wrap=True)
+        for each in headings:
+            table.add_column(Text(each), justify="right", no_wrap=True)
+        for name, *cells in zip(names, *(columns[each] for each in headings), strict=True):
+            table.add_row(*map(Text, (name, *cells)))
+        made.append(table)
+    return made
 
 
 def _cell(row: Any, measure: str) -> str:

@@ -12,12 +12,17 @@ from ._arguments import (
     add_common,
     add_data,
     add_seed_and_jobs,
+    add_spreading,
+    add_store,
     at_least_0,
     budget,
+    feature_names,
     folder,
+    jobs,
     model_file,
     model_name,
     model_operating_point,
+    part_of,
     port,
     positive_int,
 )
@@ -44,10 +49,10 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="'fracture-features COMMAND --help' has examples of each.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.set_defaults(digest=None, images=None, argv=[])
+    parser.set_defaults(digest=None, images=None, argv=[], store=None)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", prog=parser.prog)
 
-    for add in (_add_comparing, _add_audit, _add_train, _add_predicting, _add_files):
+    for add in (_add_comparing, _add_audit, _add_extract, _add_train, _add_predicting, _add_files):
         add(commands)
     add_help(commands)
     return parser
@@ -73,6 +78,7 @@ def _add_comparing(commands: Any) -> None:
         "--budget", metavar="TIME", type=budget, help="run the models that fit into 10m, 1h30m or so, cheapest first"
     )
     add_common(compare, out=None)
+    add_store(compare)
     add_asked(compare)
 
     demo = commands.add_parser("demo", help="draw synthetic radiographs and compare models on them")
@@ -92,6 +98,26 @@ def _add_audit(commands: Any) -> None:
     audit.add_argument("--cost", action="store_true", help="measure what copies are worth, with a cheap model")
     add_seed_and_jobs(audit)
     audit.add_argument("--cache", metavar="DIR", type=folder, help="keep what was seen of each file for the next run")
+    add_store(audit)
+    add_spreading(audit)
+
+
+def _add_extract(commands: Any) -> None:
+    """Features of all images, once."""
+    extract = commands.add_parser("extract", help="put features of all images of a folder into a store on disk")
+    extract.set_defaults(run="_extract:run_extract")
+    extract.add_argument("folder", type=Path, help="folder of radiographs")
+    extract.add_argument(
+        "--features", metavar="NAMES", type=feature_names, default="hog,lbp,edges", help="comma-separated (%(default)s)"
+    )
+    extract.add_argument("--out", metavar="DIR", type=folder, required=True, help="folder of the store")
+    extract.add_argument(
+        "--shard", metavar="I/N", type=part_of, default=(1, 1), help="the part of one of N machines over one folder"
+    )
+    extract.add_argument("--image-size", type=positive_int, help="pixels along each side (as the features want)")
+    extract.add_argument("--parquet", action="store_true", help="write the features as tables too")
+    extract.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
+    add_spreading(extract)
 
     show = commands.add_parser("show", help="a page on a data set before any model: classes, sizes, images, variations")
     show.set_defaults(run="_show:run_show")
@@ -118,6 +144,8 @@ def _add_train(commands: Any) -> None:
     train.add_argument("--calibrate", action="store_true", help="calibrate probabilities on the inner folds")
     train.add_argument("--image-size", type=positive_int, help="pixels along each side (as the features want)")
     add_seed_and_jobs(train)
+    add_store(train)
+    add_spreading(train)
     train.add_argument("--out", metavar="FILE", type=Path, required=True, help="the model file, such as model.ff")
 
 
@@ -136,6 +164,11 @@ def _add_predicting(commands: Any) -> None:
     evaluate.add_argument("model", type=model_file, help="the model file")
     evaluate.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
     add_data(evaluate)
+    evaluate.add_argument(
+        "--recalibrate",
+        choices=["intercept", "logistic"],
+        help="measure the probabilities adapted to this source as well, each by images of other groups",
+    )
     evaluate.add_argument("--out", metavar="FILE", type=Path, help="csv of the measures")
 
     explain = commands.add_parser("explain", help="draw where a trained model looks in an image")

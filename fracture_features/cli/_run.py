@@ -37,8 +37,10 @@ from ..results import EvaluationResult, digest_of
 from ._asked import by_study, check_asked, print_asked
 from ._budget import BudgetSpent, estimate, n_folds, say_fits, start_clock, watched, within_budget
 from ._exit import ExitCode
+from ._extract import cache_of
 from ._output import held_folder, show_findings, write_result
 from ._screen import messages, say
+from ._spread import spread
 
 
 def run(args: argparse.Namespace, data: FractureDataset, external: FractureDataset | None) -> int:
@@ -51,15 +53,17 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
     start_clock(args)
     if args.split:
         published_split(data)  # which raises where there is none, before anything is read
-    with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
+    if args.digest is not None and args.cache is not None and not args.cache.exists():
+        with temporary_cache() as cache:  # other files leave no cache of theirs
+            _check_digest(args, exclude_unreadable(read_files(data, [probe_reader(cache)]))[0])
+    with spread(args, data.paths[:1].tolist()), cache_of(args, data) as cache:
         models = {name: make_model(name, args, cache) for name in args.models}
         descriptions = () if args.no_audit else DESCRIPTIONS
         with messages.status(f"Reading {len(data)} files"):
             probes = [probe_reader(cache)] if PROBE in BASELINE_SETS[args.baselines] else []
             given = read_files(data, [*probes, *models.values()], descriptions)
         data, excluded = exclude_unreadable(given)
-        if args.digest is not None and args.digest != digest_of(data):
-            raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
+        _check_digest(args, data)
         _report_excluded(excluded, args.out)
         report = None if args.no_audit else audit_inventory(given)
         if report is not None:
@@ -72,6 +76,11 @@ def run(args: argparse.Namespace, data: FractureDataset, external: FractureDatas
             checkpoint = None if args.out is None else Checkpoint(args.out / "checkpoint")
             options = {"external": external, "checkpoint": checkpoint, "audit": report or False}
             return _run(args, models, given, options, cache)
+
+
+def _check_digest(args: argparse.Namespace, data: FractureDataset) -> None:
+    if args.digest is not None and args.digest != digest_of(data):
+        raise FractureFeaturesError(f"--rerun: the files are not those of the manifest; there are {len(data)} now")
 
 
 def _run(

@@ -25,14 +25,13 @@ from ..plotting import (
     plot_roc,
     plot_subgroups,
 )
-from ..results import EvaluationResult, describe_inference, mean_curves, model_names
+from ..results import EvaluationResult, describe_inference, mean_curves, model_names, subgroup_columns
 from ._downloads import as_uri
 from ._summary import count, unit
 
 WIDTH = 4.8  # inches; two stand side by side, and on a phone their text can still be read
 NARROW = 3.6  # three do
 HEIGHT = 3.8  # without the legend
-MAX_SUBGROUPS = 8
 MAX_MATRICES = 6
 POINTS = 72  # of an inch
 PIXELS = 200  # of an inch, in what is saved
@@ -136,12 +135,6 @@ def _subgroups(result: EvaluationResult, asked: Sequence[str]) -> list[Figure]:
         title = f"{measure_label('roc_auc')} by {column}"
         figures.append(draw(plot_subgroups, height, title, result, column, caption=title))
     return figures
-
-
-def subgroup_columns(result: EvaluationResult) -> list[str]:
-    """Columns of metadata whose values are few enough for a figure."""
-    data = result.data
-    return [column for column in data.metadata_columns if 2 <= data.frame[column].nunique() <= MAX_SUBGROUPS]
 
 
 def draw(

@@ -12,7 +12,7 @@ from ._predictions import FAILURE_COLUMNS
 from ._result import EvaluationResult
 from ._smooth import smooth_reliability
 from ._studies import check_studies
-from ._tables import count_copies, effective_groups
+from ._tables import count_copies, effective_groups, subgroup_columns
 
 __all__ = [
     "FAILURE_COLUMNS",
@@ -39,5 +39,6 @@ __all__ = [
     "smooth_reliability",
     "some_predictions",
     "sorted_models",
+    "subgroup_columns",
     "with_interval",
 ]
