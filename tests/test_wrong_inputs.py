@@ -175,6 +175,10 @@ def test_one_clear_line(arguments, message, place, capsys, monkeypatch):
     assert message in errors[0]
     assert not FOREIGN.search(errors[0].replace(str(place), "")), errors[0]
     assert len(errors[0].replace(str(place), "")) < 420
-    others = [line for line in lines[:-1] if not line.startswith(("Warning:", "FractureDataset:", "Note:", "Copies:"))]
+    others = [
+        line
+        for line in lines[:-1]
+        if line and not line.startswith(("Warning:", "FractureDataset:", "Note:", "Copies:"))
+    ]
     assert others == []
     assert set(os.listdir(place)) - before <= {f".{name}.lock" for name in ("m", "x.png", "page.html")}
