@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -15,19 +14,19 @@ from typing import Any
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from .. import __version__
+from .._console import table_screen
 from ..audit import AuditReport, Finding, audit_dataset, finding_frame, sort_findings
 from ..evaluation import leak_cost, ledger_findings, shortcut_ledger, temporary_cache
 from ..exceptions import DatasetError
 from ..report import shorten_paths, shorten_text, with_intervals, write_audit
 from ._data import layout_of, load_data
 from ._exit import ExitCode
-from ._output import WIDTH, fitted_tables, held_folder, replaced_files, write_csv
-from ._screen import messages, say, visible
+from ._output import fitted_tables, held_folder, replaced_files, write_csv
+from ._screen import messages, say, visible, write_out
 
 TITLES = {
     "shortcuts": "Where the ROC AUC can come from without a fracture, each alone and added to those before it",
@@ -51,7 +50,7 @@ def run_audit(args: argparse.Namespace) -> int:
         )
         told = _as_json(report, findings, tables)
         if args.json:
-            sys.stdout.write(json.dumps(told, indent=1) + "\n")
+            write_out(json.dumps(told, indent=1) + "\n")
         else:
             print_findings(findings, report.data.paths.tolist())
             for name, table in tables.items():
@@ -83,7 +82,7 @@ def _measured(args: argparse.Namespace, report: AuditReport, cache: str) -> dict
 def print_findings(findings: Sequence[Finding], paths: Sequence[str]) -> None:
     """Print all findings, worst first, with examples, what they do and what to do."""
     names = shorten_paths(paths)
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    output = table_screen()
     if not findings:
         output.print("Nothing found.")
         return
@@ -104,7 +103,7 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 def print_table(frame: pd.DataFrame, title: str) -> None:
     """Print a table of numbers, with the limits of an interval below its value."""
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    output = table_screen()
     output.print(title)
     for table in number_tables(frame, output.width):
         output.print(table)

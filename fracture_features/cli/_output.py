@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Any
 import pandas as pd
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .._console import table_screen
 from .._locks import LOCK, held
 from .._write import PART, remove_parts, whole_file
 from ..audit import Finding
@@ -38,8 +37,6 @@ COLUMNS = {
 MAX_FINDINGS = 5
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 GAP = 3  # what a table puts beside a column
-# Width of the table where the output is no terminal.
-WIDTH = 120
 # What a spreadsheet takes for a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -139,7 +136,7 @@ def print_result(result: EvaluationResult, what: str) -> None:
     if not result.fold_results:
         return
     frame = result.frame()
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    output = table_screen()
     for table in _tables(frame, output.width):
         output.print(table)
     groups = "images" if result.data.groups is None else "groups"

@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from .._console import Screen
 from .._kernels import told_of_compilation
 from ..results import FoldResult
 
@@ -19,7 +19,7 @@ Listener = Callable[[FoldResult], None]
 @contextmanager
 def shown_progress(models: Sequence[str], n_folds: int) -> Iterator[Listener]:
     """A bar on stderr that moves on with each fold or, where that is no terminal, a line for each."""
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     say_once = functools.cache(lambda: console.print(COMPILING, soft_wrap=True))
     total = len(models) * n_folds
     if not console.is_terminal:
