@@ -20,7 +20,7 @@ import pytest
 from results import make_result, with_few_groups
 from rich.console import Console
 
-from fracture_features import make_radiographs
+from fracture_features import EvaluationResult, make_radiographs
 from fracture_features._locks import LOCK, held, temporary_folder
 from fracture_features.cache import open_cache
 from fracture_features.cli import DEFAULT_MODELS, _rerun, main
@@ -53,11 +53,13 @@ def test_compare_prints_a_table_and_writes_the_files(radiographs, tmp_path, caps
             "predictions.csv",
         ),
         "report.html",
+        "result.npz",
     ]
     measures = pd.read_csv(out / "measures.csv")
     assert set(measures["model"]) == {*BASELINES, "edges+svm"}
     value = measures.query("model == 'edges+svm' and measure == 'roc_auc'")["value"].item()
-    assert f"{value:.3f}" in captured.out
+    assert f"{value:.2f}" in captured.out
+    assert EvaluationResult.load(out).frame().query("model == 'edges+svm'")["value"].iloc[0] == value
     assert len(pd.read_csv(out / "predictions.csv")) == 4 * 60
 
 
@@ -147,10 +149,10 @@ def test_a_warning_without_groups(radiographs, capsys):
         ([], "required"),
         (["classify"], "invalid choice"),
         (["compare"], "one of the arguments folder --rerun is required"),
-        (["compare", "x", "--operating-point", "f1"], "operating_point must be None, 'sensitivity', 'youden'"),
+        (["compare", "x", "--operating-point", "f1"], "expected sensitivity, sensitivity=SHARE"),
         (["compare", "x", "--repeats", "0"], "at least 1, got '0'"),
         (["compare", "x", "--seed", "-1"], "at least 0, got '-1'"),
-        (["compare", "x", "--models", "hog+knn"], "'hog+knn': features='hog+knn': 'knn' is unknown"),
+        (["compare", "x", "--models", "hog+knn"], "'hog+knn': 'knn' is unknown"),
         (["compare", "x", "--models", "sift+svm"], "'sift' is unknown"),
         (["compare", "x", "--models", "hog+cnn"], "takes the images themselves"),
         (["compare", "x", "--models", "hog+svm,hog+svm"], "named twice"),
@@ -461,7 +463,7 @@ def test_the_tables_of_an_audit_fit_the_terminal_too(width):
         assert part in text
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.12345, "0.123"), (np.nan, "–")])
+@pytest.mark.parametrize(("value", "shown"), [(0.12345, "0.12"), (np.nan, "–")])
 def test_what_has_no_interval_has_a_value_alone(value, shown):
     rows = [("m", measure, value, np.nan, np.nan, None) for measure in COLUMNS]
     frame = pd.DataFrame(rows, columns=["model", "measure", "value", "low", "high", "above_baselines"])

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import kernel
-from ..cache import digest
 from ..datasets import Description
 from ..images import ImageFile
 
@@ -100,16 +99,12 @@ def transposed_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def look(file: ImageFile) -> dict[str, Any]:
-    """What tells a picture again: `pixels`, a digest of its shape and grey pixels, and perceptual hashes.
+    """What tells a picture again: its `hash` and, one after the other, those of `crop_hashes` in `crops`; hexadecimal.
 
-    `hash` is that of the picture, `crops` are those of `crop_hashes`, one after the other. All are hexadecimal. The
-    digest is XXH3 of 128 bits, which guards against chance, not against forgers: SHA-256 takes a fifth of the time of
-    decoding. Raises ImageReadError where the file cannot be decoded.
+    Raises ImageReadError where the file cannot be decoded.
     """
-    image = np.ascontiguousarray(file.image)
-    hashes = _signs(_average_areas(image, SIDE), _BASES).astype(">u8")
-    pixels = digest(repr(image.shape), image)
-    return {"pixels": pixels.hex(), "hash": hashes[0].tobytes().hex(), "crops": hashes[1:].tobytes().hex()}
+    hashes = _signs(_average_areas(np.ascontiguousarray(file.image), SIDE), _BASES).astype(">u8")
+    return {"hash": hashes[0].tobytes().hex(), "crops": hashes[1:].tobytes().hex()}
 
 
 def parse_hashes(texts: list[str]) -> NDArray[np.uint64]:

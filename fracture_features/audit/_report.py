@@ -24,7 +24,7 @@ from ._parts import Parts
 from ._rotations import find_rotated
 
 DESCRIPTIONS = (LOOK, CONTENT)  # what the inventory has to say of each file
-COLUMNS = ("pixels", "hash", "crops", "blank", "constant", "constant_rows", "colour")
+COLUMNS = ("hash", "crops", "blank", "constant", "constant_rows", "colour")
 
 
 @dataclass(frozen=True, eq=False)

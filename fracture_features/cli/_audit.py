@@ -20,13 +20,15 @@ from rich.text import Text
 from .. import __version__
 from .._console import table_screen
 from ..audit import AuditReport, Finding, audit_dataset, finding_frame, sort_findings
-from ..evaluation import leak_cost, ledger_findings, shortcut_ledger, temporary_cache
+from ..evaluation import leak_cost, ledger_findings, shortcut_ledger
 from ..exceptions import DatasetError
 from ..report import shorten_paths, shorten_text, with_intervals, write_audit
 from ._data import layout_of, load_data
 from ._exit import ExitCode
+from ._extract import cache_of
 from ._output import fitted_tables, held_folder, replaced_files, write_csv
 from ._screen import messages, say, visible, write_out
+from ._spread import spread
 
 TITLES = {
     "shortcuts": "Where the ROC AUC can come from without a fracture, each alone and added to those before it",
@@ -41,7 +43,7 @@ def run_audit(args: argparse.Namespace) -> int:
     data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
     say(repr(data).strip("<>"))
     with nullcontext() if args.out is None else held_folder(args.out):
-        with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
+        with spread(args, data.paths[:1].tolist()), cache_of(args, data) as cache:
             with messages.status(f"Reading {len(data)} files"):
                 report = audit_dataset(data, cache=cache, n_jobs=args.jobs)
             tables = _measured(args, report, cache)

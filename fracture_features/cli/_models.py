@@ -23,11 +23,14 @@ from ..exceptions import FractureFeaturesError, ImageReadError
 from ..images import read_image
 from ..model import FractureModel, evaluate_model, load_model, read_manifest, train_model
 from ..pipeline import check_installed
+from ..results import measure_label, with_interval
 from ._data import layout_of, load_data
 from ._exit import ExitCode
+from ._extract import cache_of
 from ._output import print_result, write_csv
 from ._run import make_model
 from ._screen import messages, say, write_out
+from ._spread import spread
 
 PATH_COLUMNS = ("path", "image", "file", "filename")
 
@@ -40,11 +43,13 @@ def run_train(args: argparse.Namespace) -> int:
         data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
         say(repr(data).strip("<>"))
         options = {"operating_point": args.operating_point, "calibrate": args.calibrate, "random_state": args.seed}
-        with messages.status(f"Training {args.model} on {len(data)} images"):
-            model = train_model(pipeline, data, name=args.model, **options)
+        with spread(args, data.paths[:1].tolist()), cache_of(args, data) as cache:
+            pipeline = make_model(args.model, args, cache)
+            with messages.status(f"Training {args.model} on {len(data)} images"):
+                model = train_model(pipeline, data, name=args.model, **options)
         model.save(args.out)
     for row in model.info["estimates"] or ():
-        say(f"{row['measure'].replace('_', ' ')}: {row['value']:.3f} ({row['low']:.2f}–{row['high']:.2f})")
+        say(f"{measure_label(row['measure'])}: {with_interval(row['value'], row['low'], row['high'])}")
     say(f"The model is {args.out}")
     return ExitCode.DONE
 

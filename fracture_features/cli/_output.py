@@ -18,10 +18,20 @@ from rich.text import Text
 
 from .._console import table_screen
 from .._locks import LOCK, held
+from .._text import without_formulas
 from .._write import PART, remove_parts, whole_file
 from ..audit import Finding
 from ..exceptions import FractureFeaturesError
-from ..results import EvaluationResult, describe_dominance, describe_inference, describe_withheld
+from ..report import with_intervals
+from ..results import (
+    EvaluationResult,
+    describe_dominance,
+    describe_inference,
+    describe_withheld,
+    interval,
+    number,
+    sorted_models,
+)
 from ._screen import say, visible
 
 COLUMNS = {
@@ -37,12 +47,13 @@ COLUMNS = {
 MAX_FINDINGS = 5
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 GAP = 3  # what a table puts beside a column
-# What a spreadsheet takes for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 # What a run writes; one that replaces an earlier one leaves none of its files. The last says that all are there.
-TABLES = ("measures", "comparison", "folds", "predictions", "external_measures", "external_predictions")
-FILES = (*(f"{name}.csv" for name in (*TABLES, "excluded", "failures")), "report.html", "manifest.json")
+TABLES = (
+    *("measures", "comparison", "folds", "predictions", "external_measures", "external_predictions"),
+    *("subgroups", "by_study", "excluded", "failures"),
+)
+FILES = (*(f"{name}.csv" for name in TABLES), "report.html", "result.npz", "manifest.json")
 
 
 @contextmanager
@@ -83,8 +94,10 @@ def replaced_files(out: Path, names: Sequence[str] = FILES) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]) -> bool:
-    """Print the tables, then write them and the manifest into the folder; whether all could be written."""
+def write_result(
+    result: EvaluationResult, out: Path | None, run: dict[str, Any], more: Mapping[str, pd.DataFrame]
+) -> bool:
+    """Print the tables, then write them, `more` and the manifest into the folder; whether all could be written."""
     for row in result.failures.itertuples(index=False):
         say(f"{row.model}, fold {row.fold}: {row.reason}", "Failed:", "red")
     folds = "1 fold" if run["folds"] == 1 else f"{run['folds']} folds"
@@ -97,7 +110,7 @@ def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]
         return True
     try:
         with replaced_files(out) as folder:
-            _write(result, folder, run)
+            _write(result, folder, run, more)
     except OSError as error:
         say(f"{error.filename or out}: {error.strerror}; the tables are not written", "Error:", "red")
         return False
@@ -105,8 +118,8 @@ def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]
     return True
 
 
-def _write(result: EvaluationResult, folder: Path, run: dict[str, Any]) -> None:
-    tables = {"excluded": result.excluded}
+def _write(result: EvaluationResult, folder: Path, run: dict[str, Any], more: Mapping[str, pd.DataFrame]) -> None:
+    tables = {"excluded": result.excluded, **more}
     if len(result.failures):
         tables["failures"] = result.failures
     if result.fold_results:
@@ -120,6 +133,7 @@ def _write(result: EvaluationResult, folder: Path, run: dict[str, Any]) -> None:
         }
     for name, table in tables.items():
         write_csv(table, folder / f"{name}.csv")
+    result.save(folder)
     (folder / "manifest.json").write_text(json.dumps({"run": run, **result.manifest()}, indent=1) + "\n")
 
 
@@ -135,7 +149,8 @@ def print_result(result: EvaluationResult, what: str) -> None:
     """Print the measures of a result."""
     if not result.fold_results:
         return
-    frame = result.frame()
+    order = {name: k for k, name in enumerate(sorted_models(result))}
+    frame = result.frame().sort_values("model", key=lambda names: names.map(order), kind="stable")
     output = table_screen()
     for table in _tables(frame, output.width):
         output.print(table)
@@ -169,12 +184,21 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
     A name that is not UTF-8 is written with escapes.
     """
-
-    def escape(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
-
     with whole_file(path) as part:
-        frame.map(escape).rename(columns=escape).to_csv(part, index=False, errors="backslashreplace")
+        without_formulas(frame).to_csv(part, index=False, errors="backslashreplace")
+
+
+def print_frame(frame: pd.DataFrame, title: str) -> None:
+    """Print a table of measures, the limits of an interval behind its value."""
+    shown = with_intervals(frame, digits=2)
+    output = table_screen()
+    table = Table(box=box.SIMPLE_HEAD, title=Text(visible(title)), title_justify="left", title_style="")
+    for name in shown:
+        is_number = pd.api.types.is_numeric_dtype(frame.get(name, frame.iloc[:, 0])) or name == "value"
+        table.add_column(Text(visible(name)), justify="right" if is_number else "left")
+    for row in shown.itertuples(index=False):
+        table.add_row(*(Text(visible(value)) for value in row))
+    output.print(table)
 
 
 def _tables(frame: pd.DataFrame, width: int) -> list[Table]:
@@ -230,8 +254,8 @@ def _cell(row: Any, measure: str) -> str:
     """A value and its interval below it, where there is one; times have none."""
     if measure in ("fit_minutes", "predict_ms"):
         return f"{row['value']:.1f}"
-    value = "–" if pd.isna(row["value"]) else f"{row['value']:.3f}"
-    return value if pd.isna(row["low"]) else f"{value}\n{row['low']:.2f}–{row['high']:.2f}"
+    limits = interval(row["low"], row["high"])
+    return f"{number(row['value'])}\n{limits}" if limits else number(row["value"])
 
 
 def _width(cells: list[str]) -> int:

@@ -18,7 +18,8 @@ from ._output import held_folder
 from ._screen import say
 
 AGAIN = ("compare", "demo")
-BESIDE = {"rerun", "out", "cache", "jobs", "salt", "argv", "run"}  # what may be given beside --rerun
+FREELY = ("store", "backend", "scheduler")  # they change no number
+BESIDE = {"rerun", "out", "cache", "jobs", "salt", "argv", "run", *FREELY}  # what may be given beside --rerun
 
 
 def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -54,6 +55,8 @@ def rerun(args: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         again.images = again.out / "radiographs"
     again.argv, again.digest = argv, digest
     again.out, again.cache, again.jobs, again.salt = out, cache or again.cache, args.jobs, args.salt
+    for name in FREELY:
+        setattr(again, name, getattr(args, name))
     return run_command(again)
 
 
@@ -65,7 +68,8 @@ def _read(path: Path, where: str) -> tuple[list[str], str, str]:
         manifest: Any = json.loads(path.read_text(encoding="utf-8"))
         argv, folder, digest = manifest["run"]["argv"], manifest["run"]["folder"], manifest["data"]["digest"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FractureFeaturesError(f"{where} is no manifest of this command: {error!r}") from error
+        why = getattr(error, "strerror", None) or (f"it lacks {error}" if isinstance(error, KeyError) else error)
+        raise FractureFeaturesError(f"{where} is no manifest of this command: {why}") from error
     texts = [folder, digest, *argv] if isinstance(argv, list) else [argv]
     if not all(isinstance(text, str) for text in texts) or not argv or argv[0] not in AGAIN:
         raise FractureFeaturesError(f"{where} is no manifest of compare or demo: it was written by {argv!r:.80}")

@@ -75,13 +75,17 @@ class ImageFile:
         """
         if cache is None or keep is None:
             return self._sha256
+        (found,) = cache.get([self.key])
+        if found is None:
+            keep.append((self.key, self._sha256))
+        return self._sha256 if found is None else found
+
+    @cached_property
+    def key(self) -> bytes:
+        """What the SHA-256 of a file that has not changed is found by in a cache."""
         s = self.status
         known = s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev
-        key = digest("file", os.path.abspath(self.path), repr(known))
-        (found,) = cache.get([key])
-        if found is None:
-            keep.append((key, self._sha256))
-        return self._sha256 if found is None else found
+        return digest("file", os.path.abspath(self.path), repr(known))
 
 
 def describe_file(file: ImageFile) -> dict[str, Any]:
