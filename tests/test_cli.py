@@ -490,7 +490,7 @@ def test_the_screen_says_why_an_interval_is_withheld(data, capsys):
             ["--image-size", "40000", "--models", "svm"],
             "--image-size 40000: svm: --image-size must be at most",
         ),
-        (["--image-size", "9" * 20, "--models", "hog+svm"], "--image-size must be at most 80,000,000 pixels, got 99,999"),
+        (["--image-size", "9" * 20, "--models", "hog+svm"], "must be at most 80,000,000 pixels, got 99,999"),
         (["--image-size", "16", "--models", "densenet121+svm"], "--image-size 16: densenet121+svm: architecture="),
     ],
 )
