@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow lint bench docs wheel clean
 
 demo: $(STAMP)
 	$(BIN)/fracture-features demo
@@ -22,6 +22,17 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_features.py
+
+# The site, in docs/_build/index.html; a warning is an error.
+docs: $(STAMP) $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
+
+$(VENV)/.docs: setup.cfg
+	$(BIN)/pip install --quiet --editable ".[docs]"
+	@touch $@
+
+wheel: $(STAMP)
+	$(BIN)/python -m build --wheel --outdir dist .
 
 # Everything the targets need; made once, and again when the dependencies change.
 $(STAMP): setup.cfg pyproject.toml
