@@ -17,7 +17,7 @@ data = load_folder(make_radiographs(12, folder=tempfile.mkdtemp(), difficulty=0.
 # %%
 # The reader makes a stack of grey images of one size from the files.
 
-images = ImageReader(224).fit_transform(data.paths)
+images = ImageReader(image_size=224).fit_transform(data.paths)
 images.shape, images.dtype
 
 # %%

@@ -27,7 +27,7 @@ ALLOWED = 0.05  # share of windows that may agree less
 
 
 def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8], turn: int = 0) -> float:
-    """How far the details of two images agree once the first is turned, moved and stretched a little.
+    """Measure how far the details of two images agree once the first is turned, moved and stretched a little.
 
     The first is stretched to the proportions of the second, both shrunk to 256 pixels, and the transformation that lays
     one over the other is found by the enhanced correlation coefficient [1]_: shift, scale in both directions, but no
@@ -39,6 +39,7 @@ def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8], turn: int = 
     Parameters
     ----------
     first, second : ndarray of shape (height, width), dtype uint8
+        Grey images of any sizes.
     turn : int, default=0
         Of the first image, as numbered in `TURNS`.
 
@@ -47,6 +48,10 @@ def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8], turn: int = 
     similarity : float
         The correlation that 95 % of the windows reach: above 0.9 for most copies, below 0.4 for different patients. 0
         where there is no detail or the images cannot be laid over each other.
+
+    See Also
+    --------
+    find_copies : Where it decides.
 
     References
     ----------

@@ -59,6 +59,7 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     paths : sequence of str
+        The files.
     files : DataFrame
         A row for each path, with the columns sha256 and reason of `take_inventory` and the columns pixels, hash and
         crops of its description `LOOK`. Rows with a reason are left out.
@@ -75,6 +76,11 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     ------
     ImageReadError
         If a candidate can no longer be read.
+
+    See Also
+    --------
+    copy_groups : Who is a copy of whom.
+    audit_dataset : Calls it, and says what the copies do.
 
     Examples
     --------
@@ -103,7 +109,7 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
 
 
 def copy_groups(n: int, pairs: pd.DataFrame) -> NDArray[np.int64]:
-    """Groups of rows that pairs join, directly or through others.
+    """Number the groups of rows that pairs join, directly or through others.
 
     Parameters
     ----------
@@ -116,6 +122,10 @@ def copy_groups(n: int, pairs: pd.DataFrame) -> NDArray[np.int64]:
     -------
     groups : ndarray of shape (n,), dtype int64
         Numbered from 0 in the order of their first rows; a row without a pair is a group of its own.
+
+    See Also
+    --------
+    find_copies : Makes such pairs.
 
     Examples
     --------

@@ -32,7 +32,7 @@ TURNS = (
 
 
 def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Signs of the low frequencies of a picture, stretched to a square.
+    """Hash a picture by the signs of its low frequencies, once it is stretched to a square.
 
     The picture is averaged to 64 x 64 pixels, and bit by bit the hash says whether a coefficient of the discrete cosine
     transform is positive [1]_: frequencies 1 to 16 in both directions. Brightness and contrast change no sign; bands
@@ -43,12 +43,17 @@ def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
     Parameters
     ----------
     image : ndarray of shape (height, width), dtype uint8
+        A grey image.
 
     Returns
     -------
     hash : ndarray of shape (4,), dtype uint64
         The words of frequencies even down and across, even down and odd across, odd and even, odd and odd. All zeros
         where the picture has none of these frequencies: it is constant, or nearly.
+
+    See Also
+    --------
+    near_pairs : Hashes that are close to each other.
 
     References
     ----------

@@ -40,7 +40,7 @@ class Pairs(NamedTuple):
 
 
 def near_pairs(hashes: NDArray[np.uint64], max_distance: int) -> Pairs:
-    """All pairs of hashes at most so many bits apart after one of the 8 flips and quarter turns.
+    """Find all pairs of hashes at most so many bits apart after one of the 8 flips and quarter turns.
 
     Hashes that are equal up to a turn form a class: its first row is paired with each of the others, and it alone takes
     part in pairs with other hashes, so that n copies give n - 1 pairs. Every pair of different hashes within the
@@ -66,6 +66,10 @@ def near_pairs(hashes: NDArray[np.uint64], max_distance: int) -> Pairs:
     ------
     ValueError
         If `max_distance` is not from 0 to 47.
+
+    See Also
+    --------
+    perceptual_hash : Makes the hashes.
 
     References
     ----------

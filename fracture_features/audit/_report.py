@@ -29,9 +29,9 @@ COLUMNS = ("pixels", "hash", "crops", "blank", "constant", "constant_rows", "col
 
 @dataclass(frozen=True, eq=False)
 class AuditReport:
-    """What `audit_dataset` found.
+    r"""What `audit_dataset` found.
 
-    Attributes
+    Parameters
     ----------
     data : FractureDataset
         As given, with its inventory in `data.files`.
@@ -43,6 +43,20 @@ class AuditReport:
         the first.
     groups : ndarray of shape (n_samples,), dtype int64
         Images that hang together by copies, or by the patient where that is known, have the same number.
+
+    See Also
+    --------
+    audit_dataset : Make one.
+    fracture_features.report.write_audit : Write it as a page.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import audit_dataset, load_folder, make_radiographs
+    >>> folder = make_radiographs(20, folder=tempfile.mkdtemp(), random_state=0)
+    >>> report = audit_dataset(load_folder(folder, groups=r"patient(\d+)"))
+    >>> len(report.pairs), len(report.clean())
+    (0, 20)
     """
 
     data: FractureDataset
@@ -126,6 +140,7 @@ def audit_dataset(
     Parameters
     ----------
     data : FractureDataset
+        From a loader.
     cache : str or path-like, default=None
         Folder in which what was seen of a file is kept for the next time.
     n_jobs : int, default=-1
@@ -139,6 +154,12 @@ def audit_dataset(
     ------
     ValueError
         If `data` is no FractureDataset.
+
+    See Also
+    --------
+    fracture_features.evaluation.shortcut_ledger : Where a ROC AUC can come from without a fracture.
+    fracture_features.evaluation.leak_cost : What copies are worth.
+    fracture_features.evaluate : Does it before anything is fitted.
 
     Examples
     --------

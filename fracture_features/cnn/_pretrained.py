@@ -54,6 +54,11 @@ class PretrainedExtractor(BaseExtractor):
     layer_ : str
         Name of the layer whose maps are pooled.
 
+    See Also
+    --------
+    CNNClassifier : Trains the network, or its last layers.
+    fracture_features.make_pipeline : A pipeline from paths, `make_pipeline("mobilenetv2", "svm")`.
+
     Notes
     -----
     `block_16_expand_max_17` is the maximum of map 17 of layer block_16_expand. Features belong to no place: there is

@@ -41,7 +41,7 @@ def baseline_models(
     random_state: int | None = None,
     n_jobs: int | None = None,
 ) -> dict[str, Any]:
-    """Models to hold beside every result, by name.
+    r"""Models to hold beside every result, by name.
 
     "majority class" knows how frequent the classes are; "metadata only" `data.metadata_columns`, height and width of
     the image, and the size of the file, but no pixel; "shortcut probe" what can be seen from across the room:
@@ -63,12 +63,27 @@ def baseline_models(
     models : dict of str to classifier
         Take paths.
 
+    See Also
+    --------
+    fracture_features.evaluate : Puts them beside every result.
+    shortcut_ledger : Which shortcut it is.
+
     References
     ----------
     .. [1] J. Zech et al., "Variable generalization performance of a deep learning model to detect pneumonia in chest
        radiographs", PLOS Medicine 15(11), 2018.
     .. [2] M. Badgeley et al., "Deep learning predicts hip fracture using confounding patient and healthcare
        variables", npj Digital Medicine 2(31), 2019.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, make_radiographs
+    >>> from fracture_features.evaluation import baseline_models
+    >>> folder = make_radiographs(20, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)")
+    >>> list(baseline_models(data, random_state=0))
+    ['majority class', 'metadata only', 'shortcut probe']
     """
 
     def forest() -> RandomForestClassifier:

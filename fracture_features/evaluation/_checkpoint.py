@@ -41,6 +41,17 @@ class Checkpoint:
     ----------
     folder : Path
         Made where it is missing.
+
+    See Also
+    --------
+    fracture_features.evaluate : Takes one, or its folder, as `checkpoint`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fracture_features.evaluation import Checkpoint
+    >>> checkpoint = Checkpoint(Path(tempfile.mkdtemp()) / "checkpoint")
     """
 
     folder: Path

@@ -77,6 +77,10 @@ def leak_cost(
     DatasetError
         If no file can be read (NoReadableImagesError), or the data cannot be divided so.
 
+    See Also
+    --------
+    fracture_features.audit_dataset : Finds the copies.
+
     Examples
     --------
     >>> import shutil, tempfile

@@ -67,6 +67,11 @@ class LBPExtractor(GridExtractor):
     image_shape_ : tuple of (int, int)
         Height and width of the fitted images.
 
+    See Also
+    --------
+    GaborExtractor : Energy by frequency and direction.
+    fracture_features.make_pipeline : A pipeline from paths to labels.
+
     Notes
     -----
     `cell1x2_code5` is the share of code 5 in the cell in row 1, column 2; the shares of a cell sum to 1. Where

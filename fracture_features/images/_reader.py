@@ -77,6 +77,10 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
     n_jobs : int, default=None
         Number of threads that read files; None means 1, -1 all cores.
 
+    See Also
+    --------
+    read_image : One file at its own size.
+
     Examples
     --------
     >>> import tempfile, cv2, numpy as np

@@ -81,6 +81,13 @@ class Measure:
     def check(self, y_true: ArrayLike, y_score: ArrayLike) -> tuple[Labels, Floats | Labels]:
         """Return both as arrays.
 
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+            Whole numbers.
+        y_score : array-like of shape (n_samples,) or (n_samples, n_classes)
+            What the measure takes.
+
         Raises
         ------
         ValueError

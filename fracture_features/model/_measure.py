@@ -13,11 +13,12 @@ from ._model import FractureModel
 
 
 def evaluate_model(model: FractureModel, data: FractureDataset) -> EvaluationResult:
-    """Measure a trained model on images of another source; nothing is fitted.
+    r"""Measure a trained model on images of another source; nothing is fitted.
 
     Parameters
     ----------
     model : FractureModel
+        From `train_model` or `load_model`.
     data : FractureDataset
         Of the model's classes, in their order. Files that cannot be read are left out and listed.
 
@@ -37,6 +38,23 @@ def evaluate_model(model: FractureModel, data: FractureDataset) -> EvaluationRes
     -----
     UngroupedDataWarning
         If the data have no groups.
+
+    See Also
+    --------
+    fracture_features.evaluate : Cross-validate pipelines.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, make_pipeline, make_radiographs, train_model
+    >>> from fracture_features.model import evaluate_model
+    >>> here, there = (
+    ...     load_folder(make_radiographs(60, folder=tempfile.mkdtemp(), random_state=k), groups=r"patient(\d+)")
+    ...     for k in (0, 1)
+    ... )
+    >>> model = train_model(make_pipeline("edges", "svm", image_size=48), here, random_state=0)
+    >>> len(evaluate_model(model, there).predictions())
+    60
     """
     check_data(data, None)
     if data.target_names != list(model.target_names):

@@ -116,15 +116,27 @@ class Novelty:
     Parameters
     ----------
     blocks : sequence of Block
+        Mean, deviation and principal components of each kind of features.
     tails : ndarray of shape (2 * n_blocks,)
         Of each distance, the value that 98.5 % of held-out images stay below.
     limit : float
         Of the largest distance over its tail, the same; beyond it an image is unlike those the model was trained on.
 
+    See Also
+    --------
+    FractureModel.predict_frame : Its column `unlike_training`.
+
     References
     ----------
     .. [1] J. E. Jackson and G. S. Mudholkar, "Control procedures for residuals associated with principal component
        analysis", Technometrics 21(3), 1979 (Hotelling's T² and the square of the residual).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fracture_features.model import Novelty
+    >>> Novelty([], np.empty(0), limit=1.0).limit
+    1.0
     """
 
     blocks: Sequence[Block]

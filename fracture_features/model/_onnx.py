@@ -43,6 +43,7 @@ def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Seque
     Parameters
     ----------
     model : FractureModel
+        From `train_model` or `load_model`.
     path : str or path-like
         Written beside its place and moved there: it is whole, or as it was.
     paths : sequence of str or path-like
@@ -57,6 +58,10 @@ def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Seque
         If one of `paths` cannot be read.
     MissingDependencyError
         If onnx or onnxruntime is not installed.
+
+    See Also
+    --------
+    FractureModel.save : The library's own file.
 
     Notes
     -----

@@ -55,6 +55,7 @@ def train_model(
     pipeline : classifier
         From paths to labels, such as `make_pipeline` makes; a clone is fitted.
     data : FractureDataset
+        All images to train on.
     operating_point : None, "sensitivity", "youden", ("sensitivity", share), ("threshold", score), \
             ("rule-out", npv) or ("thresholds", low, high), default=None
         From which score of class 1 on an image is called fractured, as in `evaluate`. Two thresholds give three
@@ -94,6 +95,11 @@ def train_model(
         If files cannot be read.
     LeakWarning
         If copies of images would stand on both sides of an inner split.
+
+    See Also
+    --------
+    fracture_features.evaluate : Compare pipelines first.
+    load_model : Read a saved model.
 
     Examples
     --------

@@ -46,6 +46,15 @@ class ProtocolScore:
     See Also
     --------
     score_predictions : Make one from a file of predictions.
+
+    Examples
+    --------
+    >>> from fracture_features.protocols import load_protocol, score_predictions
+    >>> protocol = load_protocol("fracatlas")
+    >>> mine = protocol.images[["image_id", "sha256", "fold"]].assign(score=protocol.references["accurate"])
+    >>> score = score_predictions(mine, protocol)
+    >>> score.is_above("metadata only"), score.is_above("accurate")
+    (True, False)
     """
 
     protocol: str
