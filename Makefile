@@ -11,9 +11,10 @@ demo: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-# What takes minutes: kills by the dozen, simulations.
+# What takes minutes: kills by the dozen, simulations, the README in a fresh environment, the oldest versions.
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist worksteal --timeout 1800
+	PYTHON=$(PYTHON) .ci/oldest
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -44,4 +45,4 @@ $(STAMP): setup.cfg pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-oldest
