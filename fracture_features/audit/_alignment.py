@@ -102,7 +102,7 @@ def _shrink(image: NDArray, height: int, width: int) -> Image:
 
 
 def _align(moving: Image, fixed: Image) -> Image | None:
-    """Where the fixed image's pixels lie in the moving one, roughly: scales and shifts, of shape (2, 2).
+    """Return where the fixed image's pixels lie in the moving one, roughly: scales and shifts, of shape (2, 2).
 
     None where they cannot be laid over each other.
     """
@@ -154,7 +154,7 @@ def _find_blocks(moved: Image, fixed: Image, reach: int) -> tuple[Image, Image]:
 
 
 def _vertex(values: Image) -> float:
-    """Where the parabola through values at -1, 0 and 1 has its top."""
+    """Return where the parabola through values at -1, 0 and 1 has its top."""
     bend = 2 * values[1] - values[0] - values[2]
     return float((values[2] - values[0]) / (2 * bend)) if bend > 0 else 0.0
 

@@ -206,7 +206,7 @@ def _near(paths: Sequence[str], rows: NDArray[np.int64], near: Pairs) -> list[_P
 
 
 def _undecided(one: NDArray[np.int64], other: NDArray[np.int64], failures: Counter[int], n: int) -> NDArray[np.bool_]:
-    """Whether groups are still apart, and not compared so often that they count as different."""
+    """Return whether groups are still apart, and not compared so often that they count as different."""
     different = [number for number, count in failures.items() if count >= TRIES]
     return (one != other) & ~np.isin(_number(one, other, n), different)
 

@@ -53,7 +53,7 @@ def describe_pairs(data: FractureDataset, copies: pd.DataFrame, parts: Parts) ->
 def copy_findings(
     data: FractureDataset, pairs: pd.DataFrame, parts: Parts, components: NDArray[np.int64]
 ) -> list[Finding]:
-    """What copies say against a data set.
+    """Find what copies say against a data set.
 
     An image is counted once, under its closest copy. A copy in the training part need not be the one in the pair: all
     that hang together count.

@@ -106,7 +106,7 @@ def transposed_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def look(file: ImageFile) -> dict[str, Any]:
-    """What tells a picture again: `pixels`, a digest of its shape and grey pixels, and perceptual hashes.
+    """Describe a picture so that it is recognised: `pixels`, a digest of its shape and grey pixels, and perceptual hashes.
 
     `hash` is that of the picture, `crops` are those of `crop_hashes`, one after the other. All are hexadecimal. The
     digest is XXH3 of 128 bits, which guards against chance, not against forgers: SHA-256 takes a fifth of the time of
@@ -166,7 +166,7 @@ def _cosines(cropped: float) -> NDArray[np.float32]:
 
 
 def _bit_order() -> NDArray[np.intp]:
-    """Which coefficient, row by row, each of the 256 bits is of.
+    """Return which coefficient, row by row, each of the 256 bits is of.
 
     Sixteen bits in a row, the bands of the search for pairs, have low and high frequencies alike: of low ones alone
     they would be the same in most radiographs.

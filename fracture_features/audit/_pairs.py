@@ -191,7 +191,7 @@ def _flip_distance(one: NDArray[np.uint64], other: NDArray[np.uint64], best: Any
 
 @kernel
 def _within(one: NDArray[np.uint64], other: NDArray[np.uint64], band: int, radius: int) -> Any:
-    """Whether a bucket of one's band that is looked into holds the other."""
+    """Return whether a bucket of one's band that is looked into holds the other."""
     differing = np.int64(_count_bits(np.uint64(_band_of(one, band) ^ _band_of(other, band))))
     return differing <= radius or (band >= FIRST_FLIPPED and WIDTH - differing <= radius)
 
@@ -255,7 +255,7 @@ def _found_before(
     radii: NDArray[np.int64],
     max_distance: int,
 ) -> bool:
-    """Whether an earlier band finds the pair, or any band finds it for the picture that is not transposed."""
+    """Return whether an earlier band finds the pair, or any band finds it for the picture that is not transposed."""
     for earlier in range(band):
         if _within(turned[transposed, i], turned[0, j], earlier, radii[earlier]):
             return True

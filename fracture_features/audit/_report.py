@@ -29,7 +29,7 @@ COLUMNS = ("pixels", "hash", "crops", "blank", "constant", "constant_rows", "col
 
 @dataclass(frozen=True, eq=False)
 class AuditReport:
-    r"""What `audit_dataset` found.
+    r"""The findings of `audit_dataset`, the copies and the groups that they make.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ class AuditReport:
 
     @property
     def inflates(self) -> bool:
-        """Whether something was found that makes a result look better than it is."""
+        """True where something was found that makes a result look better than it is."""
         return any(finding.kind.inflates for finding in self.findings)
 
     @property
     def has_copies(self) -> bool:
-        """Whether copies were found that neither groups nor patients keep together."""
+        """True where copies were found that neither groups nor patients keep together."""
         return bool(self.pairs["across_groups"].any())
 
     def frame(self) -> pd.DataFrame:
@@ -177,7 +177,7 @@ def audit_dataset(
 
 
 def audit_inventory(data: FractureDataset) -> AuditReport:
-    """As `audit_dataset`, where `data.files` holds what DESCRIPTIONS say of each file that can be read."""
+    """Audit a data set whose `files` hold what DESCRIPTIONS say of each file that can be read."""
     files = data.files.reindex(columns=list(dict.fromkeys([*data.files, *COLUMNS])))  # none may be readable
     data = data.with_files(files)
     parts = Parts(data)

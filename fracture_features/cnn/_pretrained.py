@@ -208,7 +208,7 @@ def _build(recipe: Recipe, weights: str | None) -> tuple[Any, str]:
 
 
 def _stamp(path: str | None) -> tuple[int, ...] | None:
-    """What changes when the file does."""
+    """Return what changes when the file does."""
     if path is None or not os.path.isfile(path):
         return None
     found = os.stat(path)

@@ -82,12 +82,12 @@ class FractureDataset:
 
     @property
     def n_ignored(self) -> int:
-        """How many files were found that are no labelled images."""
+        """Number of files that are no labelled images."""
         return sum(self.ignored.values())
 
     @cached_property
     def files(self) -> pd.DataFrame:
-        """What one pass over the files found, a row for each image; taken when first asked for.
+        """Table of the files, a row for each image, from one pass over them when first asked for.
 
         Columns size (bytes), mtime, sha256, format, height and width (pixels, as displayed), reason (why it cannot be
         read; missing where it can) and, where there is any DICOM, ViewPosition, BodyPartExamined and Laterality. Ids

@@ -19,7 +19,7 @@ SUFFIXES = (".dcm", ".dicom", ".dic", ".ima", ".img", "")
 def read_headers(
     root: Path, relative: Sequence[str], salt: str | None, known: Mapping[str, FileContent], *, all_files: bool
 ) -> list[FileContent]:
-    """What is known of each file: of those in `known` as it is, of others after an opening, or nothing.
+    """Read what is known of each file: of those in `known` as it is, of others after an opening, or nothing.
 
     Opened are files whose endings are those of DICOM files, or, with `all_files`, all.
     """

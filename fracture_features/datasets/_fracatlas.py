@@ -115,7 +115,7 @@ def load_fracatlas(root: str | os.PathLike[str], *, groups: object = None) -> Fr
 
 
 def _boxes_of(folder: Path, names: list[str]) -> list[Marks | None] | None:
-    """What is marked in each image, where anything is."""
+    """Return what is marked in each image, where anything is."""
     files = [folder / ANNOTATIONS / f"{Path(name).stem}.xml" for name in names]
     found = [read_voc(path) if path.is_file() else None for path in files]
     return found if any(found) else None
@@ -160,7 +160,7 @@ def _labels_of(folder: Path, table: pd.DataFrame, there: set[str], path: Path) -
 
 
 def _has_box(folder: Path, name: str) -> bool:
-    """Whether a fracture is marked in the image."""
+    """Tell whether a fracture is marked in the image."""
     path = folder / ANNOTATIONS / f"{Path(name).stem}.xml"
     return path.is_file() and b"<object>" in path.read_bytes()
 

@@ -26,7 +26,7 @@ class Layout(NamedTuple):
 
 
 def split_of(folder: str) -> str | None:
-    """Which split a folder is by its name: "train", "val", "test" or None."""
+    """Return which split a folder is by its name: "train", "val", "test" or None."""
     squeezed = re.sub(r"[\W_\d]+", "", folder.casefold())
     match = re.fullmatch(rf"({'|'.join(sorted(SPLITS, key=len, reverse=True))}){AFTER}", squeezed)
     return SPLITS[match[1]] if match else None

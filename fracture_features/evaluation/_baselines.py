@@ -105,12 +105,12 @@ def baseline_models(
 
 
 def probe_reader(cache: str | os.PathLike[str] | None) -> ImageReader:
-    """How the shortcut probe reads."""
+    """Make the reader of the shortcut probe."""
     return ImageReader(image_size=PROBE_SIZE, cache=cache)
 
 
 def metadata_table(data: FractureDataset) -> pd.DataFrame:
-    """What is known of each image without a look at its pixels.
+    """Collect what is known of each image without a look at its pixels.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def metadata_table(data: FractureDataset) -> pd.DataFrame:
 
 
 def describe_appearance(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How images look from afar.
+    """Describe how images look from afar.
 
     Parameters
     ----------

@@ -213,7 +213,7 @@ class _Folds:
         return jackknife(self.y, metrics, groups=self.groups, folds=self.of_row, random_state=int(self.seed))
 
     def adds(self, first: Table, second: Table, score_of_second: NDArray[np.float64], p_value: float = NO_GAIN) -> bool:
-        """Whether two tables together tell more than the second alone."""
+        """Return whether two tables together tell more than the second alone."""
         (both,) = self.scores([np.hstack([second, first])])
         comparison = compare(self.jackknife([both, score_of_second]), 0, 1, test_fraction=1 / self.n)
         return comparison.difference > 0 and comparison.p_value <= p_value

@@ -256,7 +256,7 @@ def _share(kernel: Kernel, labels: Labels, scores: NDArray, index: NDArray[np.in
 
 
 def check_metric(metric: Metric, labels: Labels, scores: ArrayLike) -> tuple[Kernel, NDArray]:
-    """What computes a metric of many resamples, and its checked scores; raises ValueError."""
+    """Return what computes a metric of many resamples, and its checked scores; raises ValueError."""
     if isinstance(metric, str | Measure) or not callable(metric):
         measure = get_measure(metric)
         return measure, measure.check(labels, scores)[1]

@@ -276,7 +276,7 @@ def _has_rarest(labels: Labels, left_out: NDArray[np.intp], n: int) -> NDArray[n
 
 
 def _left_out(index: NDArray[np.intp], rows: list[NDArray[np.intp]], seed: int | None) -> tuple[NDArray[np.intp], int]:
-    """What is left out together with each sample, numbered, and how many such parts there are."""
+    """Return what is left out together with each sample, numbered, and how many such parts there are."""
     n = int(index.max()) + 1
     if max(len(np.unique(index[part])) for part in rows) <= MAX_LEFT_OUT:
         return index, n

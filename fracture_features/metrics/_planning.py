@@ -17,7 +17,7 @@ Enough = Callable[[float, float], bool]
 
 
 class SampleSize(NamedTuple):
-    """How many patients a study needs.
+    """The number of patients that a study needs.
 
     Parameters
     ----------

@@ -145,7 +145,7 @@ def _blocks(
 
 
 def _counts(n_groups: int, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """How often each group is drawn, (n_resamples, n_groups)."""
+    """Return how often each group is drawn, (n_resamples, n_groups)."""
     drawn = rng.integers(0, n_groups, (n_resamples, n_groups)) + n_groups * np.arange(n_resamples)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=n_resamples * n_groups)
     return counts.reshape(n_resamples, n_groups).astype(np.float64)

@@ -132,7 +132,7 @@ def estimate_decision(
     folds: Sequence[Fold],
     random_state: int | None = None,
 ) -> pd.DataFrame:
-    """What a decision will do on other patients.
+    """Estimate what a decision will do on other patients.
 
     For each fold thresholds are chosen on the scores of the others, so that none is measured on what chose it. The
     variance is that of the estimate's distance from what the threshold chosen on all scores does: groups are drawn

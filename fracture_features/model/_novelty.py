@@ -50,7 +50,7 @@ def see(model: Any, paths: NDArray[np.str_]) -> Seen:
 
 
 def texture(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What hardly varies between radiographs, (n, 8).
+    """Measure what hardly varies between radiographs, (n, 8).
 
     Logarithms of the energy of the image, of its gradients along rows and columns and of its Laplacian; mean level of
     the middle, and of the border less that; share of the most frequent level; and of black.
@@ -169,7 +169,7 @@ class Novelty:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """What `arrays` gave."""
+        """Make one from what `arrays` gave."""
         names = ("mean", "deviation", "components", "scales")
         blocks = [Block(*(arrays[f"{k}_{name}"] for name in names)) for k in range(len(arrays["tails"]) // 2)]
         return cls(blocks, arrays["tails"], float(arrays["limit"]))

@@ -187,7 +187,7 @@ class _Draft:
         return model
 
     def _about(self) -> dict[str, Any]:
-        """What the file says of itself."""
+        """Return what the file says of itself."""
         reader, decision = self.reading[0], self.model.decision
         limits = () if decision is None else (decision.low, decision.high)
         return {

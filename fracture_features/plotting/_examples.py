@@ -203,5 +203,5 @@ def _draw(table: pd.DataFrame, ax: Axes | None) -> Axes:
 
 
 def sureness(row: Any) -> str:
-    """How surely a row of `example_table` was called what it was."""
+    """Return how surely a row of `example_table` was called what it was."""
     return f"score {row.score:.2f}" if np.isnan(row.probability) else f"probability {row.probability:.2f}"

@@ -133,6 +133,6 @@ def marker(result: EvaluationResult, model: str) -> str:
 
 
 def _place(result: EvaluationResult, model: str) -> tuple[int, bool]:
-    """Which of the baselines, or of the others, it is."""
+    """Return which of the baselines, or of the others, it is."""
     is_baseline = model in result.baselines
     return [name for name in result.models if (name in result.baselines) == is_baseline].index(model), is_baseline
