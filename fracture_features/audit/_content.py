@@ -85,7 +85,7 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
 
 
 def describe_look(file: ImageFile) -> dict[str, Any]:
-    """Describe how a file's image looks: `appearance`, what `measure_appearance` gives, float32 as hexadecimal digits."""
+    """Describe how a file's image looks: `appearance`, what `measure_appearance` gives, float32 in hexadecimal."""
     return {"appearance": measure_appearance(file.image).tobytes().hex()}
 
 

@@ -106,7 +106,7 @@ def transposed_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def look(file: ImageFile) -> dict[str, Any]:
-    """Describe a picture so that it is recognised: `pixels`, a digest of its shape and grey pixels, and perceptual hashes.
+    """Describe a picture so that it is recognised: `pixels`, a digest of shape and pixels, and perceptual hashes.
 
     `hash` is that of the picture, `crops` are those of `crop_hashes`, one after the other. All are hexadecimal. The
     digest is XXH3 of 128 bits, which guards against chance, not against forgers: SHA-256 takes a fifth of the time of
