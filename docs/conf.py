@@ -32,6 +32,7 @@ myst_heading_anchors = 3
 
 make_api.write(DOCS / "api")
 autosummary_generate = True
+templates_path = ["_templates"]
 autodoc_typehints = "none"  # numpydoc's sections say them
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
@@ -64,7 +65,14 @@ html_theme_options = {
 }
 
 
+def skip_member(app, what, name, value, skip, options):
+    """Leave out what scikit-learn and named tuples add to a class."""
+    is_request = name.startswith("set_") and name.endswith("_request")
+    return True if is_request or type(value).__name__ == "_tuplegetter" else None
+
+
 def setup(app):
     """Leave nothing of an earlier build of the gallery, whose pages would be taken for those of examples there are."""
     if not (DOCS / "_build").exists():
         shutil.rmtree(DOCS / "gallery", ignore_errors=True)
+    app.connect("autodoc-skip-member", skip_member)

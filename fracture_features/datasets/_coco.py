@@ -30,10 +30,10 @@ def load_coco(
     metadata_columns: Sequence[str] = (),
     salt: str | None = None,
 ) -> FractureDataset:
-    """Load a json file of COCO [1]_: images, annotations with boxes, categories.
+    """Load a json file of COCO: images, annotations with boxes, categories.
 
-    An image with a box of a fracture is fractured, every other one is not. Boxes of other categories (metal, text) and
-    outlines (segmentation) are left away.
+    The format is that of [1]_. An image with a box of a fracture is fractured, every other one is not. Boxes of other
+    categories (metal, text) and outlines (segmentation) are left away.
 
     Parameters
     ----------

@@ -25,12 +25,12 @@ def load_yolo(
     positive: str | Sequence[str] | None = None,
     salt: str | None = None,
 ) -> FractureDataset:
-    r"""Load a folder of YOLO [1]_: images below `images/`, a text file for each below `labels/`.
+    r"""Load a folder of YOLO: images below `images/`, a text file for each below `labels/`.
 
-    Both folders stand side by side, below `train/`, `valid/` and `test/` or above them. A line of a text file is a
-    class number and a box, centre, width and height in shares of the image; or a class number and an outline, whose
-    box is taken. An image with a box of a fracture is fractured; one without, or without a text file, is not. Boxes of
-    other classes (metal, text) are left away.
+    The format is that of [1]_. Both folders stand side by side, below `train/`, `valid/` and `test/` or above them. A
+    line of a text file is a class number and a box, centre, width and height in shares of the image; or a class number
+    and an outline, whose box is taken. An image with a box of a fracture is fractured; one without, or without a text
+    file, is not. Boxes of other classes (metal, text) are left away.
 
     Parameters
     ----------
