@@ -63,7 +63,7 @@ def show_versions() -> None:
     Examples
     --------
     >>> from fracture_features import show_versions
-    >>> show_versions()  # doctest: +ELLIPSIS
+    >>> show_versions()  # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
     python: ...
     """
     about = {"python": sys.version.replace("\n", " "), "executable": sys.executable, "platform": platform.platform()}
