@@ -187,7 +187,9 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     >>> folder = make_radiographs(60, folder=tempfile.mkdtemp(), random_state=0)
     >>> data = load_folder(folder, groups=r"patient(\d+)")
     >>> model = train_model(make_pipeline("edges", "svm", image_size=48), data, random_state=0)
-    >>> sorted(read_manifest(model.save(tempfile.mkdtemp() + "/model.ff")))
+    >>> file = tempfile.mkdtemp() + "/model.ff"
+    >>> model.save(file)
+    >>> sorted(read_manifest(file))
     ['format_version', 'members', 'state', 'versions']
     """
     with _explained(f"{os.fspath(path)!r} is no model file that can be read"), Members(path) as archive:

@@ -258,7 +258,8 @@ def load_model(path: str | os.PathLike[str]) -> FractureModel:
     >>> folder = make_radiographs(60, folder=tempfile.mkdtemp(), random_state=0)
     >>> data = load_folder(folder, groups=r"patient(\d+)")
     >>> model = train_model(make_pipeline("edges", "svm", image_size=48), data, random_state=0)
-    >>> file = model.save(tempfile.mkdtemp() + "/model.ff")
+    >>> file = tempfile.mkdtemp() + "/model.ff"
+    >>> model.save(file)
     >>> loaded = load_model(file)
     >>> bool((loaded.predict(data.paths) == model.predict(data.paths)).all())
     True
