@@ -78,14 +78,14 @@ class ProtocolScore:
         The baseline of its message is `accurate`. Predictions that are not shown to be above it are held against the
         metadata without a pixel.
         """
-        auc = self.measures.set_index(["model", "measure"]).loc[(PREDICTIONS, "roc_auc")]
+        value, low, high = self.measures.set_index(["model", "measure"]).loc[(PREDICTIONS, "roc_auc")].tolist()
         if self.is_above(BASELINE):
             verdict, color = "above the baseline", "brightgreen"
         elif self.is_above(METADATA):
             verdict, color = "not shown above the baseline", "blue"
         else:
             verdict, color = "not shown above the metadata", "lightgrey"
-        message = f"ROC AUC {auc['value']:.2f} ({auc['low']:.2f}–{auc['high']:.2f}), {verdict}"
+        message = f"ROC AUC {value:.2f} ({low:.2f}–{high:.2f}), {verdict}"
         return {"schemaVersion": 1, "label": f"{self.protocol} protocol", "message": message, "color": color}
 
 
@@ -139,13 +139,12 @@ def score_predictions(
     what = "predictions" if isinstance(predictions, pd.DataFrame) else str(predictions)
     table = predictions if isinstance(predictions, pd.DataFrame) else read_table(Path(predictions))
     scores = _checked(table, known, what)
-    return _score(
-        known, {PREDICTIONS: scores, **{name: known.references[name].to_numpy() for name in known.references}}
-    )
+    references = {str(name): known.references[name].to_numpy() for name in known.references}
+    return _score(known, {PREDICTIONS: scores, **references})
 
 
 def _checked(table: pd.DataFrame, protocol: Protocol, what: str) -> NDArray[np.float64]:
-    """Scores in the order of the protocol's images."""
+    """Return the scores in the order of the protocol's images."""
     if missing := [name for name in COLUMNS if name not in table]:
         raise ProtocolError(f"{what}: no column {missing[0]!r}; expected {list(COLUMNS)}, got {list(table.columns)}")
     names = table["image_id"].astype("string").str.strip()
@@ -165,7 +164,8 @@ def _checked(table: pd.DataFrame, protocol: Protocol, what: str) -> NDArray[np.f
         "scores are no finite numbers": shared[~np.isfinite(scores.to_numpy())],
     }
     refuse(what, protocol, {problem: [str(name) for name in found] for problem, found in problems.items()}, len(table))
-    return scores.to_numpy()
+    found: NDArray[np.float64] = scores.to_numpy(dtype=np.float64)
+    return found
 
 
 def _score(protocol: Protocol, scores: Mapping[str, NDArray[np.float64]]) -> ProtocolScore:
