@@ -78,7 +78,8 @@ class ProtocolScore:
         The baseline of its message is `accurate`. Predictions that are not shown to be above it are held against the
         metadata without a pixel.
         """
-        value, low, high = self.measures.set_index(["model", "measure"]).loc[(PREDICTIONS, "roc_auc")].tolist()
+        is_auc = (self.measures["model"] == PREDICTIONS) & (self.measures["measure"] == "roc_auc")
+        ((value, low, high),) = self.measures.loc[is_auc, ["value", "low", "high"]].to_numpy()
         if self.is_above(BASELINE):
             verdict, color = "above the baseline", "brightgreen"
         elif self.is_above(METADATA):
@@ -164,8 +165,7 @@ def _checked(table: pd.DataFrame, protocol: Protocol, what: str) -> NDArray[np.f
         "scores are no finite numbers": shared[~np.isfinite(scores.to_numpy())],
     }
     refuse(what, protocol, {problem: [str(name) for name in found] for problem, found in problems.items()}, len(table))
-    found: NDArray[np.float64] = scores.to_numpy(dtype=np.float64)
-    return found
+    return np.asarray(scores, dtype=np.float64)
 
 
 def _score(protocol: Protocol, scores: Mapping[str, NDArray[np.float64]]) -> ProtocolScore:
