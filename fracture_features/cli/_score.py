@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import Any
 
-import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -55,7 +55,7 @@ def _measure_table(score: ProtocolScore) -> Table:
     return table
 
 
-def _difference(row: pd.Series) -> str:
+def _difference(row: Any) -> str:
     return (
         f"ROC AUC minus that of {row.reference}: {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f}), "
         f"p {row.p_holm:.2g} after Holm"
