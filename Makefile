@@ -33,8 +33,10 @@ $(VENV)/.docs: setup.cfg
 	$(BIN)/pip install --quiet --editable ".[docs]"
 	@touch $@
 
-wheel: $(STAMP)
-	$(BIN)/python -m build --wheel --outdir dist .
+# dist/fracture_features-*.whl; what an earlier build left would get into it.
+wheel:
+	rm -rf build
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 # Everything the targets need; made once, and again when the dependencies change.
 $(STAMP): setup.cfg pyproject.toml

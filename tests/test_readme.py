@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
@@ -56,7 +55,6 @@ def test_versions_and_authors_are_the_same_everywhere():
 
 @pytest.mark.slow
 def test_every_block_runs_in_a_fresh_environment(tmp_path):
-    """`make wheel` takes the interpreter that has `build`; all else is that of the new environment."""
     root = clone(tmp_path / "clone")
     venv.create(tmp_path / "venv", with_pip=True)
     binaries = tmp_path / "venv" / "bin"
@@ -68,9 +66,6 @@ def test_every_block_runs_in_a_fresh_environment(tmp_path):
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    (root / ".venv" / "bin").mkdir(parents=True)
-    (root / ".venv" / "bin" / "python").symlink_to(sys.executable)
-    (root / ".venv" / ".installed").touch()  # made already, for `make wheel`
     found = blocks(README)
     shell = [text for kind, text in found if kind == ""]
     (python,) = [text for kind, text in found if kind == "python"]

@@ -190,7 +190,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
     >>> file = tempfile.mkdtemp() + "/model.ff"
     >>> model.save(file)
     >>> sorted(read_manifest(file))
-    ['format_version', 'members', 'state', 'versions']
+    ['format', 'format_version', 'members', 'state', 'versions']
     """
     with _explained(f"{os.fspath(path)!r} is no model file that can be read"), Members(path) as archive:
         return _read_manifest(archive)
