@@ -2,9 +2,10 @@
 
     python benchmarks/mutate.py [--only NAME ...] [--named]
 
-Each mutation names the tests that should fail. It is made in a copy of the repository, in a temporary folder. First all
-of these tests have to pass there without a mutation. A mutation whose place is no longer there is an error: change it
-with the source. `--named` runs those alone that once lived.
+Each mutation names the tests that should fail, files of `tests/` or one test of them. It is made in a copy of the
+repository, in a temporary folder. First all of these tests have to pass there without a mutation (not with --only). A
+mutation whose place is no longer there is an error: change it with the source. `--named` runs those alone that once
+lived.
 """
 
 from __future__ import annotations
@@ -39,33 +40,43 @@ NAMED = [
         "evaluation/_fit.py",
         "scores[:, 1] >= threshold",
         "scores[:, 1] > threshold",
-        "test_evaluation_fits",
+        "test_evaluation_fits::test_an_image_at_the_threshold_is_called_fractured",
     ),
     Mutation(
         "threshold of studies",
         "results/_studies.py",
         "scores[:, 1] >= fold.threshold",
         "scores[:, 1] > fold.threshold",
-        "test_studies",
+        "test_studies::test_a_patient_at_the_threshold_is_called_fractured",
     ),
     Mutation(
         "last epoch is kept",
         "cnn/_training.py",
         "losses[last] < min(losses[:last], default=math.inf)",
         "True",
-        "test_cnn_training",
+        "test_cnn_training::test_the_weights_of_the_epoch_with_the_smallest_loss_are_kept",
     ),
-    Mutation("patience", "cnn/_training.py", ">= self.patience", "> self.patience", "test_cnn_training"),
+    Mutation(
+        "patience",
+        "cnn/_training.py",
+        ">= self.patience",
+        "> self.patience",
+        "test_cnn_training::test_training_ends_after_as_many_epochs_without_a_smaller_loss_as_patience_says",
+    ),
     Mutation("thread policy", "_threads.py", "    if inside_worker():\n        return 1\n", "", "test_threads"),
     Mutation(
-        "timed with the cache", "evaluation/_fit.py", "with bypassed_caches():", "if True:", "test_evaluation_fits"
+        "timed with the cache",
+        "evaluation/_fit.py",
+        "with bypassed_caches():",
+        "if True:",
+        "test_evaluation_fits::test_a_prediction_is_timed_with_nothing_from_the_cache",
     ),
     Mutation(
         "smallest subgroup",
         "results/_tables.py",
         "SMALLEST_SUBGROUP = 10",
         "SMALLEST_SUBGROUP = 9",
-        "test_evaluation_tables",
+        "test_evaluation_tables::test_a_subgroup_needs_ten_images_of_each_class",
     ),
     Mutation("shift", "cnn/_augmentation.py", "SHIFT = 0.08", "SHIFT = 0.18", "test_cnn_augmentation"),
     Mutation(
@@ -76,9 +87,15 @@ NAMED = [
         "datasets/_groups.py",
         "for key in (image, pure.with_suffix",
         "for key in (pure.name, pure.stem, image, pure.with_suffix",
-        "test_datasets",
+        "test_datasets::test_a_path_in_a_csv_of_groups_is_worth_more_than_a_name",
     ),
-    Mutation("no mark", "cli/_output.py", "' *' if above is False else ''", "''", "test_cli"),
+    Mutation(
+        "no mark",
+        "cli/_output.py",
+        "' *' if above is False else ''",
+        "''",
+        "test_cli::test_the_mark_is_on_models_that_are_not_shown_to_be_better",
+    ),
 ]
 OWN = [
     Mutation(
@@ -232,7 +249,9 @@ OWN = [
 
 def run(root: Path, tests: str) -> bool:
     """Whether the tests pass."""
-    files = [f"tests/{name}.py" for name in tests.split()]
+    files = [
+        f"tests/{name}.py{colons}{test}" for name, colons, test in (each.partition("::") for each in tests.split())
+    ]
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", "-p", "no:cacheprovider", "--durations=0", *files]
     environment = os.environ | {"PYTHONPATH": str(root)}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
@@ -268,7 +287,9 @@ def main() -> None:
         shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".git", ".venv", "_build", "gallery", "__pycache__"))
         if (ROOT.parent / "shared").exists():
             Path(folder, "shared").symlink_to((ROOT.parent / "shared").resolve())
-        if not run(root, " ".join(sorted({name for each in chosen for name in each.tests.split()}))):
+        if not options.only and not run(
+            root, " ".join(sorted({name for each in chosen for name in each.tests.split()}))
+        ):
             raise SystemExit("the tests fail without a mutation")
         lived = []
         for mutation in chosen:
