@@ -11,6 +11,7 @@ ROOMS = {
     "datasets": "Data sets: paths, labels, groups and what else is known",
     "images": "Reading files as images",
     "audit": "What is wrong with a data set",
+    "store": "Features of many images on disk",
     "features": "Extractors: images to rows of features",
     "cnn": "Networks",
     "regions": "Where the fracture is",
@@ -49,6 +50,7 @@ FOR_ROOMS = {
         "set_caches",
     },
     "datasets": {
+        "is_drawn",
         "Description",
         "count_kinds",
         "find_images",
@@ -60,6 +62,10 @@ FOR_ROOMS = {
         "take_inventory",
     },
     "evaluation": {
+        "describe_seconds",
+        "estimate_seconds",
+        "fits_per_fold",
+        "shown_progress",
         "class_scores",
         "describe_appearance",
         "exclude_unreadable",
@@ -83,8 +89,15 @@ FOR_ROOMS = {
     "model": {"check_operating_point", "read_model_file", "write_model_file"},
     "pipeline": {"Classifier", "Features", "Recipe", "check_image_size", "check_installed"},
     "plotting": {"legend_height", "measure_label"},
-    "report": {"best_model", "shorten_paths", "shorten_text", "with_intervals"},
+    "report": {"behind_calibration", "best_model", "shorten_paths", "shorten_text", "with_intervals"},
     "results": {
+        "check_studies",
+        "interval",
+        "measure_label",
+        "number",
+        "sorted_models",
+        "subgroup_columns",
+        "with_interval",
         "count_copies",
         "describe_dominance",
         "describe_inference",
@@ -96,6 +109,7 @@ FOR_ROOMS = {
         "model_names",
         "some_predictions",
     },
+    "store": {"check_features", "is_current"},
     "serve": {"is_loopback"},
 }
 HEAD = """API reference

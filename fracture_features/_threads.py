@@ -31,6 +31,12 @@ def inside_worker() -> bool:
     return bool(backend.nesting_level) or getattr(_thread, "is_worker", False)
 
 
+def has_processes() -> bool:
+    """Whether `joblib.parallel_config` around this code, which runs in no worker, has other processes do the work."""
+    backend: Any = get_active_backend()[0]
+    return not inside_worker() and not getattr(backend, "supports_sharedmem", False) and effective_n_jobs(None) > 1
+
+
 def count_threads(n_jobs: int | None) -> int:
     """Threads that `n_jobs` stands for here: joblib's reading of it, but one inside a worker."""
     if inside_worker():

@@ -24,6 +24,7 @@ PACKAGES = (
     "opencv-python-headless",
     "pandas",
     "pillow",
+    "pyarrow",
     "python-multipart",
     "rich",
     "scikit-learn",

@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 from sklearn.base import BaseEstimator, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import LinearSVC
 from sklearn.utils import get_tags
 
 from ._optional import check_extra
 from ._pca import CappedPCA
+from ._svm import SVC, NystroemClassifier
 from .cnn import CNNClassifier, PretrainedExtractor
 from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader
@@ -97,6 +97,9 @@ FEATURES = {
 }
 CLASSIFIERS = {
     "svm": Classifier(lambda: SVC(class_weight="balanced"), scale=True, reduce=True),
+    "nystroem": Classifier(lambda: NystroemClassifier(class_weight="balanced"), scale=True, reduce=True),
+    "linear_svm": Classifier(lambda: LinearSVC(class_weight="balanced", C=0.001), scale=True, reduce=True),
+    "sgd": Classifier(lambda: SGDClassifier(class_weight="balanced", alpha=0.01), scale=True, reduce=True),
     "logistic": Classifier(
         lambda: LogisticRegression(class_weight="balanced", C=0.01, max_iter=1000), scale=True, reduce=True
     ),
@@ -118,8 +121,8 @@ CLASSIFIERS = {
 
 RECIPES = {
     "fast": Recipe([HOGExtractor(orientations=12, pixels_per_cell=32, cells_per_block=1), "lbp", "edges"], "svm"),
-    # The kernel of SVC's own gamma="scale" on rows of unit length, but from one matrix product: 8 times as fast.
-    "accurate": Recipe(["fisher"], SVC(C=2, kernel=partial(rbf_kernel, gamma=1.0), class_weight="balanced")),
+    # On rows of unit length the gamma that "scale" stands for.
+    "accurate": Recipe(["fisher"], SVC(C=2, gamma=1.0, class_weight="balanced")),
 }
 
 
@@ -148,10 +151,11 @@ def make_pipeline(
         as in "hog+lbp+svm", a classifier as "cnn", or a recipe, "fast" (HOG, LBP and edges, RBF SVM) to begin with,
         "accurate" (Fisher vectors, RBF SVM) for the strongest without a pretrained network.
     classifier : str or classifier, default=None
-        "svm" (RBF), "logistic", "random_forest", "xgboost", "cnn", "regions", "mobilenetv2-regions", "majority", all
-        class-weighted, or an instance. "cnn", "regions" (which learn from boxes, the second with a pretrained network),
-        and any instance tagged to take three-dimensional arrays, take the images themselves; "majority" takes nothing
-        of them. None means the one that `features` names, or "svm".
+        "svm" (RBF), "nystroem" (its approximation for many images), "linear_svm", "sgd" (a linear SVM by stochastic
+        gradient descent), "logistic", "random_forest", "xgboost", "cnn", "regions", "mobilenetv2-regions", "majority",
+        all class-weighted, or an instance. "cnn", "regions" (which learn from boxes, the second with a pretrained
+        network), and any instance tagged to take three-dimensional arrays, take the images themselves; "majority"
+        takes nothing of them. None means the one that `features` names, or "svm".
     image_size : int or (int, int), default=None
         Height and width in pixels to which images are resized. None means what the features want, the largest if they
         differ: 448 for "mobilenetv2", 224 for the other networks, 640 for "regions", 256 for all else.

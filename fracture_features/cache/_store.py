@@ -201,6 +201,39 @@ def _files(folder: str | os.PathLike[str]) -> list[str]:
         raise CacheError(f"{os.fspath(folder)}: the cache in this folder cannot be read: {error}") from error
 
 
+def pack_cache(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Write all values of the cache in `folder` to one file, to be unpacked into others.
+
+    Raises
+    ------
+    CacheError
+        If the folder holds no cache of this library's.
+    """
+    values: dict[bytes, bytes] = {}
+    for name in sorted(_files(folder)):
+        places = read_places(name)
+        values |= zip(places, read_values(name, list(places.items())), strict=True)
+    write_values(os.fspath(path), values)
+
+
+def unpack_cache(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
+    """Put the values that `pack_cache` has written into the cache in `folder`, which is made.
+
+    Raises
+    ------
+    CacheError
+        If the file is damaged.
+    OSError
+        If it cannot be read.
+    """
+    try:
+        places = read_places(os.fspath(path))
+        values = read_values(os.fspath(path), list(places.items()))
+    except Damaged as error:
+        raise CacheError(f"{os.fspath(path)!r} is damaged: {error}") from error
+    open_cache(folder).put(zip(places, values, strict=True))
+
+
 @contextmanager
 def bypassed_caches() -> Iterator[None]:
     """Let caches find and keep nothing here and in threads started from here, as to time what computing costs."""

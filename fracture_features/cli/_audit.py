@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import json
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -20,13 +21,15 @@ from rich.text import Text
 
 from .. import __version__
 from ..audit import AuditReport, Finding, audit_dataset, finding_frame, sort_findings
-from ..evaluation import leak_cost, ledger_findings, shortcut_ledger, temporary_cache
+from ..evaluation import leak_cost, ledger_findings, shortcut_ledger
 from ..exceptions import DatasetError
 from ..report import shorten_paths, shorten_text, with_intervals, write_audit
 from ._data import layout_of, load_data
 from ._exit import ExitCode
-from ._output import WIDTH, held_folder, replaced_files, write_csv
+from ._extract import cache_of
+from ._output import WIDTH, fitted_tables, held_folder, replaced_files, write_csv
 from ._screen import messages, say, visible
+from ._spread import spread
 
 TITLES = {
     "shortcuts": "Where the ROC AUC can come from without a fracture, each alone and added to those before it",
@@ -41,7 +44,7 @@ def run_audit(args: argparse.Namespace) -> int:
     data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
     say(repr(data).strip("<>"))
     with nullcontext() if args.out is None else held_folder(args.out):
-        with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
+        with spread(args, data.paths[:1].tolist()), cache_of(args, data) as cache:
             with messages.status(f"Reading {len(data)} files"):
                 report = audit_dataset(data, cache=cache, n_jobs=args.jobs)
             tables = _measured(args, report, cache)
@@ -93,7 +96,7 @@ def print_findings(findings: Sequence[Finding], paths: Sequence[str]) -> None:
         found = [finding.text, finding.detail, _counted(finding.counts)]
         lines = Text("\n".join(visible(line) for line in found if line))
         lines.append("".join(f"\n· {visible(shorten_text(example, names))}" for example in finding.examples), "dim")
-        table.add_row(code, lines, f"{kind.effect}.\n→ {kind.advice}")
+        table.add_row(code, lines, Text(f"{kind.effect}.\n→ {kind.advice}"))
     output.print(table)
 
 
@@ -102,13 +105,24 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 def print_table(frame: pd.DataFrame, title: str) -> None:
-    """Print a table of numbers, with the limits of an interval behind its value."""
+    """Print a table of numbers, with the limits of an interval below its value."""
     output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
-    shown = with_intervals(frame)
-    table = Table(*shown, box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="")
-    for row in shown.itertuples(index=False):
-        table.add_row(*(Text(visible(value)) for value in row))
-    output.print(table)
+    output.print(title)
+    for table in number_tables(frame, output.width):
+        output.print(table)
+
+
+def number_tables(frame: pd.DataFrame, width: int) -> list[Table]:
+    """As `fitted_tables` makes them; headings and names are wrapped between words."""
+    shown = with_intervals(frame).map(visible)
+    first, *others = map(str, shown)
+    names = [_wrapped(name, width // 4) for name in shown[first]]
+    columns = {_wrapped(name, 12): [cell.replace(" (", "\n(") for cell in shown[name]] for name in others}
+    return fitted_tables(first, names, columns, width)
+
+
+def _wrapped(text: str, width: int) -> str:
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _as_json(report: AuditReport, findings: Sequence[Finding], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

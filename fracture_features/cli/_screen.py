@@ -21,6 +21,11 @@ def visible(text: Any) -> str:
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in hidden else c for c in str(text))
 
 
+def write_out(text: str) -> None:
+    """Print text of several lines to stdout, as it is where that is no terminal."""
+    sys.stdout.write("\n".join(map(visible, text.split("\n"))) if sys.stdout.isatty() else text)
+
+
 def say(what: Any, label: str = "", style: str = "") -> None:
     """Print a message to stderr, a coloured label before it; nothing in it is markup."""
     text = visible(what)

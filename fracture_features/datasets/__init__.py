@@ -13,7 +13,7 @@ from ._mura import load_mura
 from ._split import SPLIT_COLUMN, published_split
 from ._table import read_table
 from ._yolo import load_yolo
-from .synthetic import make_radiographs
+from .synthetic import is_drawn, make_radiographs
 
 __all__ = [
     "SPLIT_COLUMN",
@@ -22,6 +22,7 @@ __all__ = [
     "MetadataLookup",
     "count_kinds",
     "find_images",
+    "is_drawn",
     "is_fracture_name",
     "is_healthy_name",
     "left_out_table",
