@@ -204,10 +204,31 @@ def _files(folder: str | os.PathLike[str]) -> list[str]:
 def pack_cache(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
     """Write all values of the cache in `folder` to one file, to be unpacked into others.
 
+    Parameters
+    ----------
+    folder : str or path-like
+        The cache.
+    path : str or path-like
+        The file to write.
+
     Raises
     ------
     CacheError
         If the folder holds no cache of this library's.
+
+    See Also
+    --------
+    unpack_cache : The way back.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import ImageReader, load_folder, make_radiographs
+    >>> from fracture_features.cache import cache_size, pack_cache, unpack_cache
+    >>> folder = tempfile.mkdtemp()
+    >>> data = load_folder(make_radiographs(4, folder=folder + "/drawn", random_state=0))
+    >>> _ = ImageReader(image_size=32, cache=folder + "/cache").fit_transform(data.paths)
+    >>> pack_cache(folder + "/cache", folder + "/packed")
     """
     values: dict[bytes, bytes] = {}
     for name in sorted(_files(folder)):
@@ -219,12 +240,36 @@ def pack_cache(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> 
 def unpack_cache(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
     """Put the values that `pack_cache` has written into the cache in `folder`, which is made.
 
+    Parameters
+    ----------
+    path : str or path-like
+        A file that `pack_cache` has written.
+    folder : str or path-like
+        The cache that gets the values.
+
     Raises
     ------
     CacheError
         If the file is damaged.
     OSError
         If it cannot be read.
+
+    See Also
+    --------
+    pack_cache : Writes the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import ImageReader, load_folder, make_radiographs
+    >>> from fracture_features.cache import cache_size, pack_cache, unpack_cache
+    >>> folder = tempfile.mkdtemp()
+    >>> data = load_folder(make_radiographs(4, folder=folder + "/drawn", random_state=0))
+    >>> _ = ImageReader(image_size=32, cache=folder + "/cache").fit_transform(data.paths)
+    >>> pack_cache(folder + "/cache", folder + "/packed")
+    >>> unpack_cache(folder + "/packed", folder + "/other")
+    >>> cache_size(folder + "/other")[0] == cache_size(folder + "/cache")[0]
+    True
     """
     try:
         places = read_places(os.fspath(path))

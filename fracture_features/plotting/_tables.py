@@ -246,18 +246,34 @@ def plot_confusion_matrix(result: EvaluationResult, model: str, *, ax: Axes | No
 
 
 def plot_image_sizes(data: FractureDataset, *, ax: Axes | None = None) -> Axes:
-    """Draw the width and height of every image, by class: sizes that only one class has are a shortcut.
+    r"""Draw the width and height of every image, by class: sizes that only one class has are a shortcut.
 
     Parameters
     ----------
     data : FractureDataset
         Readable images.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
     ax : matplotlib Axes
         A point for each image; where several have a size, the point is darker.
+
+    See Also
+    --------
+    plot_class_balance : How many images each class has.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import load_folder, make_radiographs
+    >>> from fracture_features.plotting import plot_image_sizes
+    >>> data = load_folder(make_radiographs(12, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> ax = plot_image_sizes(data, ax=Figure().subplots())
+    >>> len(ax.collections)
+    2
     """
     counts = data.class_counts()
     ax = make_axes(ax, 4.8, 3.8 + legend_height(counts))
