@@ -72,8 +72,10 @@ class XGBClassifier(xgboost.XGBClassifier):
             raise ValueError(f"xgb_model has the classes {xgb_model.classes_}, y has {labels}.")
         if eval_set is not None:
             eval_set = [(_as_data(X_val), _encode(y_val, labels)) for X_val, y_val in eval_set]
+        # An objective of one's own may know no weights.
+        given = None if sample_weight is None and self.class_weight is None else weights
         new = self._to_fit()
-        super(XGBClassifier, new).fit(X, codes, sample_weight=weights, eval_set=eval_set, xgb_model=xgb_model, **kwargs)
+        super(XGBClassifier, new).fit(X, codes, sample_weight=given, eval_set=eval_set, xgb_model=xgb_model, **kwargs)
         new._labels = labels
         self._take(new)
         return self

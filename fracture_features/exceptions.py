@@ -20,6 +20,7 @@ __all__ = [
     "ModelFileError",
     "ModelFileWarning",
     "NoReadableImagesError",
+    "ResultFileError",
     "ScaleWarning",
     "StoreError",
     "UngroupedDataWarning",
@@ -72,6 +73,10 @@ class CheckpointError(FractureFeaturesError):
 
 class ModelFileError(FractureFeaturesError, ValueError):
     """A model file that cannot be read as one, or a model that no model file can hold."""
+
+
+class ResultFileError(FractureFeaturesError, ValueError):
+    """A folder without a saved result, or one whose result cannot be read."""
 
 
 class ExportError(FractureFeaturesError, ValueError):

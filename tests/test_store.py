@@ -175,7 +175,7 @@ def test_folders_that_are_no_stores(made, radiographs, tmp_path):
     (tmp_path / "newer" / "store.json").write_text(json.dumps(about))
     with pytest.raises(StoreError, match="a store of form 2; expected 1"):
         FeatureStore(tmp_path / "newer")
-    with pytest.raises(DatasetError, match="nowhere' is no folder"):
+    with pytest.raises(DatasetError, match="nowhere: there is no such folder"):
         extract(tmp_path / "nowhere", tmp_path / "none")
     with pytest.raises(NoReadableImagesError, match="no images in it"):
         extract(tmp_path / "newer", tmp_path / "none")

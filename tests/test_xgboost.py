@@ -165,6 +165,14 @@ def test_classes_are_weighted_once():
     assert set(search.fit(X, y).best_params_) == {"scale_pos_weight"}
 
 
+def test_an_objective_of_ones_own_needs_no_weights_where_there_are_none():
+    X, y = data(LABELS["text"])
+    settings = {"n_estimators": 5, "objective": lambda y, p: (p - y, np.ones_like(p))}
+    ours = XGBClassifier(class_weight=None, **settings).fit(X, y)
+    plain = xgboost.XGBClassifier(**settings, n_jobs=1).fit(X, (y == "whole").astype(int))
+    np.testing.assert_array_equal(ours.predict(X, output_margin=True), plain.predict(X, output_margin=True))
+
+
 def test_weight_zero_is_absence():
     X, y = data(LABELS["three"])
     kept = (np.arange(len(y)) % 3 > 0) & (y != "hip")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
@@ -104,7 +104,7 @@ def wrong_endings(paths: Sequence[str], formats: Sequence[str | None]) -> NDArra
     """Whether a file ends as those of another format do; no ending, or one that no format has, is not wrong."""
     out = np.zeros(len(paths), dtype=bool)
     for row, (path, name) in enumerate(zip(paths, formats, strict=True)):
-        ending = PurePath(path).suffix.lower()
+        ending = os.path.splitext(path)[1].lower()
         out[row] = isinstance(name, str) and ending in ALL_ENDINGS and ending not in ENDINGS.get(name, set())
     return out
 

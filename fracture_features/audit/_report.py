@@ -24,7 +24,7 @@ from ._parts import Parts
 from ._rotations import find_rotated
 
 DESCRIPTIONS = (LOOK, CONTENT)  # what the inventory has to say of each file
-COLUMNS = ("pixels", "hash", "crops", "blank", "constant", "constant_rows", "colour")
+COLUMNS = ("hash", "crops", "blank", "constant", "constant_rows", "colour")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,11 +162,15 @@ def audit_inventory(data: FractureDataset) -> AuditReport:
     parts = Parts(data)
     paths, readable = data.paths.tolist(), data.files["reason"].isna().to_numpy()
     copies = find_copies(paths, data.files)
-    families = np.where(readable, name_families(paths, data.y), -1)
-    copies = pd.concat([copies, find_rotated(paths, families, copies)], ignore_index=True)
+    families = name_families(paths, data.y)
+    copies = pd.concat([copies, find_rotated(paths, np.where(readable, families, -1), copies)], ignore_index=True)
     pairs = describe_pairs(data, copies, parts)
     components = copy_groups(len(data), pairs)
-    found = [*file_findings(data, data.files), *copy_findings(data, pairs, parts, components), *label_findings(parts)]
+    found = [
+        *file_findings(data, data.files),
+        *copy_findings(data, pairs, parts, components, families),
+        *label_findings(parts),
+    ]
     return AuditReport(data, sort_findings(found), pairs, _joined(components, parts.patients))
 
 

@@ -75,7 +75,7 @@ def load_coco(
     path = Path(path)
     content = _read_json(path)
     images = _by_id(content["images"], "images", path)
-    files = NamedFiles(existing_folder(path.parent if root is None else root), path, salt)
+    files = NamedFiles(existing_folder(path.parent if root is None else root), path, salt, is_moved=root is not None)
     relative = [files.find(_text(image, "file_name", f"{path}, images, id {k}")) for k, image in images.items()]
     if twice := [name for name, n in Counter(relative).items() if n > 1]:
         raise DatasetError(f"{path}: several images are {twice[0]!r}; expected one")
@@ -98,6 +98,8 @@ def load_coco(
 
 def _read_json(path: Path) -> dict[str, Any]:
     """The lists of objects of a file of COCO."""
+    if path.exists() and not path.is_file():
+        raise DatasetError(f"{path}: it is no regular file; expected a json file as COCO has it")
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -30,7 +30,7 @@ def load_csv(
     salt: str | None = None,
     boxes: str | os.PathLike[str] | None = None,
 ) -> FractureDataset:
-    """Load a csv with one row for each image.
+    r"""Load a csv with one row for each image.
 
     Cells are read as text: `0005` stays what it is, `None` and `N/A` are words. Commas, semicolons and tabs separate;
     the encoding is UTF-8, UTF-16 with a byte order mark, or Windows-1252; an index column without a name is left away.
@@ -45,7 +45,8 @@ def load_csv(
         backslashes, or by an absolute path into `root`; its ending and, where the name is that of one file only, its
         folder may be missing.
     root : str or path-like, default=None
-        Folder of the images; None means the csv's own.
+        Folder of the images; None means the csv's own. Where it is given, absolute paths of another place, such as
+        `C:\data\a\1.png`, stand for what their end is below it.
     groups : str, path-like or array-like, default=None
         Which images belong together: a column of the csv, another csv of images and groups, a regular expression
         on the path, or an array.
@@ -101,7 +102,7 @@ def load_csv(
     folder = existing_folder(path.parent if root is None else root)
     if positive is None and is_fracture_name(label):
         positive = YES.get(frozenset(text.casefold() for text in labels))
-    files = NamedFiles(folder, path, salt)
+    files = NamedFiles(folder, path, salt, is_moved=root is not None)
     relative = [files.find(name) for name in names]
     check_unique(relative, table, path)
     values = as_values(table)

@@ -159,7 +159,7 @@ def make_dataset(
     groups, positive, metadata_columns, ignored, salt
         As in FractureDataset and in the loaders.
     contents : mapping of str to FileContent, default=None
-        What a loader saw of files that it opened.
+        What a loader saw of files.
     class_level : int, default=None
         Which folder of the path is the class.
     where : str, default=None
@@ -168,7 +168,7 @@ def make_dataset(
         What is marked in each image, None where nothing is known of it.
     """
     asked = isinstance(groups, str) and groups in ELEMENTS and groups not in frame
-    headers = read_headers(root, relative, salt, contents or {}, all_files=asked)
+    headers = read_headers(root, relative, salt, contents or {})
     elements = header_frame(headers)
     frame = frame.reset_index(drop=True)
     if elements is not None:

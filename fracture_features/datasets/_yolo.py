@@ -128,7 +128,8 @@ def _mark(where: str, number: str, *cells: str, names: dict[int, str]) -> Mark:
 
 def _class_names(folder: Path) -> dict[int, str]:
     """Name of each class by its number, where a yaml file says them."""
-    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")], key=lambda path: (path.stem != "data", path.name))
+    found = [path for pattern in ("*.yaml", "*.yml") for path in folder.glob(pattern) if path.is_file()]
+    files = sorted(found, key=lambda path: (path.stem != "data", path.name))
     if not files or (len(files) > 1 and files[0].stem != "data"):
         return {}
     try:

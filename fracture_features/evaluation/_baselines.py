@@ -28,6 +28,8 @@ BASELINES = {
     METADATA: "what is known without a pixel",
     PROBE: "brightness, border and an 8 x 8 thumbnail",
 }
+# Which of them are evaluated.
+BASELINE_SETS = {"all": (MAJORITY, METADATA, PROBE), "metadata": (MAJORITY, METADATA), "none": ()}
 PROBE_SIZE = 256  # pixels along each side
 THUMBNAIL = 8  # pixels along each side
 LEVELS = 16  # bins of the histogram

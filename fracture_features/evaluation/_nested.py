@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from types import MethodType
+from inspect import getclosurevars
+from types import FunctionType, MethodType
 from typing import Any
 
 from sklearn.base import clone
@@ -61,7 +62,7 @@ def parts_of(part: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _inside(part: Any) -> Iterator[tuple[str, Any]]:
-    """What may hold an estimator, with its name: parameters, entries, what a function is a method of or is bound to."""
+    """What may hold an estimator, with its name: parameters, entries, what a function is a method of or refers to."""
     if isinstance(part, dict):
         yield from part.items()
     elif isinstance(part, list | tuple | set) and len(part) < MANY:
@@ -72,6 +73,9 @@ def _inside(part: Any) -> Iterator[tuple[str, Any]]:
         yield from {"func": part.func, "args": part.args, "keywords": part.keywords}.items()
     elif isinstance(part, MethodType):
         yield part.__name__, part.__self__
+    elif isinstance(part, FunctionType):
+        variables = getclosurevars(part)
+        yield from ((k, v) for k, v in {**variables.globals, **variables.nonlocals}.items() if _is_estimator(v))
     elif _is_estimator(part):
         for key, value in part.get_params(deep=False).items():
             yield "" if key in STEPS else key, value

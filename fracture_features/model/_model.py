@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from .._text import any_text
+from .._validation import check_paths
 from ..evaluation import class_scores
-from ..exceptions import ImageReadError
+from ..exceptions import ImageReadError, ModelFileError
 from ._calibration import Calibration
 from ._card import model_card
 from ._decision import Decision
@@ -103,14 +104,12 @@ class FractureModel(ClassifierMixin, BaseEstimator):
         return (self.decision_function(X) >= self.decision.low).astype(np.int64)
 
     @any_text
-    def predict_frame(
-        self, paths: Sequence[str | os.PathLike[str]], *, on_block: Callable[[int], None] | None = None
-    ) -> pd.DataFrame:
+    def predict_frame(self, paths: ArrayLike, *, on_block: Callable[[int], None] | None = None) -> pd.DataFrame:
         """Predict files one by one: what cannot be read has an error, and the others go on.
 
         Parameters
         ----------
-        paths : sequence of str or path-like
+        paths : array-like of shape (n_samples,) or (n_samples, 1) of str or path-like
         on_block : callable, default=None
             Called with the number of files of each block that is done.
 
@@ -122,8 +121,13 @@ class FractureModel(ClassifierMixin, BaseEstimator):
             threshold of class 1 (NaN with more classes; the lower threshold of two); unlike_training, whether the file
             is unlike those the model was trained on, and unlikeness, which is above 1 then; error, why it has no
             prediction.
+
+        Raises
+        ------
+        ValueError
+            If `paths` is no such list.
         """
-        names = [os.fspath(path) for path in paths]
+        names = check_paths(paths, estimator=self) if np.size(paths) else []
         blocks = []
         for start in range(0, len(names), BLOCK):
             blocks.append(self._predict_block(names[start : start + BLOCK]))
@@ -229,6 +233,8 @@ def load_model(path: str | os.PathLike[str]) -> FractureModel:
         If it was saved with other versions of the packages that it needs.
     """
     estimator, state, arrays = read_model_file(path)
+    if missing := {"target_names", "decision", "calibration", "info"} - set(state):
+        raise ModelFileError(f"{os.fspath(path)}: it holds an estimator alone, without {sorted(missing)}")
     decision, calibration = state["decision"], state["calibration"]
     return FractureModel(
         estimator,

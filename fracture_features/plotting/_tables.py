@@ -9,10 +9,11 @@ import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from ..datasets import FractureDataset
-from ..results import EvaluationResult, model_names
+from ..results import EvaluationResult, measure_label, model_names, with_interval
 from ._style import (
     COLOURS,
     GREY,
+    MARKERS,
     SMALL,
     add_legend,
     legend_height,
@@ -21,31 +22,14 @@ from ._style import (
     marker,
     plain,
     tidy,
-    with_interval,
     wrapped,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABELS = {
-    "roc_auc": "ROC AUC",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "mcc": "MCC",
-    "average_precision": "Average precision",
-    "balanced_accuracy": "Balanced accuracy",
-    "brier_score": "Brier score",
-    "positive_likelihood_ratio": "LR+",
-    "negative_likelihood_ratio": "LR−",
-}
 CHANCE = {"roc_auc": 0.5, "kappa": 0.0, "mcc": 0.0}  # whatever the number and share of the classes
 NAME_WIDTH = 28  # characters
-
-
-def measure_label(measure: str) -> str:
-    """A measure's name as people write it."""
-    return LABELS.get(measure, measure.replace("_", " ").capitalize())
 
 
 def plot_forest(result: EvaluationResult, *, measure: str = "roc_auc", ax: Axes | None = None) -> Axes:
@@ -202,6 +186,33 @@ def plot_confusion_matrix(result: EvaluationResult, model: str, *, ax: Axes | No
         ax.set_xticks(range(len(names)), names, rotation=20, ha="right")
     ax.set_title(wrapped(model, 26), fontsize=SMALL + 1, loc="left")
     return ax
+
+
+def plot_image_sizes(data: FractureDataset, *, ax: Axes | None = None) -> Axes:
+    """Draw the width and height of every image, by class: sizes that only one class has are a shortcut.
+
+    Parameters
+    ----------
+    data : FractureDataset
+        Readable images.
+    ax : matplotlib Axes, default=None
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        A point for each image; where several have a size, the point is darker.
+    """
+    counts = data.class_counts()
+    ax = make_axes(ax, 4.8, 3.8 + legend_height(counts))
+    sizes = data.files[["width", "height"]].to_numpy(dtype=np.float64)
+    for k, name in enumerate(counts):
+        width, height = sizes[data.y == k].T
+        mark = MARKERS[k % len(MARKERS)]
+        ax.scatter(width, height, s=22, alpha=0.35, color=COLOURS[k % len(COLOURS)], marker=mark, label=wrapped(name))
+    ax.set_xlim(0, None)
+    ax.set_ylim(0, None)
+    add_legend(ax)
+    return tidy(ax, xlabel="Width, pixels", ylabel="Height, pixels")
 
 
 def plot_class_balance(data: FractureDataset, *, ax: Axes | None = None) -> Axes:

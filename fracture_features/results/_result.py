@@ -12,6 +12,7 @@ from ._comparisons import comparison_table, measure_table, power_table
 from ._estimates import PRIMARY
 from ._findings import result_findings
 from ._manifest import make_manifest
+from ._paper import MAIN, ModelTable, model_table
 from ._predictions import Predictions
 from ._strata import strata_table
 from ._tables import confusion_table, fold_table, prediction_table, reliability_table, subgroup_table
@@ -91,6 +92,28 @@ class EvaluationResult(Predictions):
             `external`.
         """
         return measure_table(self, prevalences, confidence_level, inference)
+
+    def table(self, *, measures: Sequence[str] = MAIN) -> ModelTable:
+        """Return one row for each model, as a paper prints it: `0.90 (0.87–0.92)`.
+
+        Parameters
+        ----------
+        measures : sequence of str
+            As in `frame`. By default ROC AUC, average precision, accuracy, balanced accuracy, sensitivity and
+            specificity.
+
+        Returns
+        -------
+        table : ModelTable
+            From the highest ROC AUC down, baselines last; a notebook shows it, and `to_latex`, `to_markdown` and
+            `to_csv` write it. A model that lacks a measure has a dash.
+
+        Raises
+        ------
+        ValueError
+            If no model has one of the measures.
+        """
+        return model_table(self, measures)
 
     def comparison(
         self,

@@ -24,8 +24,8 @@ from .._optional import check_extra, require
 from .._write import whole_file
 from ..audit import DESCRIPTIONS
 from ..cache import close_cache, digest, pack_cache, set_caches
-from ..datasets import find_images, take_inventory
-from ..exceptions import DatasetError, NoReadableImagesError, StoreError
+from ..datasets import existing_folder, find_images, take_inventory
+from ..exceptions import NoReadableImagesError, StoreError
 from ..features._base import BaseExtractor
 from ..pipeline import FEATURES, make_pipeline
 from ._store import ABOUT, FORMAT, TYPES, FeatureStore, is_there, read_about, shard_path
@@ -133,10 +133,8 @@ def extract_features(
     ------
     ValueError
         If a name is unknown, or is of features that are fitted.
-    DatasetError
-        If `root` is no folder.
     NoReadableImagesError
-        If there is no image in it.
+        If there is no image.
     StoreError
         If `out` holds a store of other files, features or sizes, or cannot be written.
     MissingDependencyError
@@ -146,9 +144,7 @@ def extract_features(
     if not 1 <= first <= machines:
         raise ValueError(f"shard must be a pair (i, n) with 1 <= i <= n, got {shard!r}")
     root, out = Path(root).absolute(), Path(out).absolute()
-    if not root.is_dir():
-        raise DatasetError(f"{str(root)!r} is no folder; expected one of images")
-    names = find_images(root).images
+    names = find_images(existing_folder(root)).images
     if not names:
         raise NoReadableImagesError(f"{root}: no images in it or below")
     pipeline = _fitted(features, image_size)
