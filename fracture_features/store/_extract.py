@@ -24,7 +24,8 @@ from .._optional import check_extra, require
 from .._write import whole_file
 from ..audit import DESCRIPTIONS
 from ..cache import close_cache, digest, pack_cache, set_caches
-from ..datasets import existing_folder, find_images, take_inventory
+from ..datasets import find_images, take_inventory
+from ..datasets._files import existing_folder
 from ..exceptions import NoReadableImagesError, StoreError
 from ..features._base import BaseExtractor
 from ..pipeline import FEATURES, make_pipeline
