@@ -398,7 +398,7 @@ def test_signals_leave_what_is_finished_and_no_temporary_folder(radiographs, tmp
     temporary.mkdir()
     command = [sys.executable, "-m", "fracture_features", "compare", str(radiographs), "--groups", r"patient(\d+)"]
     command += ["--out", str(out), "--models", "edges+svm,cnn", "--image-size", "96", "--folds", "2"]
-    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    listen = partial(signal.signal, sig, signal.SIG_DFL)  # which a shell in the background or nohup ignores
     environment = {**os.environ, "TMPDIR": str(temporary)}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True, preexec_fn=listen)
     deadline = time.monotonic() + 90
