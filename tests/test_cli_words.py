@@ -180,6 +180,12 @@ def test_time_left_is_what_is_expected_until_it_is_known():
     assert left.seconds() == 0
 
 
+def test_several_at_a_time_take_less():
+    left = TimeLeft(["a"], 4, {}, workers=2)
+    left.add(fold("a", 1, 30.0))
+    assert left.seconds() == pytest.approx(3 * 30 / 2)
+
+
 def test_without_expectations_other_folds_are_the_measure():
     left = TimeLeft(["a", "b"], 2, {"b": np.nan})
     left.add(fold("a", 1, 30.0))
@@ -241,7 +247,7 @@ def test_a_budget_that_is_spent_ends_the_run_with_what_is_finished(costs, radiog
 def test_no_model_that_fits_is_an_error(costs, radiographs, capsys):
     argv = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--models", "hog+svm", "--folds", "2"]
     assert main([*argv, "--budget", "2s"]) == 2
-    assert "no model fits; the cheapest, hog+svm, takes about 2 min" in capsys.readouterr().err
+    assert "no model fits; the cheapest is hog+svm: about 2 min" in capsys.readouterr().err
 
 
 def test_seconds_in_words():
