@@ -265,11 +265,11 @@ def test_the_report_tells_the_command_and_that_images_are_drawn(radiographs, tmp
     assert main(argv) == 0
     text = (out / "report.html").read_text()
     assert "fracture-features compare" in text
-    assert "synthetic radiographs, drawn by this library" in text
+    assert "synthetic, drawn by this library" in text
     other = make_radiographs(20, folder=tmp_path / "other", random_state=3)
     (other / "truth.csv").unlink()
     assert main(["compare", str(other), "--groups", r"patient(\d+)", "--out", str(out), *QUICK]) == 0
-    assert "not drawn by this library" in (out / "report.html").read_text()
+    assert "not known to be synthetic" in (out / "report.html").read_text()
 
 
 def test_a_result_without_baselines_has_no_comparison(data):
