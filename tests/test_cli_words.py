@@ -13,6 +13,7 @@ from results import make_result
 
 from fracture_features import EvaluationResult, make_radiographs
 from fracture_features.cli import _arguments, _budget, main
+from fracture_features.cli._asked import subgroup_text
 from fracture_features.cli._help import HELP
 from fracture_features.cli._parser import make_parser
 from fracture_features.cli._words import OPTIONS, in_options
@@ -119,7 +120,10 @@ def test_what_options_cost_is_said_before_and_is_so(radiographs, capsys, monkeyp
         said = capsys.readouterr().err
         assert len(fits) == 2 * each
         if options:
-            assert f": 1 model, with the baselines, × 2 folds × {each} = {2 * each} fits" in said
+            assert (
+                f"{each} fits where one would do. 1 model, baselines included, × 2 folds × {each} = {2 * each} fits"
+                in said
+            )
         else:
             assert "fits" not in said
 
@@ -148,8 +152,14 @@ def test_subgroups_and_studies_are_printed_and_written(radiographs, tmp_path, ca
     argv += ["--positive", "1"]
     assert main([*argv, "--subgroups", "view", "--by-study", "patient", *QUICK]) == 0
     printed = capsys.readouterr().out
-    assert "By view" in printed
-    assert "[b]LAT" in printed
+    assert "By view, with 95 % intervals" in printed
+    rows = subgroup_text(EvaluationResult.load(out), "view")
+    assert rows["view"].tolist() == ["AP", "[b]LAT"]
+    first = EvaluationResult.load(out).subgroups("view").set_index(["view", "model", "measure"])
+    value, low, high = first.loc[("AP", "edges+svm", "roc_auc"), ["value", "low", "high"]]
+    assert rows.loc[0, "ROC AUC"] == f"{value:.2f} ({low:.2f}–{high:.2f})"
+    for cell in rows.to_numpy().ravel():
+        assert cell in printed
     assert "By patient: each of the 20 has the mean score of its images." in printed
     result = EvaluationResult.load(out)
     subgroups = pd.read_csv(out / "subgroups.csv")
