@@ -155,8 +155,9 @@ def test_subgroups_and_studies_are_printed_and_written(radiographs, tmp_path, ca
     assert "By view, with 95 % intervals" in printed
     rows = subgroup_text(EvaluationResult.load(out), "view")
     assert rows["view"].tolist() == ["AP", "[b]LAT"]
-    first = EvaluationResult.load(out).subgroups("view").set_index(["view", "model", "measure"])
-    value, low, high = first.loc[("AP", "edges+svm", "roc_auc"), ["value", "low", "high"]]
+    table = EvaluationResult.load(out).subgroups("view")
+    first = table.query("view == 'AP' and model == 'edges+svm' and measure == 'roc_auc'").iloc[0]
+    value, low, high = first[["value", "low", "high"]]
     assert rows.loc[0, "ROC AUC"] == f"{value:.2f} ({low:.2f}–{high:.2f})"
     for cell in rows.to_numpy().ravel():
         assert cell in printed

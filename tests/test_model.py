@@ -327,7 +327,7 @@ def test_the_road_from_folder_to_prediction(data, tmp_path, capsys):
     out = str(tmp_path / "model.ff")
     arguments = ["train", folder, "--groups", PATIENT, "--model", "edges+svm", "--image-size", "48", "--out", out]
     assert main([*arguments, "--operating-point", "rule-out=0.8", "--calibrate"]) == ExitCode.DONE
-    assert "fractures kept" in capsys.readouterr().err
+    assert "Fractures kept" in capsys.readouterr().err
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"x")
     assert main(["predict", out, data.paths[0], str(bad), "--json"]) == ExitCode.FAILURES

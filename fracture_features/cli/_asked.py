@@ -44,19 +44,17 @@ def by_study(result: EvaluationResult, column: str) -> EvaluationResult:
 
 def subgroup_text(result: EvaluationResult, column: str) -> pd.DataFrame:
     """A row for each subgroup and model that is no baseline, the best first, with the measures as text."""
-    table = result.subgroups(column).set_index([column, "model", "measure"])
-    measures = table.index.get_level_values("measure").unique()
-    rows = []
-    for value in table.index.get_level_values(column).unique():
-        for model in [name for name in sorted_models(result) if name in model_names(result)]:
-            part = table.loc[(value, model)]
-            cells = {measure_label(name, len(result.data.target_names)): _cell(part.loc[name]) for name in measures}
+    table = result.subgroups(column)
+    parts = dict(iter(table.groupby([column, "model"], sort=False)))
+    shown, rows = model_names(result), []
+    for value in table[column].unique():
+        for model in [name for name in sorted_models(result) if name in shown]:
+            part: Any = parts[value, model]
+            labels = [measure_label(name, len(result.data.target_names)) for name in part["measure"]]
+            limits = part[["value", "low", "high"]].itertuples(index=False)
+            cells = dict(zip(labels, (with_interval(*each) for each in limits), strict=True))
             rows.append({column: str(value), "Model": model, "Images": str(part["n"].iloc[0]), **cells})
     return pd.DataFrame(rows)
-
-
-def _cell(row: Any) -> str:
-    return with_interval(row["value"], row["low"], row["high"])
 
 
 def print_asked(args: argparse.Namespace, result: EvaluationResult) -> None:
