@@ -13,6 +13,7 @@ from results import make_result
 
 from fracture_features import EvaluationResult, make_radiographs
 from fracture_features.cli import _arguments, _budget, main
+from fracture_features.cli._asked import subgroup_text
 from fracture_features.cli._help import HELP
 from fracture_features.cli._parser import make_parser
 from fracture_features.cli._words import OPTIONS, in_options
@@ -119,7 +120,10 @@ def test_what_options_cost_is_said_before_and_is_so(radiographs, capsys, monkeyp
         said = capsys.readouterr().err
         assert len(fits) == 2 * each
         if options:
-            assert f": 1 model, with the baselines, × 2 folds × {each} = {2 * each} fits" in said
+            assert (
+                f"{each} fits where one would do. 1 model, baselines included, × 2 folds × {each} = {2 * each} fits"
+                in said
+            )
         else:
             assert "fits" not in said
 
@@ -148,8 +152,15 @@ def test_subgroups_and_studies_are_printed_and_written(radiographs, tmp_path, ca
     argv += ["--positive", "1"]
     assert main([*argv, "--subgroups", "view", "--by-study", "patient", *QUICK]) == 0
     printed = capsys.readouterr().out
-    assert "By view" in printed
-    assert "[b]LAT" in printed
+    assert "By view, with 95 % intervals" in printed
+    rows = subgroup_text(EvaluationResult.load(out), "view")
+    assert rows["view"].tolist() == ["AP", "[b]LAT"]
+    table = EvaluationResult.load(out).subgroups("view")
+    first = table.query("view == 'AP' and model == 'edges+svm' and measure == 'roc_auc'").iloc[0]
+    value, low, high = first[["value", "low", "high"]]
+    assert rows.loc[0, "ROC AUC"] == f"{value:.2f} ({low:.2f}–{high:.2f})"
+    for cell in rows.to_numpy().ravel():
+        assert cell in printed
     assert "By patient: each of the 20 has the mean score of its images." in printed
     result = EvaluationResult.load(out)
     subgroups = pd.read_csv(out / "subgroups.csv")
@@ -178,6 +189,12 @@ def test_time_left_is_what_is_expected_until_it_is_known():
     assert left.seconds() == pytest.approx(50, rel=0.01)
     left.add(fold("b", 2, 50.0))
     assert left.seconds() == 0
+
+
+def test_several_at_a_time_take_less():
+    left = TimeLeft(["a"], 4, {}, workers=2)
+    left.add(fold("a", 1, 30.0))
+    assert left.seconds() == pytest.approx(3 * 30 / 2)
 
 
 def test_without_expectations_other_folds_are_the_measure():
@@ -241,7 +258,7 @@ def test_a_budget_that_is_spent_ends_the_run_with_what_is_finished(costs, radiog
 def test_no_model_that_fits_is_an_error(costs, radiographs, capsys):
     argv = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--models", "hog+svm", "--folds", "2"]
     assert main([*argv, "--budget", "2s"]) == 2
-    assert "no model fits; the cheapest, hog+svm, takes about 2 min" in capsys.readouterr().err
+    assert "no model fits; the cheapest is hog+svm: about 2 min" in capsys.readouterr().err
 
 
 def test_seconds_in_words():
@@ -259,11 +276,11 @@ def test_the_report_tells_the_command_and_that_images_are_drawn(radiographs, tmp
     assert main(argv) == 0
     text = (out / "report.html").read_text()
     assert "fracture-features compare" in text
-    assert "synthetic radiographs, drawn by this library" in text
+    assert "synthetic, drawn by this library" in text
     other = make_radiographs(20, folder=tmp_path / "other", random_state=3)
     (other / "truth.csv").unlink()
     assert main(["compare", str(other), "--groups", r"patient(\d+)", "--out", str(out), *QUICK]) == 0
-    assert "not drawn by this library" in (out / "report.html").read_text()
+    assert "not known to be synthetic" in (out / "report.html").read_text()
 
 
 def test_a_result_without_baselines_has_no_comparison(data):

@@ -283,6 +283,15 @@ def test_what_scikit_learn_has_on_the_list_can_be_saved(tmp_path, name):
         np.testing.assert_array_equal(values, found[method], strict=True)
 
 
+def test_a_vote_keeps_the_forest_and_the_svm_that_it_was_made_from(tmp_path):
+    """They stand beside what was fitted, and are not fitted themselves."""
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    parts = [("trees", RandomForestClassifier(5, random_state=0)), ("svm", SVC()), ("line", LogisticRegression())]
+    vote = VotingClassifier(parts).fit(X, (X[:, 0] > 0).astype(int))
+    write_model_file(tmp_path / "m.ff", vote, {}, {})
+    np.testing.assert_array_equal(read_model_file(tmp_path / "m.ff")[0].predict(X), vote.predict(X))
+
+
 @pytest.mark.parametrize("name", TRUSTED_TYPES)
 def test_each_trusted_type_is_there_by_that_name(name):
     if name.startswith("xgboost"):

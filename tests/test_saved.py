@@ -71,7 +71,7 @@ def test_the_page_is_the_same(result, again, tmp_path):
 def test_scores_are_kept_bit_by_bit(result, again):
     for one, other in zip(result.fold_results, again.fold_results, strict=True):
         np.testing.assert_array_equal(one.scores, other.scores)
-        assert (one.train_scores is None) == (other.train_scores is None)
+        np.testing.assert_equal(one.train_scores, other.train_scores)
         assert other.estimator is None
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
+
+import pandas as pd
 
 from ..datasets import FractureDataset
 from ..exceptions import DatasetError, FractureFeaturesError
-from ..results import EvaluationResult, check_studies
-from ._output import print_frame, print_result
+from ..results import (
+    EvaluationResult,
+    check_studies,
+    measure_label,
+    model_names,
+    sorted_models,
+    with_interval,
+)
+from ._output import print_result, print_text
 
 
 def check_asked(args: argparse.Namespace, data: FractureDataset) -> None:
@@ -32,15 +42,27 @@ def by_study(result: EvaluationResult, column: str) -> EvaluationResult:
     return result.by_study(column, label=study_label(result.data))
 
 
+def subgroup_text(result: EvaluationResult, column: str) -> pd.DataFrame:
+    """A row for each subgroup and model that is no baseline, the best first, with the measures as text."""
+    table = result.subgroups(column)
+    parts = dict(iter(table.groupby([column, "model"], sort=False)))
+    shown, rows = model_names(result), []
+    for value in table[column].unique():
+        for model in [name for name in sorted_models(result) if name in shown]:
+            part: Any = parts[value, model]
+            labels = [measure_label(name, len(result.data.target_names)) for name in part["measure"]]
+            limits = part[["value", "low", "high"]].itertuples(index=False)
+            cells = dict(zip(labels, (with_interval(*each) for each in limits), strict=True))
+            rows.append({column: str(value), "Model": model, "Images": str(part["n"].iloc[0]), **cells})
+    return pd.DataFrame(rows)
+
+
 def print_asked(args: argparse.Namespace, result: EvaluationResult) -> None:
     """Print the measures of each subgroup, and those by study."""
     if not result.fold_results:
         return
     for column in args.subgroups:
-        print_frame(
-            result.subgroups(column),
-            f"By {column}, from the folds whose test part has the subgroup's images of every class",
-        )
+        print_text(subgroup_text(result, column), f"By {column}, with 95 % intervals (– below 10 images of a class)", 2)
     if args.by_study is not None:
         studies = by_study(result, args.by_study)
         what = f"By {args.by_study}: each of the {len(studies.data)} has the mean score of its images. Means"

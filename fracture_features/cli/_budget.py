@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 
 from ..datasets import FractureDataset
 from ..evaluation import (
@@ -45,8 +46,8 @@ def say_fits(args: argparse.Namespace, n_models: int) -> None:
     each, folds = fits_each(args), n_folds(args)
     n = n_models + len(BASELINE_SETS[args.baselines])
     say(
-        f"{' and '.join(options)} fit {each} times where once would do: {n} {'model' if n == 1 else 'models'}, with "
-        f"the baselines, × {folds} folds × {each} = {n * folds * each} fits",
+        f"{' and '.join(options)}: {each} fits where one would do. {n} {'model' if n == 1 else 'models'}, baselines "
+        f"included, × {folds} folds × {each} = {n * folds * each} fits",
         "Note:",
         "yellow",
     )
@@ -81,12 +82,17 @@ def estimate(args: argparse.Namespace, models: Mapping[str, Any], data: Fracture
         )
     order = sorted(seconds, key=lambda name: (np.isnan(seconds[name]), seconds[name]))
     each = ", ".join(f"{name} {_describe(seconds[name])}" for name in order)
-    say(f"{describe_seconds(np.nansum([*seconds.values()]))}: {each}", "Time:", "bold")
+    say(f"{describe_seconds(_wall(np.nansum([*seconds.values()])))}: {each}", "Time:", "bold")
     return {name: seconds[name] for name in order}
 
 
 def _describe(seconds: float) -> str:
-    return "not known" if np.isnan(seconds) else describe_seconds(seconds).removeprefix("about ")
+    return "not known" if np.isnan(seconds) else describe_seconds(_wall(seconds)).removeprefix("about ")
+
+
+def _wall(seconds: float) -> float:
+    """How long it takes where several folds are fitted at a time."""
+    return float(seconds / effective_n_jobs(None))
 
 
 def within_budget(args: argparse.Namespace, costs: Mapping[str, float]) -> list[str]:
@@ -99,12 +105,13 @@ def within_budget(args: argparse.Namespace, costs: Mapping[str, float]) -> list[
     """
     left, kept = args.deadline - now(), []
     for name, seconds in costs.items():
-        if seconds <= left:  # NaN does not
+        if _wall(seconds) <= left:  # NaN is not
             kept.append(name)
-            left -= seconds
+            left -= _wall(seconds)
     if not kept:
         name, seconds = next(iter(costs.items()))
-        raise FractureFeaturesError(f"--budget: no model fits; the cheapest, {name}, takes {describe_seconds(seconds)}")
+        takes = "how long it takes is not known" if np.isnan(seconds) else describe_seconds(_wall(seconds))
+        raise FractureFeaturesError(f"--budget: no model fits; the cheapest is {name}: {takes}")
     if gone := [f"{name} ({_describe(seconds)})" for name, seconds in costs.items() if name not in kept]:
         say(f"--budget leaves out {', '.join(gone)}", "Note:", "yellow")
     return kept
@@ -116,7 +123,7 @@ def watched(
 ) -> Iterator[Callable[[FoldResult], None]]:
     """Show the progress of a run and the time left; raise BudgetSpent after the fold in which the budget ends."""
     names = [*BASELINE_SETS[args.baselines], *models]
-    with shown_progress(names, n_folds(args), costs) as show:
+    with shown_progress(names, n_folds(args), costs, workers=effective_n_jobs(None)) as show:
 
         def listen(fold: FoldResult) -> None:
             show(fold)

@@ -58,6 +58,9 @@ HELP = {
             "predict model.ff wrist.dcm --json --maps maps",
         ),
     ),
+    "score": Help(
+        "PREDICTIONS --protocol NAME [options]", ("score predictions.csv --protocol fracatlas --badge badge.json",)
+    ),
     "evaluate": Help(
         "MODEL FOLDER [options]",
         (r'evaluate model.ff other_hospital/ --groups "patient(\d+)" --out measures.csv',),

@@ -22,7 +22,6 @@ from .._text import without_formulas
 from .._write import PART, remove_parts, whole_file
 from ..audit import Finding
 from ..exceptions import FractureFeaturesError
-from ..report import with_intervals
 from ..results import (
     EvaluationResult,
     describe_dominance,
@@ -188,15 +187,14 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         without_formulas(frame).to_csv(part, index=False, errors="backslashreplace")
 
 
-def print_frame(frame: pd.DataFrame, title: str) -> None:
-    """Print a table of measures, the limits of an interval behind its value."""
-    shown = with_intervals(frame, digits=2)
+def print_text(frame: pd.DataFrame, title: str, n_left: int) -> None:
+    """Print a table of text; columns behind the first `n_left` are numbers, and stand to the right."""
     output = table_screen()
-    table = Table(box=box.SIMPLE_HEAD, title=Text(visible(title)), title_justify="left", title_style="")
-    for name in shown:
-        is_number = pd.api.types.is_numeric_dtype(frame.get(name, frame.iloc[:, 0])) or name == "value"
-        table.add_column(Text(visible(name)), justify="right" if is_number else "left")
-    for row in shown.itertuples(index=False):
+    output.print(visible(title), soft_wrap=True, markup=False)
+    table = Table(box=box.SIMPLE_HEAD)
+    for k, name in enumerate(frame):
+        table.add_column(Text(visible(name)), justify="left" if k < n_left else "right")
+    for row in frame.itertuples(index=False):
         table.add_row(*(Text(visible(value)) for value in row))
     output.print(table)
 

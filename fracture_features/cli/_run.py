@@ -172,10 +172,11 @@ def _tell(args: argparse.Namespace, result: EvaluationResult) -> bool:
 def _describe_run(args: argparse.Namespace) -> dict[str, str]:
     """What the report says of the command and of where the images come from."""
     folder = args.images or getattr(args, "folder", None) or args.out / "radiographs"
-    drawn = "synthetic radiographs, drawn by this library" if is_drawn(folder) else "not drawn by this library"
+    places = [folder, folder.parent, getattr(args, "root", None) or folder]
+    drawn = any(map(is_drawn, places if folder.is_file() else places[:1]))
     return {
         "Command": shlex.join(["fracture-features", *map(str, args.argv)]),
-        "Images": f"{folder}: {drawn}",
+        "Images": f"{folder}: {'synthetic, drawn by this library' if drawn else 'not known to be synthetic'}",
     }
 
 

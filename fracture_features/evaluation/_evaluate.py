@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from joblib import effective_n_jobs
 from sklearn import config_context
 
 from ..audit import DESCRIPTIONS, AuditReport, audit_inventory
@@ -186,7 +187,8 @@ def evaluate(
         outcomes: list[Outcome] = []
         names = list(dict.fromkeys(job.model for job in plan.jobs))
         try:
-            with shown_progress(names, len(plan.jobs) // len(names)) if verbose else nullcontext(None) as show:
+            shown = shown_progress(names, len(plan.jobs) // len(names), workers=effective_n_jobs(n_jobs))
+            with shown if verbose else nullcontext(None) as show:
                 for outcome in run_jobs(worker, plan.jobs, n_jobs):
                     outcomes.append(outcome)
                     for listener in (show, on_fold):

@@ -27,18 +27,21 @@ class TimeLeft:
     n_folds : int
     expected : mapping of str to float
         Seconds that a model takes on all folds; of one that is not among them, or NaN, what folds took until then.
+    workers : int, default=1
+        Folds that are fitted at a time.
     """
 
-    def __init__(self, models: Sequence[str], n_folds: int, expected: Mapping[str, float]):
+    def __init__(self, models: Sequence[str], n_folds: int, expected: Mapping[str, float], workers: int = 1):
         self._taken: dict[str, list[float]] = {name: [] for name in models}
         self._expected = {name: value / n_folds for name, value in expected.items() if not np.isnan(value)}
-        self._n_folds = n_folds
+        self._n_folds, self._workers = n_folds, workers
         self._last = time.perf_counter()
 
     def add(self, fold: FoldResult) -> None:
         """Count a fold; one that a checkpoint held took as long as it did then."""
         now = time.perf_counter()
-        self._taken[fold.model].append(max(now - self._last, fold.fit_seconds))
+        waited = now - self._last if self._workers == 1 else 0.0  # of several each waits for others
+        self._taken[fold.model].append(max(waited, fold.fit_seconds))
         self._last = now
 
     def seconds(self) -> float:
@@ -51,7 +54,7 @@ class TimeLeft:
         for name, taken in self._taken.items():
             each = float(np.mean(taken)) if taken else ratio * self._expected.get(name, mean)
             left += each * (self._n_folds - len(taken))
-        return left
+        return left / self._workers
 
     def _known(self, name: str) -> bool:
         return bool(self._taken[name]) and name in self._expected
@@ -73,7 +76,7 @@ def describe_seconds(seconds: float) -> str:
 
 @contextmanager
 def shown_progress(
-    models: Sequence[str], n_folds: int, expected: Mapping[str, float] | None = None
+    models: Sequence[str], n_folds: int, expected: Mapping[str, float] | None = None, workers: int = 1
 ) -> Iterator[Listener]:
     """A bar on stderr that moves on with each fold or, where that is no terminal, a line for each; and the time left.
 
@@ -82,12 +85,12 @@ def shown_progress(
     models : sequence of str
         In the order in which they are run.
     n_folds : int
-    expected : mapping of str to float, default=None
+    expected, workers
         As in `TimeLeft`.
     """
     console = Screen(stderr=True)
     say_once = functools.cache(lambda: console.print(COMPILING, soft_wrap=True))
-    total, left = len(models) * n_folds, TimeLeft(models, n_folds, expected or {})
+    total, left = len(models) * n_folds, TimeLeft(models, n_folds, expected or {}, workers)
     if not console.is_terminal:
         done: list[FoldResult] = []
 

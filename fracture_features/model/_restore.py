@@ -196,7 +196,9 @@ def _check_tree(part: BaseDecisionTree) -> None:
 
 def _check_forest(part: Any) -> None:
     """Forests hand rows to their trees without a check."""
-    trees = vars(part).get("estimators_", [])
+    if "estimators_" not in vars(part):  # not fitted: what a vote was made from stands beside what it fitted
+        return
+    trees = part.estimators_
     _require(all(isinstance(tree, BaseDecisionTree) for tree in trees), "its forest holds no trees")
     _require(
         {tree.n_features_in_ for tree in trees} <= {part.n_features_in_}, "a tree of its forest is for other features"

@@ -110,17 +110,17 @@ def write_audit(
     return write_page(path, "audit.html", content, needed_for="write_audit")
 
 
-def with_intervals(frame: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
+def with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
     """The table as text: limits stand behind their value, "0.90 (0.87–0.92)", and columns of limits go.
 
-    Limits are the columns low and high, those of `roc_auc` or `value`, or NAME_low and NAME_high, those of NAME.
+    Limits are the columns low and high, those of `roc_auc`, or NAME_low and NAME_high, those of NAME.
     """
     shown = pd.DataFrame(index=frame.index)
     for name in frame:
-        low, high = ("low", "high") if name in ("roc_auc", "value") else (f"{name}_low", f"{name}_high")
+        low, high = ("low", "high") if name == "roc_auc" else (f"{name}_low", f"{name}_high")
         if str(name).rpartition("_")[2] in ("low", "high"):
             continue
-        values = [_text(value, digits) for value in frame[name]]
+        values = [_text(value) for value in frame[name]]
         if low in frame:
             limits = [interval(one, other) for one, other in zip(frame[low], frame[high], strict=True)]
             values = [f"{value} ({both})" if both else value for value, both in zip(values, limits, strict=True)]
@@ -128,12 +128,12 @@ def with_intervals(frame: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     return shown
 
 
-def _text(value: Any, digits: int) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else ""
     if pd.isna(value):
         return "–"
-    return number(value, digits) if isinstance(value, float) else str(value)
+    return number(value, 3) if isinstance(value, float) else str(value)
 
 
 def _pairs(report: AuditReport, names: Mapping[str, str]) -> list[Pair]:
