@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 # By the names that pip knows: what setup.cfg lists, and keras' other backends.
 PACKAGES = (
+    "argcomplete",
     "cloudpickle",
     "dask",
     "distributed",
