@@ -103,7 +103,7 @@ OWN = [
     ),
     Mutation("distance of copies", "audit/_copies.py", "MAX_DISTANCE = 39", "MAX_DISTANCE = 4", "test_copies"),
     Mutation("constant rows", "audit/_content.py", "> 0.98)", "> 0.2)", "test_content"),
-    Mutation("range of grey", "audit/_content.py", "0.99 * counts.sum()", "0.6 * counts.sum()", "test_content"),
+    Mutation("range of grey", "audit/_content.py", "np.array([0.01, 0.99])", "np.array([0.01, 0.6])", "test_content"),
     Mutation("mixed groups", "audit/_label_findings.py", "n_classes > 1", "n_classes > 2", "test_audit"),
     Mutation("balance", "audit/_label_findings.py", ".pvalue < BALANCE_LEVEL", ".pvalue > BALANCE_LEVEL", "test_audit"),
     Mutation(
@@ -224,7 +224,7 @@ OWN = [
         "mark of a heat map", "plotting/_tables.py", "ax.axhline(n_models - 0.5", "ax.axhline(n_models", "test_plotting"
     ),
     Mutation("exit code", "cli/_main.py", "return ExitCode.NOTHING_READABLE", "return ExitCode.USAGE", "test_cli"),
-    Mutation("formula", "cli/_output.py", '"-", "@",', '"-",', "test_cli"),
+    Mutation("formula", "_text.py", '"-", "@",', '"-",', "test_cli::test_no_cell_of_a_table_is_a_formula"),
     Mutation("small p", "report/_summary.py", "if value < 0.001 else", "if value < 0.01 else", "test_report_summary"),
     Mutation(
         "Holm in a protocol",
@@ -239,8 +239,8 @@ OWN = [
     Mutation(
         "recalibration",
         "evaluation/_recalibration.py",
-        'if self.method == "logistic" else 1.0',
-        'if self.method == "logistic" else 1.1',
+        'if method == "logistic" else 1.0',
+        'if method == "logistic" else 1.1',
         "test_recalibration",
     ),
     Mutation("weighted epochs", "cnn/_training.py", "weights=weights)),", "weights=None)),", "test_cnn_training"),
