@@ -69,8 +69,7 @@ html_theme_options = {
 def skip_member(app, what, name, value, skip, options):
     """Leave out what scikit-learn and named tuples add to a class."""
     is_request = name.startswith("set_") and name.endswith("_request")
-    is_sklearns = str(getattr(value, "__module__", "")).startswith("sklearn.")
-    return True if is_request or is_sklearns or type(value).__name__ == "_tuplegetter" else None
+    return True if is_request or type(value).__name__ == "_tuplegetter" else None
 
 
 def setup(app):
