@@ -52,6 +52,7 @@ SIDE = 512
 FEATURES = ("hog", "lbp", "edges")
 SVM_ROWS = 10_000
 BATCH = 2048
+FEW = 40
 
 
 def draw(folder: Path, n: int) -> None:
@@ -240,27 +241,31 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        rows = []
+        rows: list[dict[str, Any]] = []
+        measure(Path(folder), FEW)  # compiles the kernels
         for n in sorted(options.sizes):
-            work = Work(Path(folder) / f"images{n}", Path(folder), n)
-            start = time.perf_counter()
-            draw(work.images, n)
-            print(f"{n:>7,} drawn in {time.perf_counter() - start:.0f} s", flush=True)
-            rows += [run(step, work) for step in STEPS if step != "svm" or n <= SVM_ROWS]
-            size = sum(path.stat().st_size for path in work.store_folder.iterdir())
-            rows[-1]["store_MiB"] = round(size / 2**20)
-            shutil.rmtree(work.store_folder)
-            shutil.rmtree(work.images)
-    table = pd.DataFrame(rows)
-    slopes = exponents(table)
-    print(
-        table.pivot(index="step", columns="images", values=["seconds", "cpu_seconds", "MiB"])
-        .loc[list(STEPS)]
-        .to_string()
-    )
+            rows += measure(Path(folder), n)
+            table = pd.DataFrame(rows)
+            slopes = exponents(table)
+            rounded = {step: round(slope, 3) for step, slope in slopes.items()}
+            write_results("scale", rows, exponents=rounded)
+            plot(table, slopes, RESULTS / "scale.png")
+    wide = table.pivot(index="step", columns="images", values=["seconds", "cpu_seconds", "MiB"])
+    print(wide.loc[list(STEPS)].to_string())
     print(pd.Series(slopes).round(2).to_string())
-    write_results("scale", table.to_dict("records"), exponents={k: round(v, 3) for k, v in slopes.items()})
-    plot(table, slopes, RESULTS / "scale.png")
+
+
+def measure(folder: Path, n: int) -> list[dict[str, Any]]:
+    """All steps on `n` images, which are drawn and removed again."""
+    work = Work(folder / f"images{n}", folder, n)
+    start = time.perf_counter()
+    draw(work.images, n)
+    print(f"{n:>7,} drawn in {time.perf_counter() - start:.0f} s", flush=True)
+    rows = [run(step, work) for step in STEPS if step != "svm" or n <= SVM_ROWS]
+    size = sum(path.stat().st_size for path in work.store_folder.iterdir())
+    shutil.rmtree(work.store_folder)
+    shutil.rmtree(work.images)
+    return [row | {"store_MiB": round(size / 2**20)} for row in rows]
 
 
 if __name__ == "__main__":

@@ -499,9 +499,9 @@ def test_the_screen_says_why_an_interval_is_withheld(data, capsys):
         (["--image-size", "31", "--models", "lbp+svm,cnn"], "--image-size 31: cnn: architecture='small' needs images"),
         (
             ["--image-size", "40000", "--models", "svm"],
-            "--image-size 40000: svm: image_size must be at most",
+            "--image-size 40000: svm: --image-size must be at most",
         ),
-        (["--image-size", "9" * 20, "--models", "hog+svm"], "image_size must be at most 80,000,000 pixels, got 99,999"),
+        (["--image-size", "9" * 20, "--models", "hog+svm"], "must be at most 80,000,000 pixels, got 99,999"),
         (["--image-size", "16", "--models", "densenet121+svm"], "--image-size 16: densenet121+svm: architecture="),
     ],
 )

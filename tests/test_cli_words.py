@@ -119,7 +119,7 @@ def test_what_options_cost_is_said_before_and_is_so(radiographs, capsys, monkeyp
         said = capsys.readouterr().err
         assert len(fits) == 2 * each
         if options:
-            assert f"1 models × 2 folds × {each} = {2 * each} fits" in said
+            assert f": 1 model, with the baselines, × 2 folds × {each} = {2 * each} fits" in said
         else:
             assert "fits" not in said
 
@@ -150,7 +150,7 @@ def test_subgroups_and_studies_are_printed_and_written(radiographs, tmp_path, ca
     printed = capsys.readouterr().out
     assert "By view" in printed
     assert "[b]LAT" in printed
-    assert "By patient, the mean score of the images of each of 20" in printed
+    assert "By patient: each of the 20 has the mean score of its images." in printed
     result = EvaluationResult.load(out)
     subgroups = pd.read_csv(out / "subgroups.csv")
     assert subgroups["column"].unique().tolist() == ["view"]

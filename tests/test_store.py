@@ -15,7 +15,7 @@ import pytest
 from sklearn.linear_model import SGDClassifier
 
 from fracture_features import audit_dataset, load_folder, make_pipeline
-from fracture_features.exceptions import NoReadableImagesError, StoreError
+from fracture_features.exceptions import DatasetError, NoReadableImagesError, StoreError
 from fracture_features.images import ImageFile
 from fracture_features.store import FeatureStore, _extract, extract_features
 from fracture_features.store._extract import write_parquet
@@ -175,6 +175,8 @@ def test_folders_that_are_no_stores(made, radiographs, tmp_path):
     (tmp_path / "newer" / "store.json").write_text(json.dumps(about))
     with pytest.raises(StoreError, match="a store of form 2; expected 1"):
         FeatureStore(tmp_path / "newer")
+    with pytest.raises(DatasetError, match="nowhere: there is no such folder"):
+        extract(tmp_path / "nowhere", tmp_path / "none")
     with pytest.raises(NoReadableImagesError, match="no images in it"):
         extract(tmp_path / "newer", tmp_path / "none")
 

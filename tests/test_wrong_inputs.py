@@ -76,6 +76,9 @@ WRONG = [
     (["compare", "data", "--salt", ""], "--salt: expected a secret text, got an empty one"),
     (["compare", "data", "--cache", ""], "--cache: expected a folder, got an empty name"),
     (["serve", "model.ff", "--port", "70000"], "--port: expected a port from 0 to 65535, got '70000'"),
+    (["extract", "data", "--out", "s", "--shard", "9/8"], "--shard: expected i/n, such as 2/8"),
+    (["extract", "data", "--out", "s", "--features", "sift"], "sift"),
+    (["compare", "data", "--backend", "slurm"], "--backend: invalid choice: 'slurm'"),
     # rules
     (["compare", "data", "--operating-point", "f1"], "--operating-point: expected sensitivity, sensitivity=SHARE"),
     (
@@ -145,6 +148,7 @@ WRONG = [
     (["show", "nowhere", "--out", "page.html"], "nowhere"),
     (["show", "data", "--out", "empty"], "--out 'empty' is a folder; expected a file"),
     (["audit", "nowhere"], "nowhere"),
+    (["extract", "nowhere", "--out", "s"], "nowhere"),
     (["cache", "info", "empty"], "there is no cache"),
 ]
 
@@ -171,6 +175,10 @@ def test_one_clear_line(arguments, message, place, capsys, monkeypatch):
     assert message in errors[0]
     assert not FOREIGN.search(errors[0].replace(str(place), "")), errors[0]
     assert len(errors[0].replace(str(place), "")) < 420
-    others = [line for line in lines[:-1] if not line.startswith(("Warning:", "FractureDataset:", "Note:", "Copies:"))]
+    others = [
+        line
+        for line in lines[:-1]
+        if line and not line.startswith(("Warning:", "FractureDataset:", "Note:", "Copies:"))
+    ]
     assert others == []
     assert set(os.listdir(place)) - before <= {f".{name}.lock" for name in ("m", "x.png", "page.html")}

@@ -37,7 +37,11 @@ def print_asked(args: argparse.Namespace, result: EvaluationResult) -> None:
     if not result.fold_results:
         return
     for column in args.subgroups:
-        print_frame(result.subgroups(column), f"By {column}: folds in which a subgroup has an image of every class")
+        print_frame(
+            result.subgroups(column),
+            f"By {column}, from the folds whose test part has the subgroup's images of every class",
+        )
     if args.by_study is not None:
         studies = by_study(result, args.by_study)
-        print_result(studies, f"By {args.by_study}, the mean score of the images of each of {len(studies.data)}, means")
+        what = f"By {args.by_study}: each of the {len(studies.data)} has the mean score of its images. Means"
+        print_result(studies, what)

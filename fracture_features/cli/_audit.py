@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -15,11 +14,11 @@ from typing import Any
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from .. import __version__
+from .._console import table_screen
 from ..audit import AuditReport, Finding, audit_dataset, finding_frame, sort_findings
 from ..evaluation import leak_cost, ledger_findings, shortcut_ledger
 from ..exceptions import DatasetError
@@ -27,8 +26,8 @@ from ..report import shorten_paths, shorten_text, with_intervals, write_audit
 from ._data import layout_of, load_data
 from ._exit import ExitCode
 from ._extract import cache_of
-from ._output import WIDTH, fitted_tables, held_folder, replaced_files, write_csv
-from ._screen import messages, say, visible
+from ._output import fitted_tables, held_folder, replaced_files, write_csv
+from ._screen import messages, say, visible, write_out
 from ._spread import spread
 
 TITLES = {
@@ -53,7 +52,7 @@ def run_audit(args: argparse.Namespace) -> int:
         )
         told = _as_json(report, findings, tables)
         if args.json:
-            sys.stdout.write(json.dumps(told, indent=1) + "\n")
+            write_out(json.dumps(told, indent=1) + "\n")
         else:
             print_findings(findings, report.data.paths.tolist())
             for name, table in tables.items():
@@ -85,7 +84,7 @@ def _measured(args: argparse.Namespace, report: AuditReport, cache: str) -> dict
 def print_findings(findings: Sequence[Finding], paths: Sequence[str]) -> None:
     """Print all findings, worst first, with examples, what they do and what to do."""
     names = shorten_paths(paths)
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    output = table_screen()
     if not findings:
         output.print("Nothing found.")
         return
@@ -106,7 +105,7 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 def print_table(frame: pd.DataFrame, title: str) -> None:
     """Print a table of numbers, with the limits of an interval below its value."""
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    output = table_screen()
     output.print(title)
     for table in number_tables(frame, output.width):
         output.print(table)

@@ -43,9 +43,10 @@ def say_fits(args: argparse.Namespace, n_models: int) -> None:
     if not options:
         return
     each, folds = fits_each(args), n_folds(args)
+    n = n_models + len(BASELINE_SETS[args.baselines])
     say(
-        f"{' and '.join(options)} fit {each} times where once would do: {n_models} models × {folds} folds × {each} = "
-        f"{n_models * folds * each} fits",
+        f"{' and '.join(options)} fit {each} times where once would do: {n} {'model' if n == 1 else 'models'}, with "
+        f"the baselines, × {folds} folds × {each} = {n * folds * each} fits",
         "Note:",
         "yellow",
     )

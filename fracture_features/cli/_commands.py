@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
 from rich.text import Text
 
+from .._console import Screen
 from ..cache import cache_size, clear_cache, damaged_files
 from ..datasets import load_folder
 from ..exceptions import CacheError
@@ -51,7 +51,7 @@ def run_compare(args: argparse.Namespace) -> int:
 
 def run_cache(args: argparse.Namespace) -> int:
     """Print the size of a cache folder, or clear it."""
-    output = Console(highlight=False)
+    output = Screen()
     if args.action == "clear":
         clear_cache(args.folder)
         output.print(Text(f"{args.folder}: cache removed"), soft_wrap=True)

@@ -22,9 +22,10 @@ def run_extract(args: argparse.Namespace) -> int:
     """Extract features of all images of a folder into a store; 1 if some cannot be read."""
     if args.parquet:
         check_extra("parquet", needed_for="extract --parquet")
+    place = next(str(parent) for parent in args.out.absolute().parents if parent.exists())
     columns = (TextColumn("Extracting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        spread(args, [str(args.folder), str(args.out.absolute().parent)]),
+        spread(args, [str(args.folder), place]),
         Progress(*columns, console=messages, transient=True) as progress,
     ):
         bar = progress.add_task("", total=None)

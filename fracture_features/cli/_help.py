@@ -36,6 +36,13 @@ HELP = {
         "FOLDER [options]",
         (r'audit radiographs/ --groups "patient(\d+)" --out audit', "audit table.csv --groups patient --cost --json"),
     ),
+    "extract": Help(
+        "FOLDER --out DIR [options]",
+        (
+            "extract radiographs/ --features hog,lbp,edges --out store",
+            "extract radiographs/ --out store --shard 2/8 --parquet",
+        ),
+    ),
     "show": Help("FOLDER --out FILE [options]", ("show radiographs/ --out page.html",)),
     "train": Help(
         "FOLDER --out FILE [options]",

@@ -22,7 +22,7 @@ from ..exceptions import (
 )
 from ._exit import ExitCode, Terminated, sigterm_raises
 from ._parser import make_parser
-from ._screen import escaped_output, say
+from ._screen import escaped_output, say, write_out
 from ._words import in_options
 
 # A disk that is full, or takes nothing.
@@ -60,9 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (FractureFeaturesError, argparse.ArgumentTypeError) as error:
             say(in_options(str(error)), "Error:", "red")
             return ExitCode.USAGE
-        except BrokenPipeError:  # whoever read the output, such as `head`, has ended
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return ExitCode.FAILURES
         except OSError as error:
             if error.filename is None and error.errno not in FULL:
                 raise
@@ -81,7 +78,7 @@ def run_command(args: argparse.Namespace) -> int:
     module, _, name = args.run.partition(":")
     run = any_text(getattr(import_module(f".{module}", __package__), name))
     code = int(run(args))
-    sys.stdout.flush()  # which may find the disk full
+    write_out("")  # what is held back: the disk may be full
     return code
 
 

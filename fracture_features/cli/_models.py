@@ -38,7 +38,7 @@ PATH_COLUMNS = ("path", "image", "file", "filename")
 def run_train(args: argparse.Namespace) -> int:
     """Train on all images of a data set and write the model."""
     check_installed(args.model)
-    pipeline = make_model(args.model, args, None)
+    make_model(args.model, args, None)  # raises where the size is wrong, before anything is read
     with held_file(args.out):
         data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
         say(repr(data).strip("<>"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +13,10 @@ from typing import Any
 import pandas as pd
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .._console import table_screen
 from .._locks import LOCK, held
 from .._text import without_formulas
 from .._write import PART, remove_parts, whole_file
@@ -48,8 +47,6 @@ COLUMNS = {
 MAX_FINDINGS = 5
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 GAP = 3  # what a table puts beside a column
-# Width of the table where the output is no terminal.
-WIDTH = 120
 
 # What a run writes; one that replaces an earlier one leaves none of its files. The last says that all are there.
 TABLES = (
@@ -154,7 +151,7 @@ def print_result(result: EvaluationResult, what: str) -> None:
         return
     order = {name: k for k, name in enumerate(sorted_models(result))}
     frame = result.frame().sort_values("model", key=lambda names: names.map(order), kind="stable")
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    output = table_screen()
     for table in _tables(frame, output.width):
         output.print(table)
     groups = "images" if result.data.groups is None else "groups"
@@ -194,7 +191,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 def print_frame(frame: pd.DataFrame, title: str) -> None:
     """Print a table of measures, the limits of an interval behind its value."""
     shown = with_intervals(frame, digits=2)
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    output = table_screen()
     table = Table(box=box.SIMPLE_HEAD, title=Text(visible(title)), title_justify="left", title_style="")
     for name in shown:
         is_number = pd.api.types.is_numeric_dtype(frame.get(name, frame.iloc[:, 0])) or name == "value"

@@ -88,7 +88,7 @@ def _add_comparing(commands: Any) -> None:
 
 
 def _add_audit(commands: Any) -> None:
-    """The audit of a data set."""
+    """What is told of a data set before any model."""
     audit = commands.add_parser("audit", help="find copies, leaks, wrong labels, bad files and shortcuts in a data set")
     audit.set_defaults(run="_audit:run_audit")
     audit.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
@@ -100,6 +100,13 @@ def _add_audit(commands: Any) -> None:
     audit.add_argument("--cache", metavar="DIR", type=folder, help="keep what was seen of each file for the next run")
     add_store(audit)
     add_spreading(audit)
+
+    show = commands.add_parser("show", help="a page on a data set before any model: classes, sizes, images, variations")
+    show.set_defaults(run="_show:run_show")
+    show.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
+    add_data(show)
+    show.add_argument("--seed", type=at_least_0, default=0, help="which images are shown (%(default)s)")
+    show.add_argument("--out", metavar="FILE", type=Path, required=True, help="the page, such as page.html")
 
 
 def _add_extract(commands: Any) -> None:
@@ -118,13 +125,6 @@ def _add_extract(commands: Any) -> None:
     extract.add_argument("--parquet", action="store_true", help="write the features as tables too")
     extract.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
     add_spreading(extract)
-
-    show = commands.add_parser("show", help="a page on a data set before any model: classes, sizes, images, variations")
-    show.set_defaults(run="_show:run_show")
-    show.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
-    add_data(show)
-    show.add_argument("--seed", type=at_least_0, default=0, help="which images are shown (%(default)s)")
-    show.add_argument("--out", metavar="FILE", type=Path, required=True, help="the page, such as page.html")
 
 
 def _add_train(commands: Any) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .._console import table_screen
 from .._write import whole_file
 from ..protocols import ProtocolScore, score_predictions
 from ._exit import ExitCode
 from ._models import held_file
-from ._output import WIDTH
 from ._screen import say, visible
 
 LABELS = {
@@ -29,7 +27,7 @@ LABELS = {
 def run_score(args: argparse.Namespace) -> int:
     """Print the measures of a file of predictions and their tests, and write the badge."""
     score = score_predictions(args.predictions, args.protocol)
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    output = table_screen()
     output.print(_measure_table(score))
     for row in score.comparison.itertuples(index=False):
         output.print(Text(_difference(row)), soft_wrap=True)

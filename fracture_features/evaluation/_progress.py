@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from .._console import Screen
 from .._kernels import told_of_compilation
 from ..results import FoldResult
 
@@ -85,7 +85,7 @@ def shown_progress(
     expected : mapping of str to float, default=None
         As in `TimeLeft`.
     """
-    console = Console(stderr=True, highlight=False)
+    console = Screen(stderr=True)
     say_once = functools.cache(lambda: console.print(COMPILING, soft_wrap=True))
     total, left = len(models) * n_folds, TimeLeft(models, n_folds, expected or {})
     if not console.is_terminal:

@@ -30,9 +30,9 @@ def read_image(path: str | os.PathLike[str], *, max_side: int | None = None) -> 
     inverted last; its VOI LUT has the full scale that holds its largest entry, and a RescaleSlope of 0 is an error.
 
     What tells nothing of the pixels is passed over, damaged or not: colour profiles, comments, EXIF blocks that cannot
-    be parsed, bytes behind the end of the image. Any damage to the pixels that their format can show is an error. TIFF
-    in fax compression is not read. No setting that a program has made in Pillow, OpenCV, pydicom or NumPy changes a
-    pixel or an error.
+    be parsed, thumbnails, bytes behind the end of the image. Any damage to the pixels that their format can show is an
+    error. TIFF in fax compression is not read. No setting that a program has made in Pillow, OpenCV, pydicom or NumPy
+    changes a pixel or an error.
 
     Parameters
     ----------

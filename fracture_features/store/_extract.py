@@ -25,6 +25,7 @@ from .._write import whole_file
 from ..audit import DESCRIPTIONS
 from ..cache import close_cache, digest, pack_cache, set_caches
 from ..datasets import find_images, take_inventory
+from ..datasets._files import existing_folder
 from ..exceptions import NoReadableImagesError, StoreError
 from ..features._base import BaseExtractor
 from ..pipeline import FEATURES, make_pipeline
@@ -158,7 +159,7 @@ def extract_features(
     if not 1 <= first <= machines:
         raise ValueError(f"shard must be a pair (i, n) with 1 <= i <= n, got {shard!r}")
     root, out = Path(root).absolute(), Path(out).absolute()
-    names = find_images(root).images
+    names = find_images(existing_folder(root)).images
     if not names:
         raise NoReadableImagesError(f"{root}: no images in it or below")
     pipeline = _fitted(features, image_size)
