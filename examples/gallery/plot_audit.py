@@ -27,8 +27,8 @@ for finding in report.findings:
     print(finding)
 
 # %%
-# The pairs, by their rows, and how alike they are. `report.groups` keeps them on one side of every split, and `evaluate`
-# does that by itself.
+# The pairs, by their rows, and how alike they are. `report.groups` keeps them on one side of every split, and
+# `evaluate` does that by itself.
 
 report.pairs
 
