@@ -27,7 +27,7 @@ bench: $(STAMP)
 
 # The site, in docs/_build/index.html; a warning is an error.
 docs: $(STAMP) $(VENV)/.docs
-	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
+	$(BIN)/python -m sphinx -E -W --keep-going -b html docs docs/_build
 
 $(VENV)/.docs: setup.cfg
 	$(BIN)/pip install --quiet --editable ".[docs]"

@@ -7,10 +7,8 @@ or saved again too, before anything is fitted.
 """
 
 import tempfile
-from pathlib import Path
 
 import cv2
-import pandas as pd
 
 from fracture_features import audit_dataset, load_folder, make_radiographs
 
@@ -29,14 +27,10 @@ for finding in report.findings:
     print(finding)
 
 # %%
-# The pairs, and how alike they are. `report.groups` keeps them on one side of every split; `evaluate` does that by
-# itself.
+# The pairs, by their rows, and how alike they are. `report.groups` keeps them on one side of every split, and
+# `evaluate` does that by itself.
 
-pairs = report.pairs.copy()
-for column in pairs.columns:
-    if pd.api.types.is_string_dtype(pairs[column]) or pairs[column].dtype == object:
-        pairs[column] = [Path(text).name if isinstance(text, str) else text for text in pairs[column]]
-pairs
+report.pairs
 
 # %%
 # `clean` leaves out exact copies and pictures with two labels. Nothing is deleted on disk.
