@@ -11,7 +11,7 @@ STEPS = {
     "pairs": "search for copies",
     "sgd": "linear SVM, one pass over the store",
     "predict": "prediction from the store",
-    "xgboost": "XGBoost, 30 trees in batches from the store",
+    "xgboost": "XGBoost, 10 trees in batches from the store",
     "nystroem": "nystroem on HOG, in memory",
     "svm": "RBF SVM on HOG, in memory",
 }
