@@ -26,7 +26,7 @@ _opencv_before: list[int] = []  # the first is how many threads OpenCV had; as l
 
 
 def inside_worker() -> bool:
-    """Whether this code runs inside a parallel loop, of joblib or of `map_threads`."""
+    """Tell whether this code runs inside a parallel loop, of joblib or of `map_threads`."""
     backend: Any = get_active_backend()[0]
     return bool(backend.nesting_level) or getattr(_thread, "is_worker", False)
 

@@ -248,7 +248,7 @@ class XGBClassifier(xgboost.XGBClassifier):
 
 
 def _as_data(X: Any) -> Any:
-    """What XGBoost takes as it is, anything else as an array."""
+    """Return what XGBoost takes as it is, anything else as an array."""
     return X if hasattr(X, "shape") else np.asarray(X)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "ModelFileError",
     "ModelFileWarning",
     "NoReadableImagesError",
+    "ProtocolError",
     "ResultFileError",
     "ScaleWarning",
     "StoreError",
@@ -81,6 +82,10 @@ class ResultFileError(FractureFeaturesError, ValueError):
 
 class ExportError(FractureFeaturesError, ValueError):
     """A model, or a step of one, that cannot be written in another format with the same answers."""
+
+
+class ProtocolError(FractureFeaturesError, ValueError):
+    """Predictions or files that are not those of a protocol."""
 
 
 class StoreError(FractureFeaturesError, ValueError):

@@ -181,6 +181,11 @@ def make_pipeline(
     ValueError
         If a name is unknown, features are given for a classifier that takes none, or two classifiers are.
 
+    See Also
+    --------
+    fracture_features.evaluate : Cross-validate pipelines.
+    fracture_features.train_model : Fit one for use.
+
     Examples
     --------
     >>> from fracture_features import make_pipeline

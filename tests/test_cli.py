@@ -106,8 +106,19 @@ def test_no_cell_of_a_table_is_a_formula(tmp_path):
 def test_a_model_no_better_than_a_baseline_is_marked(radiographs, capsys):
     assert main(["compare", str(radiographs), "--groups", r"patient(\d+)", *QUICK]) == 0
     printed = capsys.readouterr().out
-    assert ("edges+svm *" in printed) == ("* not shown to be better" in printed)
     assert "folds, whose training and test parts share 0 of 20 groups, with 95 % intervals" in printed
+
+
+@pytest.mark.parametrize(("model", "is_marked"), [("edges", False), ("hog", True)])
+def test_the_mark_is_on_models_that_are_not_shown_to_be_better(data, capsys, model, is_marked):
+    """Of scores that are given: those of "edges" part the classes, those of "hog" hardly."""
+    result = make_result(data, models=(model,))
+    above = result.frame().query("model == @model")["above_baselines"]
+    assert (above == (not is_marked)).all()
+    print_result(result, "Means")
+    printed = capsys.readouterr().out
+    assert (f"{model} *" in printed) == is_marked
+    assert ("* not shown to be better" in printed) == is_marked
 
 
 def test_compare_leaves_out_what_cannot_be_read(radiographs, tmp_path, capsys):

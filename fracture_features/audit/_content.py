@@ -35,7 +35,7 @@ class Fill(NamedTuple):
 
 
 def describe_content(file: ImageFile) -> dict[str, Any]:
-    """What a file's bytes and its decoded image tell.
+    """Describe what a file's bytes and its decoded image tell.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
 
 
 def describe_look(file: ImageFile) -> dict[str, Any]:
-    """How a file's image looks: `appearance`, what `measure_appearance` gives, float32 as hexadecimal digits."""
+    """Describe how a file's image looks: `appearance`, what `measure_appearance` gives, float32 in hexadecimal."""
     return {"appearance": measure_appearance(file.image).tobytes().hex()}
 
 

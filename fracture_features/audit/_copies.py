@@ -60,6 +60,7 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     paths : sequence of str
+        The files.
     files : DataFrame
         A row for each path, with the columns sha256 and reason of `take_inventory` and the columns hash and crops of
         its description `LOOK`. Rows with a reason are left out.
@@ -76,6 +77,11 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     ------
     ImageReadError
         If a candidate can no longer be read.
+
+    See Also
+    --------
+    copy_groups : Who is a copy of whom.
+    audit_dataset : Calls it, and says what the copies do.
 
     Examples
     --------
@@ -104,7 +110,7 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
 
 
 def copy_groups(n: int, pairs: pd.DataFrame) -> NDArray[np.int64]:
-    """Groups of rows that pairs join, directly or through others.
+    """Number the groups of rows that pairs join, directly or through others.
 
     Parameters
     ----------
@@ -117,6 +123,10 @@ def copy_groups(n: int, pairs: pd.DataFrame) -> NDArray[np.int64]:
     -------
     groups : ndarray of shape (n,), dtype int64
         Numbered from 0 in the order of their first rows; a row without a pair is a group of its own.
+
+    See Also
+    --------
+    find_copies : Makes such pairs.
 
     Examples
     --------
@@ -211,7 +221,7 @@ def _near(paths: Sequence[str], rows: NDArray[np.int64], near: Pairs) -> list[_P
 
 
 def _undecided(one: NDArray[np.int64], other: NDArray[np.int64], failures: Counter[int], n: int) -> NDArray[np.bool_]:
-    """Whether groups are still apart, and not compared so often that they count as different."""
+    """Return whether groups are still apart, and not compared so often that they count as different."""
     different = [number for number, count in failures.items() if count >= TRIES]
     return (one != other) & ~np.isin(_number(one, other, n), different)
 

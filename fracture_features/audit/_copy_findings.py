@@ -56,7 +56,7 @@ def copy_findings(
     components: NDArray[np.int64],
     families: NDArray[np.int64],
 ) -> list[Finding]:
-    """What copies say against a data set.
+    """Find what copies say against a data set.
 
     An image is counted once, under its closest copy. A copy in the training part need not be the one in the pair: all
     that hang together count.

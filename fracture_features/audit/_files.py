@@ -30,7 +30,7 @@ COLOURED = 0.02  # share of the pixels
 
 
 def file_findings(data: FractureDataset, files: pd.DataFrame) -> list[Finding]:
-    """What is wrong with single files: FF101 to FF107, each once where there are any.
+    """Find what is wrong with single files: FF101 to FF107, each once where there are any.
 
     A file that was cut short is not counted among the unreadable, nor is one that holds several images; a blank one
     not among the constant ones.
@@ -101,7 +101,7 @@ def split_names(data: FractureDataset) -> list[str | None] | None:
 
 
 def wrong_endings(paths: Sequence[str], formats: Sequence[str | None]) -> NDArray[np.bool_]:
-    """Whether a file ends as those of another format do; no ending, or one that no format has, is not wrong."""
+    """Return whether a file ends as those of another format do; no ending, or one that no format has, is not wrong."""
     out = np.zeros(len(paths), dtype=bool)
     for row, (path, name) in enumerate(zip(paths, formats, strict=True)):
         ending = os.path.splitext(path)[1].lower()

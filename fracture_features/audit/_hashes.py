@@ -31,7 +31,7 @@ TURNS = (
 
 
 def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Signs of the low frequencies of a picture, stretched to a square.
+    """Hash a picture by the signs of its low frequencies, once it is stretched to a square.
 
     The picture is averaged to 64 x 64 pixels, and bit by bit the hash says whether a coefficient of the discrete cosine
     transform is positive [1]_: frequencies 1 to 16 in both directions. Brightness and contrast change no sign; bands
@@ -42,12 +42,17 @@ def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
     Parameters
     ----------
     image : ndarray of shape (height, width), dtype uint8
+        A grey image.
 
     Returns
     -------
     hash : ndarray of shape (4,), dtype uint64
         The words of frequencies even down and across, even down and odd across, odd and even, odd and odd. All zeros
         where the picture has none of these frequencies: it is constant, or nearly.
+
+    See Also
+    --------
+    near_pairs : Hashes that are close to each other.
 
     References
     ----------
@@ -99,7 +104,7 @@ def transposed_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def look(file: ImageFile) -> dict[str, Any]:
-    """What tells a picture again: its `hash` and, one after the other, those of `crop_hashes` in `crops`; hexadecimal.
+    """Describe a picture so that it is recognised: its `hash` and, those of `crop_hashes` in `crops`; hexadecimal.
 
     Raises ImageReadError where the file cannot be decoded.
     """
@@ -161,7 +166,7 @@ def _cosines(cropped: float) -> NDArray[np.float32]:
 
 
 def _bit_order() -> NDArray[np.intp]:
-    """Which coefficient, row by row, each of the 256 bits is of.
+    """Return which coefficient, row by row, each of the 256 bits is of.
 
     Sixteen bits in a row, the bands of the search for pairs, have low and high frequencies alike: of low ones alone
     they would be the same in most radiographs.

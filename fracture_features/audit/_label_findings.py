@@ -73,7 +73,7 @@ def _folders(data: FractureDataset) -> Iterator[tuple[str, NDArray[np.int64]]]:
 
 
 def _class_named(data: FractureDataset, name: str) -> int | None:
-    """Which class a folder is named like."""
+    """Return which class a folder is named like."""
     for number, target in enumerate(data.target_names):
         if spelling_key(target) == spelling_key(name):
             return number

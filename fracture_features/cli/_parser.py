@@ -52,7 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.set_defaults(digest=None, images=None, argv=[], store=None)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", prog=parser.prog)
 
-    for add in (_add_comparing, _add_audit, _add_extract, _add_train, _add_predicting, _add_files):
+    for add in (_add_comparing, _add_audit, _add_extract, _add_train, _add_predicting, _add_score, _add_files):
         add(commands)
     add_help(commands)
     return parser
@@ -182,6 +182,15 @@ def _add_predicting(commands: Any) -> None:
     serve.add_argument("model", type=model_file, help="the model file")
     serve.add_argument("--port", type=port, default=8000, help="0 takes a free one (%(default)s)")
     serve.add_argument("--host", default="127.0.0.1", help="address; any but this machine's own is warned of")
+
+
+def _add_score(commands: Any) -> None:
+    """Predictions of anyone's model against the baselines."""
+    score = commands.add_parser("score", help="hold predictions on a published set against the baselines")
+    score.set_defaults(run="_score:run_score")
+    score.add_argument("predictions", type=Path, help="csv with the columns image_id, sha256, fold and score")
+    score.add_argument("--protocol", choices=["fracatlas"], required=True, help="whose images, groups and folds")
+    score.add_argument("--badge", metavar="FILE", type=Path, help="JSON of an endpoint badge of shields.io")
 
 
 def _add_files(commands: Any) -> None:

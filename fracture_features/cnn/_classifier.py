@@ -95,6 +95,11 @@ class CNNClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
     model_ : keras.Model
         The network, from images (n, height, width) of 0 to 255 to probabilities.
 
+    See Also
+    --------
+    PretrainedExtractor : A frozen network as an extractor, with a classifier of your choice behind it.
+    fracture_features.make_pipeline : A pipeline from paths, `make_pipeline(classifier="cnn")`.
+
     Notes
     -----
     `fit` requests `groups`: under `sklearn.set_config(enable_metadata_routing=True)` pipelines and searches

@@ -66,6 +66,6 @@ def run_each(run: Run) -> Run:
 
 
 def _on_cpu() -> bool:
-    """Whether keras computes there, in the words of each of its backends."""
+    """Return whether keras computes there, in the words of each of its backends."""
     keras = load_keras(needed_for="CNNClassifier")
     return "cpu" in str(keras.ops.zeros(1).device).lower()

@@ -3,7 +3,7 @@
 from ._coco import load_coco
 from ._csv import load_csv
 from ._dataset import FractureDataset, left_out_table
-from ._files import count_kinds, existing_folder, find_images
+from ._files import count_kinds, find_images
 from ._folder import load_folder
 from ._fracatlas import load_fracatlas
 from ._inventory import Description, take_inventory
@@ -21,7 +21,6 @@ __all__ = [
     "FractureDataset",
     "MetadataLookup",
     "count_kinds",
-    "existing_folder",
     "find_images",
     "is_drawn",
     "is_fracture_name",

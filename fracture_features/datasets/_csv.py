@@ -83,6 +83,11 @@ def load_csv(
         If several spellings are taken for one class; if boxes are empty, reach over the edge, are on images of the
         class without fractures, or of images that are not there.
 
+    See Also
+    --------
+    load_folder : From a folder for each class.
+    load_coco, load_yolo : With boxes.
+
     Notes
     -----
     GRAZPEDWRI-DX [1]_ as published, its images unpacked beside its csv, in whichever folders::
@@ -94,6 +99,15 @@ def load_csv(
     ----------
     .. [1] E. Nagy et al., "A pediatric wrist trauma X-ray dataset (GRAZPEDWRI-DX) for machine learning", Scientific
        Data 9, 2022.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_csv, make_radiographs
+    >>> folder = make_radiographs(12, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_csv(folder / "truth.csv", label="fractured", groups="patient")
+    >>> len(data), data.target_names
+    (12, ['0', '1'])
     """
     path = Path(path)
     table = read_table(path)

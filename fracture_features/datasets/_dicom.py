@@ -17,7 +17,7 @@ ELEMENTS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", *METADATA)
 def read_headers(
     root: Path, relative: Sequence[str], salt: str | None, known: Mapping[str, FileContent]
 ) -> list[FileContent]:
-    """What is known of each file: of those in `known` as it is, of others after an opening."""
+    """Read what is known of each file: of those in `known` as it is, of others after an opening."""
     return [known[name] if name in known else read_content(root / name, salt) for name in relative]
 
 

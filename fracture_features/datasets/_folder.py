@@ -46,6 +46,7 @@ def load_folder(
     Parameters
     ----------
     root : str or path-like
+        The folder that holds the classes.
     groups : str, path-like or array-like, default=None
         Which images belong together: a regular expression on the path below `root` (r"patient(\d+)"), a csv of
         images and groups, a column of the frame ("PatientID"), or an array by the order of the paths.
@@ -79,6 +80,11 @@ def load_folder(
         If several spellings are taken for one class; if folders taken for classes have the same folders in each of
         them, which may be the classes; if boxes are empty, reach over the edge, are on images of the
         class without fractures, or of images that are not there.
+
+    See Also
+    --------
+    load_csv : From a table of files and labels.
+    fracture_features.audit_dataset : What is wrong in it.
 
     Examples
     --------

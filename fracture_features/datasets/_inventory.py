@@ -120,7 +120,7 @@ def _row(
 
 
 def _described(file: ImageFile, description: Description, cache: Cache | None, keep: Any) -> dict[str, Any]:
-    """What a description says of a file; from the cache where it is there."""
+    """Describe a file; from the cache where it is there."""
     if cache is None:
         return description.describe(file)
     key = digest(description.version, file.sha256(cache, keep))

@@ -99,7 +99,7 @@ def is_fracture_name(name: str) -> bool:
 
 
 def is_healthy_name(name: str) -> bool:
-    """Whether this is certainly a name of what is not fractured: "normal", "no fracture", "sin_fractura"."""
+    """Tell whether this is certainly a name of what is not fractured: "normal", "no fracture", "sin_fractura"."""
     return judge(plain_words(name)) == "healthy"
 
 
@@ -118,12 +118,12 @@ def _kind(word: str) -> str:
 
 
 def _known(words: Sequence[str]) -> bool:
-    """Whether a word is of fractures, of health or a negation."""
+    """Return whether a word is of fractures, of health or a negation."""
     return any(_kind(word) not in ("unknown", "filler") or re.search(STEM, word) for word in words)
 
 
 def _speaks_of_fracture(words: Sequence[str]) -> bool:
-    """Whether fractures are named, and nothing that is known as a negation."""
+    """Return whether fractures are named, and nothing that is known as a negation."""
     kinds = {_kind(word) for word in words}
     named = "fracture" in kinds or any(re.search(STEM, word) for word in words)
     return named and kinds.isdisjoint({"negation", "healthy"})

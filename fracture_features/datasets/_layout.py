@@ -30,7 +30,7 @@ class Layout(NamedTuple):
 
 
 def split_of(folder: str) -> str | None:
-    """Which split a folder is by its name: "train", "val", "test" or None."""
+    """Return which split a folder is by its name: "train", "val", "test" or None."""
     match = SPLIT.fullmatch("".join(plain_words(folder)))
     return SPLITS[match[1]] if match else None
 

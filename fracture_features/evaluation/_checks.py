@@ -141,7 +141,7 @@ def _has_scores(model: Any) -> bool:
 
 
 def _entrances(model: Any) -> Iterator[Any]:
-    """What gets the paths that a model is given: the first steps of its pipelines, however deep."""
+    """Return what gets the paths that a model is given: the first steps of its pipelines, however deep."""
     if isinstance(model, Pipeline):
         inner = [step for _, step in model.steps if step not in (None, "passthrough")][:1]
     elif isinstance(model, FeatureUnion):

@@ -62,6 +62,7 @@ def evaluate(
         image. Those whose `cache` is None share a temporary one.
         Where a search or another part of a model has a number as `cv`, it gets inner folds that keep groups together.
     data : FractureDataset
+        What the models are trained and tested on.
     cv : int, "split", splitter or iterable of (train, test), default=5
         A number stands for StratifiedGroupKFold, or StratifiedKFold where there are no groups, shuffled; "split" for
         the column of that name in `data.frame`, whose "test" (where there is none, its "val") is tested and whose other
@@ -136,6 +137,12 @@ def evaluate(
         If copies of images would stand on both sides of a split.
     CheckpointWarning
         If a finished job is found damaged, and is run again; if a job or a fitted model cannot be kept.
+
+    See Also
+    --------
+    fracture_features.train_model : Fit one pipeline on all images.
+    fracture_features.EvaluationResult : What can be read from the result.
+    fracture_features.report.write_report : Write it as a page.
 
     Examples
     --------

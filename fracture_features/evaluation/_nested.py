@@ -34,7 +34,7 @@ def owner_of(model: Any, name: str) -> Any:
 
 
 def find_fitted(model: Any) -> str | None:
-    """What `clone` leaves fitted or takes for fitted, in words, if there is any."""
+    """Find what `clone` leaves fitted or takes for fitted, in words, if there is any."""
     for name, value in _parameters(model).items():
         parameter = name.rpartition("__")[2]
         if (parameter == "cv" and isinstance(value, str) and value == "prefit") or (
@@ -86,7 +86,7 @@ def _is_estimator(part: Any) -> bool:
 
 
 def is_fitted_on_all_rows(model: Any, name: str) -> bool:
-    """Whether nothing but pipelines stands around the model that the parameter belongs to."""
+    """Tell whether nothing but pipelines stands around the model that the parameter belongs to."""
     parameters = _parameters(model)
     return all(isinstance(parameters[ancestor], Pipeline) for ancestor in _ancestors(name)[1:])
 
@@ -109,7 +109,7 @@ def weights_classes(model: Any) -> bool:
 
 
 def is_told(model: Any, name: str) -> bool:
-    """Whether groups reach the owner of a parameter if its `fit` asks for them, by metadata routing.
+    """Tell whether groups reach the owner of a parameter if its `fit` asks for them, by metadata routing.
 
     A search hands on what the model that it is given asks for, whatever it puts in a step's place.
     """
@@ -152,7 +152,7 @@ def _parameters(model: Any) -> dict[str, Any]:
 
 
 def _ancestors(name: str) -> list[str]:
-    """What stands around a parameter, from its owner to the model itself, which has no name."""
+    """Return what stands around a parameter, from its owner to the model itself, which has no name."""
     ancestors = []
     while name:
         name = name.rpartition("__")[0]

@@ -47,6 +47,11 @@ class RecalibratedClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (2,)
         The classifier's.
 
+    See Also
+    --------
+    fracture_features.metrics.calibration_slope : Whether it is needed.
+    sklearn.calibration.CalibratedClassifierCV : Calibrate while training.
+
     Notes
     -----
     A classifier that has scores and no probabilities, such as `SVC`, gets them from new images by Platt's method in

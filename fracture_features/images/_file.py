@@ -89,7 +89,7 @@ class ImageFile:
 
 
 def describe_file(file: ImageFile) -> dict[str, Any]:
-    """What a file's header says: format, height and width as displayed and, of DICOM, what names nobody.
+    """Describe what a file's header says: format, height and width as displayed and, of DICOM, what names nobody.
 
     Raises
     ------

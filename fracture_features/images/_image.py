@@ -37,6 +37,7 @@ def read_image(path: str | os.PathLike[str], *, max_side: int | None = None) -> 
     Parameters
     ----------
     path : str or path-like
+        The file.
     max_side : int, default=None
         Height and width in pixels to which a larger image is shrunk, its proportions kept. A JPEG is then decoded at a
         lower resolution. None means the size of the file.
@@ -54,6 +55,10 @@ def read_image(path: str | os.PathLike[str], *, max_side: int | None = None) -> 
         than 1 GiB, a pipe or a device, or is no image; the message names it and says which.
     MissingDependencyError
         If it is DICOM in JPEG 2000, JPEG-LS or JPEG of more than 8 bits, and the `dicom` extra is not installed.
+
+    See Also
+    --------
+    ImageReader : Files as a stack of one size.
 
     Examples
     --------

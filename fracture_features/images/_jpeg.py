@@ -176,7 +176,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_adobe(marker: int, part: bytes) -> bool:
-    """Whether the segment is one by which libjpeg knows the components: shorter ones it passes over."""
+    """Tell whether the segment is one by which libjpeg knows the components: shorter ones it passes over."""
     return marker == 0xEE and len(part) >= 16 and part[4:9] == b"Adobe"
 
 
@@ -197,6 +197,6 @@ def _only_pixels(segments: list[tuple[int, bytes]], rgb: bool, *, refined: bool)
 
 
 def _refines(scan: bytes) -> bool:
-    """Whether a scan adds bits to coefficients other than the mean."""
+    """Return whether a scan adds bits to coefficients other than the mean."""
     parameters = scan[5 + 2 * scan[4] :][:3]
     return len(parameters) == 3 and parameters[0] > 0 and parameters[2] >> 4 > 0

@@ -120,7 +120,7 @@ def _orientation(page: Page) -> int:
 
 
 def _grey(page: Page, samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """What the samples (height, width, samples) show."""
+    """Return what the samples (height, width, samples) show."""
     n = COLOUR_SAMPLES[page.meaning]
     colours = samples[:, :, :n] if n > 1 else samples[:, :, 0]
     extra = page.tags.get(EXTRA, (ALPHA,))[0] if page.samples > n else 0

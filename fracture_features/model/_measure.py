@@ -27,6 +27,7 @@ def evaluate_model(
     Parameters
     ----------
     model : FractureModel
+        From `train_model` or `load_model`.
     data : FractureDataset
         Of the model's classes, in their order. Files that cannot be read are left out and listed.
     recalibration : {"intercept", "logistic"}, default=None
@@ -52,6 +53,10 @@ def evaluate_model(
     -----
     UngroupedDataWarning
         If the data have no groups.
+
+    See Also
+    --------
+    fracture_features.evaluate : Cross-validate pipelines.
 
     Examples
     --------

@@ -32,12 +32,12 @@ def _has_probabilities(model: FractureModel) -> bool:
 
 
 class FractureModel(ClassifierMixin, BaseEstimator):
-    """A fitted classifier of radiographs, as `train_model` and `load_model` give it.
+    r"""A fitted classifier of radiographs, as `train_model` and `load_model` give it.
 
     It is a scikit-learn classifier over paths that is fitted already: `fit` raises, `predict` and the like work in
     displays, metrics and `FrozenEstimator`.
 
-    Attributes
+    Parameters
     ----------
     pipeline : classifier
         Fitted, from paths to labels.
@@ -51,6 +51,23 @@ class FractureModel(ClassifierMixin, BaseEstimator):
         Tells files that are unlike those the model was trained on.
     info : dict
         What it was trained on and with, and how it was measured: `train_model` says what is in it.
+
+    See Also
+    --------
+    fracture_features.train_model : Make one.
+    load_model : Read one from a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, make_pipeline, make_radiographs, train_model
+    >>> folder = make_radiographs(60, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)")
+    >>> model = train_model(make_pipeline("edges", "svm", image_size=48), data, random_state=0)
+    >>> model.predict(data.paths[:3]).shape
+    (3,)
+    >>> list(model.predict_frame(data.paths[:3]).columns)[:2]
+    ['path', 'label']
     """
 
     def __init__(
@@ -208,11 +225,12 @@ class FractureModel(ClassifierMixin, BaseEstimator):
 
 
 def load_model(path: str | os.PathLike[str]) -> FractureModel:
-    """Load a model that `FractureModel.save` wrote; nothing in the file is run.
+    r"""Load a model that `FractureModel.save` wrote; nothing in the file is run.
 
     Parameters
     ----------
     path : str or path-like
+        The file.
 
     Returns
     -------
@@ -231,6 +249,24 @@ def load_model(path: str | os.PathLike[str]) -> FractureModel:
     -----
     ModelFileWarning
         If it was saved with other versions of the packages that it needs.
+
+    See Also
+    --------
+    FractureModel.save : Writes the file.
+    read_manifest : What a file says of itself.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, load_model, make_pipeline, make_radiographs, train_model
+    >>> folder = make_radiographs(60, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)")
+    >>> model = train_model(make_pipeline("edges", "svm", image_size=48), data, random_state=0)
+    >>> file = tempfile.mkdtemp() + "/model.ff"
+    >>> model.save(file)
+    >>> loaded = load_model(file)
+    >>> bool((loaded.predict(data.paths) == model.predict(data.paths)).all())
+    True
     """
     estimator, state, arrays = read_model_file(path)
     if missing := {"target_names", "decision", "calibration", "info"} - set(state):

@@ -44,6 +44,7 @@ def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Seque
     Parameters
     ----------
     model : FractureModel
+        From `train_model` or `load_model`.
     path : str or path-like
         Written beside its place and moved there: it is whole, or as it was.
     paths : sequence of str or path-like
@@ -63,6 +64,10 @@ def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Seque
         If one of `paths` cannot be read.
     MissingDependencyError
         If onnx or onnxruntime is not installed.
+
+    See Also
+    --------
+    FractureModel.save : The library's own file.
 
     Notes
     -----
@@ -188,7 +193,7 @@ class _Draft:
         return model
 
     def _about(self) -> dict[str, Any]:
-        """What the file says of itself."""
+        """Return what the file says of itself."""
         reader, decision = self.reading[0], self.model.decision
         limits = () if decision is None else (decision.low, decision.high)
         return {

@@ -304,7 +304,7 @@ CLASSIFIERS: dict[str, Callable[[Operators, Any, str], Answers]] = {
 
 
 def writer(step: Any, known: dict[str, Any]) -> Any:
-    """What writes a step; None where nothing does."""
+    """Return what writes a step; None where nothing does."""
     kind = type(step)
     own = kind.__module__.partition(".")[0] in ("sklearn", "fracture_features")
     return known.get(kind.__name__) if own else None

@@ -55,12 +55,13 @@ def train_model(
     pipeline : classifier
         From paths to labels, such as `make_pipeline` makes; a clone is fitted.
     data : FractureDataset
-    operating_point : None, "sensitivity", "youden", ("sensitivity", share), ("threshold", score), \
-            ("rule-out", npv) or ("thresholds", low, high), default=None
-        From which score of class 1 on an image is called fractured, as in `evaluate`. Two thresholds give three
-        answers, the third of which is "inconclusive": "rule-out" takes for the lower one the highest below which that
-        share of the images is not fractured, for the upper one that with the highest Youden index; "thresholds" takes
-        both as they are. None leaves it to the classifier, with two answers.
+        All images to train on.
+    operating_point : None, str or tuple, default=None
+        None, "sensitivity", "youden", ("sensitivity", share), ("threshold", score), ("rule-out", npv) or ("thresholds",
+        low, high): from which score of class 1 on an image is called fractured, as in `evaluate`. Two thresholds give
+        three answers, the third of which is "inconclusive": "rule-out" takes for the lower one the highest below which
+        that share of the images is not fractured, for the upper one that with the highest Youden index; "thresholds"
+        takes both as they are. None leaves it to the classifier, with two answers.
     calibrate : bool, default=False
         Whether to give probabilities by Platt's method, fitted to the scores of the folds.
     result : EvaluationResult, default=None
@@ -95,6 +96,11 @@ def train_model(
         If files cannot be read.
     LeakWarning
         If copies of images would stand on both sides of an inner split.
+
+    See Also
+    --------
+    fracture_features.evaluate : Compare pipelines first.
+    load_model : Read a saved model.
 
     Examples
     --------

@@ -41,11 +41,12 @@ N_BARS = 25
 
 
 def plot_roc(result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
-    """Draw the mean ROC curve of each model, with a band from resampling whole groups.
+    r"""Draw the mean ROC curve of each model, with a band from resampling whole groups.
 
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     models : sequence of str, default=None
         None takes all but the majority class, whose curve is the diagonal. The best three by ROC AUC are coloured and
         have a band, the others are grey.
@@ -64,6 +65,23 @@ def plot_roc(result: EvaluationResult, *, models: Sequence[str] | None = None, a
         If there is no such model.
     MissingDependencyError
         If matplotlib is not installed; as in all functions here.
+
+    See Also
+    --------
+    fracture_features.results.mean_curves : What is drawn.
+    plot_precision_recall : Where few images are fractured.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.plotting import plot_roc
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> ax = plot_roc(result, ax=Figure().subplots())
+    >>> ax.get_xlabel()
+    '1 − specificity'
     """
     curves = mean_curves(result, "roc", models=models)
     ax = make_axes(ax, 4.8, HEIGHT + legend_height(curves["model"].unique()))
@@ -75,13 +93,16 @@ def plot_roc(result: EvaluationResult, *, models: Sequence[str] | None = None, a
 def plot_precision_recall(
     result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw the mean precision-recall curve of each model, with a band; otherwise as `plot_roc`.
+    r"""Draw the mean precision-recall curve of each model, with a band; otherwise as `plot_roc`.
 
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     models : sequence of str, default=None
+        None takes all but the majority class.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -92,6 +113,22 @@ def plot_precision_recall(
     ------
     ValueError
         If there is no such model.
+
+    See Also
+    --------
+    plot_roc : The curve that does not depend on the prevalence.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.plotting import plot_precision_recall
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> ax = plot_precision_recall(result, ax=Figure().subplots())
+    >>> ax.get_ylabel()
+    'Precision (PPV)'
     """
     curves = mean_curves(result, "precision_recall", models=models)
     ax = make_axes(ax, 4.8, HEIGHT + legend_height(curves["model"].unique()))
@@ -125,14 +162,16 @@ def _draw_band(ax: Axes, style: dict[str, Any], x: pd.Series, low: pd.Series, hi
 
 
 def plot_calibration(result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
-    """Draw how often what is predicted with a probability is so.
+    r"""Draw how often what is predicted with a probability is so.
 
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     models : sequence of str, default=None
         None takes those that give probabilities and are no baseline.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -145,6 +184,23 @@ def plot_calibration(result: EvaluationResult, *, models: Sequence[str] | None =
     ------
     ValueError
         If there is no such model, or none of them gives probabilities.
+
+    See Also
+    --------
+    fracture_features.metrics.calibration_slope : One number for it.
+    plot_decision_curve : What acting on probabilities is worth.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.plotting import plot_calibration
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "logistic", image_size=48)}, data, cv=2, random_state=0)
+    >>> ax = plot_calibration(result, ax=Figure().subplots())
+    >>> len(ax.lines) > 0
+    True
     """
     names, targets = _with_probabilities(result, models), result.data.target_names
     shown = targets[1:] if len(targets) == 2 else targets
@@ -187,7 +243,7 @@ def _draw_histogram(ax: Axes, result: EvaluationResult, model: str, k: int, styl
 def plot_decision_curve(
     result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw the net benefit of acting on each model's probabilities, with a band, against treating all and none.
+    r"""Draw the net benefit of acting on each model's probabilities, with a band, against treating all and none.
 
     Parameters
     ----------
@@ -197,6 +253,7 @@ def plot_decision_curve(
         None takes those that give probabilities and are no baseline. The best three by ROC AUC are coloured and have
         a band, the others are grey.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -207,6 +264,23 @@ def plot_decision_curve(
     ------
     ValueError
         If there are more than two classes, there is no such model, or none of them gives probabilities.
+
+    See Also
+    --------
+    fracture_features.results.mean_decision_curve : What is drawn.
+    plot_calibration : Whether the probabilities are right.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.plotting import plot_decision_curve
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "logistic", image_size=48)}, data, cv=2, random_state=0)
+    >>> ax = plot_decision_curve(result, ax=Figure().subplots())
+    >>> len(ax.lines) > 0
+    True
     """
     if len(result.data.target_names) != 2:
         raise ValueError(f"a decision curve is for two classes, the data have {len(result.data.target_names)}")

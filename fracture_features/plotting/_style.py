@@ -142,7 +142,7 @@ def marker(result: EvaluationResult, model: str) -> str:
 
 
 def _place(result: EvaluationResult, model: str) -> tuple[int, bool]:
-    """Which of the baselines, or of the others, it is by ROC AUC."""
+    """Return which of the baselines, or of the others, it is by ROC AUC."""
     is_baseline = model in result.baselines
     names = [name for name in sorted_models(result) if (name in result.baselines) == is_baseline]
     return names.index(model), is_baseline

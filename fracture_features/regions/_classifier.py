@@ -61,6 +61,11 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
     image_shape_ : tuple of (int, int)
         Height and width of the fitted images.
 
+    See Also
+    --------
+    fracture_features.metrics.place_measures : How well places are found.
+    fracture_features.make_pipeline : A pipeline from paths, `make_pipeline("regions")`.
+
     Notes
     -----
     `fit` requests `boxes` and `groups`: under `sklearn.set_config(enable_metadata_routing=True)` pipelines and searches

@@ -61,6 +61,7 @@ def write_audit(
     Parameters
     ----------
     report : AuditReport
+        From `audit_dataset`.
     path : str or path-like
         Of the page; an existing file is overwritten.
     findings : sequence of Finding, default=None
@@ -78,6 +79,10 @@ def write_audit(
         If jinja2 is not installed.
     OSError
         If the page cannot be written.
+
+    See Also
+    --------
+    fracture_features.audit_dataset : Make the report.
 
     Examples
     --------

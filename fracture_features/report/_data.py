@@ -48,6 +48,7 @@ def write_data(data: FractureDataset, path: str | os.PathLike[str], *, random_st
     Parameters
     ----------
     data : FractureDataset
+        From a loader.
     path : str or path-like
         Of the page; an existing file is overwritten.
     random_state : int, default=None
@@ -65,6 +66,10 @@ def write_data(data: FractureDataset, path: str | os.PathLike[str], *, random_st
         If no file can be read.
     OSError
         If the page cannot be written.
+
+    See Also
+    --------
+    write_audit : What is wrong with a data set.
 
     Examples
     --------

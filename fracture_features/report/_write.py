@@ -60,6 +60,7 @@ def write_report(
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     path : str or path-like
         Of the page; an existing file is overwritten.
     model : Pipeline, default=None
@@ -85,6 +86,11 @@ def write_report(
         If the result has no fold or no such column; if `model` has no maps, as `explain_images` does.
     OSError
         If the page cannot be written, or an image is gone.
+
+    See Also
+    --------
+    fracture_features.evaluate : Make the result.
+    fracture_features.plotting.plot_forest : One of its figures.
 
     References
     ----------

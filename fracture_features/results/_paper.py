@@ -46,6 +46,10 @@ class ModelTable:
     frame, n_models
         As given.
 
+    See Also
+    --------
+    EvaluationResult.table : Make one.
+
     Examples
     --------
     >>> import pandas as pd

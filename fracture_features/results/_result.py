@@ -19,7 +19,7 @@ from ._tables import confusion_table, fold_table, prediction_table, reliability_
 
 
 class EvaluationResult(Predictions):
-    """Predictions of each model on each fold, and the tables made from them.
+    r"""Predictions of each model on each fold, and the tables made from them.
 
     A value in a table is the mean over the folds' test parts; PPV, NPV, likelihood ratios, calibration intercept and
     slope, which a fold of few patients leaves undefined or biased, are those of all test parts together (of each
@@ -36,6 +36,7 @@ class EvaluationResult(Predictions):
     data : FractureDataset
         The readable images.
     fold_results : iterable of FoldResult
+        What each model gave on each fold.
     excluded : DataFrame
         Files left out, with the columns path, label and reason.
     random_state : int, default=None
@@ -54,6 +55,23 @@ class EvaluationResult(Predictions):
         As given.
     estimates : Estimates
         What the tables and curves are read from.
+
+    See Also
+    --------
+    fracture_features.evaluate : Make one.
+    fracture_features.report.write_report : Write it as a page.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> frame = result.frame().set_index(["model", "measure"])
+    >>> bool(frame.loc[("edges", "roc_auc"), "low"] <= frame.loc[("edges", "roc_auc"), "value"])
+    True
+    >>> "edges" in result.comparison()["model"].tolist()
+    True
     """
 
     def frame(

@@ -19,7 +19,7 @@ SPAN = 0.75  # share of the images that each place looks at, as R's loess takes
 
 
 def smooth_reliability(result: EvaluationResult, model: str) -> pd.DataFrame:
-    """Return a calibration curve without bins: the observed share near each predicted probability [1]_.
+    r"""Return a calibration curve without bins: the observed share near each predicted probability [1]_.
 
     The test parts of all folds together, smoothed by local regression (loess): a straight line at each place, fitted to
     the 75 % of the images nearest to it, with tricube weights.
@@ -27,6 +27,7 @@ def smooth_reliability(result: EvaluationResult, model: str) -> pd.DataFrame:
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     model : str
         One that gives probabilities.
 
@@ -41,10 +42,25 @@ def smooth_reliability(result: EvaluationResult, model: str) -> pd.DataFrame:
     ValueError
         If there is no such model, or it gives no probabilities.
 
+    See Also
+    --------
+    fracture_features.plotting.plot_calibration : The curve by bins, drawn.
+
     References
     ----------
     .. [1] P. C. Austin and E. W. Steyerberg, "Graphical assessment of internal and external calibration of logistic
        regression models by using loess smoothers", Statistics in Medicine 33(3), 2014.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.results import smooth_reliability
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> model = make_pipeline("edges", "logistic", image_size=48)
+    >>> result = evaluate({"edges": model}, data, cv=2, random_state=0)
+    >>> len(smooth_reliability(result, "edges"))
+    101
     """
     (model,) = model_names(result, [model])
     folds = [fold for fold in result.folds_of(model) if fold.probabilities is not None]

@@ -24,7 +24,8 @@ from .._optional import check_extra, require
 from .._write import whole_file
 from ..audit import DESCRIPTIONS
 from ..cache import close_cache, digest, pack_cache, set_caches
-from ..datasets import existing_folder, find_images, take_inventory
+from ..datasets import find_images, take_inventory
+from ..datasets._files import existing_folder
 from ..exceptions import NoReadableImagesError, StoreError
 from ..features._base import BaseExtractor
 from ..pipeline import FEATURES, make_pipeline
@@ -139,6 +140,20 @@ def extract_features(
         If `out` holds a store of other files, features or sizes, or cannot be written.
     MissingDependencyError
         If an extra that the features need is not installed.
+
+    See Also
+    --------
+    FeatureStore : Read them.
+    fracture_features.make_pipeline : Extract while fitting, with a cache.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import make_radiographs
+    >>> from fracture_features.store import extract_features
+    >>> folder = make_radiographs(6, folder=tempfile.mkdtemp(), random_state=0)
+    >>> extract_features(folder, ["edges"], tempfile.mkdtemp()).n_shards
+    1
     """
     first, machines = shard
     if not 1 <= first <= machines:
@@ -254,10 +269,27 @@ def _agree(out: Path, about: dict[str, Any]) -> None:
 def write_parquet(store: FeatureStore) -> None:
     """Write each shard's features as a table beside it, with the path of each row; what is there stays.
 
+    Parameters
+    ----------
+    store : FeatureStore
+        From `extract_features`.
+
     Raises
     ------
     MissingDependencyError
         If pyarrow is not installed.
+
+    See Also
+    --------
+    FeatureStore.rows : The rows as an array.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import make_radiographs
+    >>> from fracture_features.store import extract_features, write_parquet
+    >>> folder = make_radiographs(6, folder=tempfile.mkdtemp(), random_state=0)
+    >>> write_parquet(extract_features(folder, ["edges"], tempfile.mkdtemp()))  # doctest: +SKIP
     """
     require("pyarrow", extra="parquet", needed_for="a store as Parquet")
     index = store.index[store.index["row"] >= 0]

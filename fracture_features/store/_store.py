@@ -46,6 +46,10 @@ class FeatureStore:
     StoreError
         If the folder holds no store, or a newer one.
 
+    See Also
+    --------
+    extract_features : Write one.
+
     Examples
     --------
     >>> import tempfile
@@ -98,6 +102,11 @@ class FeatureStore:
 
     def rows(self, paths: ArrayLike) -> NDArray[np.float32]:
         """Features (n, n_features) of files, in the order of `paths`.
+
+        Parameters
+        ----------
+        paths : sequence of str
+            Files, as a data set names them.
 
         Raises
         ------

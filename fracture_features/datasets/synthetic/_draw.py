@@ -79,6 +79,10 @@ def make_radiographs(
     ValueError
         If a parameter is out of its range.
 
+    See Also
+    --------
+    load_folder : Load what was drawn.
+
     Notes
     -----
     `benchmarks/bench_synthetic.py` measures how hard they are: at the default difficulty HOG and an SVM reach an area
