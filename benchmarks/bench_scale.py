@@ -11,7 +11,7 @@ inventory   what the audit asks of every file, read once (HOG, LBP and edges wan
 extract     HOG, LBP and edges into a store, with what the inventory asks
 pairs       the search for copies
 sgd         one pass of `SGDClassifier.partial_fit` over the store, standardised by the first batch
-xgboost     `XGBClassifier.fit_batches` over the store, 30 trees
+xgboost     `XGBClassifier.fit_batches` over the store, 10 trees, 64 bins
 nystroem    on HOG's rows in memory
 svm         on HOG's rows in memory, up to SVM_ROWS images
 predict     of all rows by the model of `sgd`
@@ -155,7 +155,7 @@ class Work:
     def xgboost(self) -> None:
         """Trees of the store's rows."""
         store, paths, y = self.store()
-        model = XGBClassifier(n_estimators=30, max_depth=4, colsample_bytree=0.2, n_jobs=-1, random_state=0)
+        model = XGBClassifier(n_estimators=10, max_depth=4, max_bin=64, n_jobs=-1, random_state=0)
         model.fit_batches(lambda rows: store.rows(paths[rows]), y, batch_size=BATCH)
 
     def hog(self) -> tuple[np.ndarray, np.ndarray]:
@@ -176,7 +176,7 @@ class Work:
         SVC(class_weight="balanced").fit(*self.hog())
 
 
-STEPS = ("inventory", "extract", "pairs", "sgd", "predict", "xgboost", "nystroem", "svm")
+STEPS = ("inventory", "extract", "pairs", "sgd", "predict", "nystroem", "svm", "xgboost")
 STREAMING = ("inventory", "extract", "pairs", "sgd", "predict", "xgboost")
 
 

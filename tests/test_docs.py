@@ -30,6 +30,11 @@ def test_the_page_of_findings_is_that_of_the_codes():
     assert (DOCS / "findings.md").read_text(encoding="utf-8") == render(), "run python docs/make_findings.py"
 
 
+def test_the_page_of_scale_is_that_of_the_results():
+    render = runpy.run_path(str(DOCS / "make_scale.py"))["render"]
+    assert (DOCS / "scale.md").read_text(encoding="utf-8") == render(), "run python docs/make_scale.py"
+
+
 def test_the_table_of_the_whole_set_is_that_of_the_results():
     rows = json.loads((ROOT / "benchmarks" / "results" / "accuracy_fracatlas.json").read_text())
     commit, results = rows["about"]["commit"], rows["results"]
