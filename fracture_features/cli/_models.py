@@ -18,11 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .._locks import held
 from ..datasets import find_images, read_table
 from ..exceptions import FractureFeaturesError, ImageReadError
-from ..explain import explain_images
+from ..explain import explain_images, found_boxes
 from ..images import read_image
 from ..model import FractureModel, evaluate_model, load_model, read_manifest, train_model
 from ..pipeline import check_installed
-from ..plotting import overlay_heat_map
+from ..plotting import overlay_boxes, overlay_heat_map
 from ._data import layout_of, load_data
 from ._exit import ExitCode
 from ._output import print_result, write_csv
@@ -145,10 +145,11 @@ def _write_maps(model: FractureModel, frame: pd.DataFrame, folder: Path) -> None
 
 
 def painted(model: FractureModel, path: str) -> Any:
-    """An image with its heat map over it, BGR."""
+    """An image with its heat map over it, and the boxes of a model that finds any, BGR."""
     image = read_image(path, max_side=1024)
     (heat_map,) = explain_images(model.pipeline, [path], shapes=[image.shape])
-    return overlay_heat_map(image, heat_map)[..., ::-1]
+    boxes = found_boxes(model.pipeline, path, image.shape)
+    return overlay_boxes(overlay_heat_map(image, heat_map), found=boxes)[..., ::-1]
 
 
 def run_explain(args: argparse.Namespace) -> int:

@@ -20,6 +20,8 @@ OWN = (
     "fracture_features.features._hog.HOGExtractor",
     "fracture_features.features._lbp.LBPExtractor",
     "fracture_features.images._reader.ImageReader",
+    "fracture_features.regions._classifier.RegionClassifier",
+    "fracture_features.regions._stack.RegionStack",
 )
 XGBOOST = ("fracture_features._xgboost.XGBClassifier", "xgboost.sklearn.XGBClassifier")
 
@@ -55,6 +57,7 @@ SKLEARN = (
     "sklearn.linear_model._logistic.LogisticRegression",
     "sklearn.linear_model._logistic.LogisticRegressionCV",
     "sklearn.linear_model._perceptron.Perceptron",
+    "sklearn.linear_model._ridge.Ridge",
     "sklearn.linear_model._ridge.RidgeClassifier",
     "sklearn.linear_model._ridge.RidgeClassifierCV",
     "sklearn.linear_model._stochastic_gradient.SGDClassifier",

@@ -3,6 +3,7 @@
 from ._curves import plot_calibration, plot_decision_curve, plot_precision_recall, plot_roc
 from ._examples import plot_mistakes, plot_predictions, plot_samples
 from ._pictures import overlay_heat_map, plot_augmentation, plot_heat_map, plot_hog
+from ._places import overlay_boxes, plot_froc
 from ._style import legend_height
 from ._tables import measure_label, plot_class_balance, plot_confusion_matrix, plot_forest, plot_subgroups
 from ._training import plot_grid_search, plot_history
@@ -10,6 +11,7 @@ from ._training import plot_grid_search, plot_history
 __all__ = [
     "legend_height",
     "measure_label",
+    "overlay_boxes",
     "overlay_heat_map",
     "plot_augmentation",
     "plot_calibration",
@@ -17,6 +19,7 @@ __all__ = [
     "plot_confusion_matrix",
     "plot_decision_curve",
     "plot_forest",
+    "plot_froc",
     "plot_grid_search",
     "plot_heat_map",
     "plot_history",

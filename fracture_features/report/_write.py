@@ -17,6 +17,7 @@ from ..results import EvaluationResult
 from ._checklist import make_checklist
 from ._figures import describe_hidden, make_figures
 from ._pictures import make_pictures
+from ._places import make_places
 from ._summary import (
     describe,
     describe_findings,
@@ -120,6 +121,7 @@ def _content(result: EvaluationResult, model: Any) -> dict[str, Any]:
         "figures": make_figures(result, ranked),
         "hidden": describe_hidden(ranked),
         "pictures": make_pictures(result, best, names, model),
+        "places": make_places(result, names),
         "manifest": manifest,
         "ignored": count_kinds(result.data.ignored),
         "grouped": result.data.groups is not None,

@@ -6,6 +6,7 @@ from ._examples import confident_mistakes, example_table, some_predictions
 from ._fold import FoldResult
 from ._manifest import digest_of, make_manifest
 from ._models import model_names
+from ._places import froc_table
 from ._predictions import FAILURE_COLUMNS
 from ._result import EvaluationResult
 from ._tables import count_copies, effective_groups
@@ -22,6 +23,7 @@ __all__ = [
     "digest_of",
     "effective_groups",
     "example_table",
+    "froc_table",
     "make_manifest",
     "mean_curves",
     "mean_decision_curve",
