@@ -24,6 +24,7 @@ from fracture_features.model import read_model_file, write_model_file
 from fracture_features.regions import RegionClassifier, RegionStack
 from fracture_features.regions._boxes import Frames, suppress
 from fracture_features.regions._candidates import Candidates, find_peaks, fit_places
+from fracture_features.regions._looks import RINGS, describe_look, fit_usual_score
 from fracture_features.regions._places import (
     EMPTY,
     MARKED,
@@ -414,6 +415,67 @@ def test_names_in_make_pipeline():
     )
     assert make_pipeline("mobilenetv2-regions")[-1].architecture == "MobileNetV2"
     assert STEP == 16
+
+
+# Sharpness
+
+
+def smooth_noise(rng, sigma, shape=(96, 128), contrast=1.0):
+    image = cv2.GaussianBlur(rng.normal(size=shape), (0, 0), sigma)
+    return np.clip(128 + contrast * 40 * image / image.std(), 0, 255).astype(np.uint8)
+
+
+def test_what_was_enlarged_has_less_in_the_outer_rings():
+    rng = np.random.default_rng(0)
+    image = smooth_noise(rng, 0.5)
+    enlarged = cv2.resize(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), image.shape[::-1])
+    sharp, soft = (describe_look(each) for each in (image, enlarged))
+    assert sharp.shape == (RINGS - 1,)
+    # Nothing is left from half of Nyquist's frequency on: summed differences compare the last ring with one before.
+    half = RINGS // 2
+    assert soft[half - 4 :].sum() < sharp[half - 4 :].sum() - 2
+    np.testing.assert_allclose(describe_look(image // 2), sharp, atol=0.4)
+    assert describe_look(np.full((40, 40), 9, np.uint8)).tolist() == [0] * (RINGS - 1)
+    assert np.isfinite(describe_look(image[:32, :32])).all()
+
+
+def test_a_spectrum_by_hand():
+    """Of a wave of 16 periods in 128 pixels the power lies at 1/8, a quarter of Nyquist's frequency."""
+    wave = np.tile(np.rint(100 + 90 * np.cos(2 * np.pi * 16 * np.arange(128) / 128)), (128, 1)).astype(np.uint8)
+    highest = int(np.argmax(np.cumsum(describe_look(wave)))) + 1
+    assert highest in (RINGS // 4 - 1, RINGS // 4)
+
+
+def test_the_usual_score_is_a_parabola_of_sharpness():
+    rng = np.random.default_rng(0)
+    place = rng.normal(size=400)
+    looks = np.outer(place, np.linspace(1, 2, RINGS - 1)).astype(np.float32)
+    usual = fit_usual_score(looks, 1 + 2 * place - place**2)
+    np.testing.assert_allclose(usual.of(looks), 1 + 2 * place - place**2, atol=0.35)
+    farther = looks[[place.argmax()]] * 9  # what was not seen counts as the nearest that was
+    np.testing.assert_allclose(usual.of(farther), usual.of(looks[[place.argmax()]]), rtol=1e-6)
+    flat = fit_usual_score(np.zeros((5, RINGS - 1), np.float32), np.full(5, 3.0))
+    assert flat.of(np.zeros((1, RINGS - 1), np.float32)).tolist() == [3.0]
+
+
+def test_sharp_images_without_a_fracture_score_as_soft_ones_do():
+    """Most sharp images are fractured, most soft ones are not: the score knows, until the usual one is subtracted."""
+    rng = np.random.default_rng(0)
+    sharp = rng.permutation(np.repeat([True, False], 60))
+    y = (rng.random(120) < np.where(sharp, 0.7, 0.3)).astype(int)
+    stack = np.stack([smooth_noise(rng, 0.6 if each else 1.5, (64, 64)) for each in sharp])
+    boxes = [[[24, 24, 40, 40]] if each else [] for each in y]
+    for row in np.flatnonzero(y):
+        stack[row, 24:40, 24:40] = np.clip(stack[row, 24:40, 24:40] * 0.7 + 70, 0, 255)
+    model = RegionClassifier(n_estimators=20, random_state=0).fit(stack, y, boxes=boxes)
+    scores, whole = model.held_out_scores_, y == 0
+    raw = scores + model._usual.of(np.array([describe_look(image) for image in stack]))
+
+    def gap(values):
+        return (values[whole & sharp].mean() - values[whole & ~sharp].mean()) / values[whole].std()
+
+    assert gap(raw) > 0.5
+    assert abs(gap(scores)) < 0.3
 
 
 # A stack with a classifier of whole images

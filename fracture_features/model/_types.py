@@ -98,6 +98,7 @@ NAMED_TUPLES = (
     "fracture_features.cnn._pretrained.Recipe",
     "fracture_features.features._fisher.Projection",
     "fracture_features.features._mixture.Mixture",
+    "fracture_features.regions._looks.UsualScore",
 )
 TUPLES = frozenset(("builtins.tuple", *NAMED_TUPLES))
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from numbers import Integral
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
@@ -25,17 +24,9 @@ from ._boxes import Detections, Frames, check_boxes, suppress
 from ._candidates import find_peaks
 from ._fit import Learner
 from ._places import STEP, centres, is_empty
-from ._scorer import Describer, line_levels, pool, score_places
+from ._scorer import Describer, Scored, enlarge, line_levels, pool, score_places
 
 BLOCK = 16  # images that are described at a time
-
-
-class Scored(NamedTuple):
-    """One image: scores (rows, columns) and features of its places, and its own score."""
-
-    levels: NDArray[np.float32]
-    features: NDArray[np.float16]
-    image: float
 
 
 class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
@@ -46,7 +37,8 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
     others that the first one took for fractures. With a pretrained network, a logistic regression on the maps of one of
     its layers scores coarser places first, and the trees know that score and what surrounds it. The image's score is
     a logistic regression on the mean scores of its 1, 8, 32 and 128 highest places, learned on images whose places were
-    scored by trees that had not seen them.
+    scored by trees that had not seen them, less the score that images as sharp have without a fracture. What a place's
+    score and its image's say of a box there is a logistic regression too.
 
     Parameters
     ----------
@@ -82,9 +74,10 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
     Boxes are in pixels of the files where the images come from ImageReader, which the images know, and in pixels of the
     images otherwise; so are those that `detect` returns. A part of a stack (`X[:10]`) has forgotten its files.
 
-    Sizes of patches are in pixels, so the image size matters: at 640 pixels the median box of FracAtlas is 37 wide. So
-    does sharpness: of images that were published larger than 800 pixels those without a fracture score higher.
-    `benchmarks/bench_regions.py` measures that, and how often the highest place lies in a box.
+    Sizes of patches are in pixels, so the image size matters: at 640 pixels the median box of FracAtlas is 37 wide.
+    Where most sharp images are fractured, places of all sharp images score higher; hence the usual score of images as
+    sharp is subtracted. `benchmarks/bench_regions.py` measures what is left of it, and how often the highest place lies
+    in a box.
 
     References
     ----------
@@ -239,9 +232,9 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
                 yield Scored(levels, features, self._score_image(levels, described.looks[k]))
 
     def _score_image(self, levels: NDArray[np.float32], look: NDArray[np.float32]) -> float:
-        """Log-odds of the image by its highest places, less what images that look so have without a fracture."""
+        """Log-odds of the image by its highest places, less what images as sharp have without a fracture."""
         score = self._pooling.decision_function([pool(levels)])[0]
-        return float(score - self._usual.predict([look.clip(*self._limits)])[0])
+        return float(score - self._usual.of(look[None])[0])
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Log-odds that each image is of the second class.
@@ -291,7 +284,7 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
             gives them in the shape of the files.
         """
         maps = ((self._log_odds(scored) - self.threshold_).astype(np.float32) for scored in self._walk(X))
-        return np.stack([_enlarge(each, self.image_shape_) for each in maps])
+        return np.stack([enlarge(each, self.image_shape_) for each in maps])
 
     def detect(self, X: ArrayLike, threshold: float | None = None) -> list[Detections]:
         """Find boxes of fractures.
@@ -343,11 +336,3 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_class = False
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def _enlarge(levels: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Levels of places at every pixel."""
-    covered = tuple(n * STEP for n in levels.shape)
-    whole = cv2.resize(levels, covered[::-1], interpolation=cv2.INTER_LINEAR)
-    missing = [(0, max(side - n, 0)) for side, n in zip(shape, covered, strict=True)]
-    return np.pad(whole, missing, mode="edge")[: shape[0], : shape[1]]

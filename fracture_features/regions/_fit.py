@@ -87,12 +87,9 @@ class Learner:
         pools = np.array([pool(levels) for levels in held_out])
         pooling = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced"))
         scores = pooling.fit(pools, self.y).decision_function(pools)
-        whole, looks = self.y == 0, self.described.looks
-        usual, limits = (
-            fit_usual_score(looks[whole], scores[whole]),
-            (looks[whole].min(axis=0), looks[whole].max(axis=0)),
-        )
-        scores = scores - usual.predict(looks.clip(*limits))
+        looks, whole = self.described.looks, self.y == 0
+        usual = fit_usual_score(looks[whole], scores[whole])
+        scores = scores - usual.of(looks)
         places, threshold = fit_places(self._find_candidates(held_out), scores)
         trees = self._fit_trees(everything)
         sides = fit_sides(
@@ -104,7 +101,6 @@ class Learner:
             "_sides": sides,
             "_pooling": pooling,
             "_usual": usual,
-            "_limits": np.stack(limits),
             "_places": places,
             "threshold_": threshold,
             "held_out_scores_": scores,

@@ -20,8 +20,8 @@ from ..exceptions import FractureFeaturesError
 from ..features import _descriptors
 from . import _places
 from ._learning import margins
-from ._looks import N_LOOKS, describe_look
-from ._places import N_FEATURES, centres, describe_places, grid_shape, is_empty
+from ._looks import RINGS, describe_look
+from ._places import N_FEATURES, STEP, centres, describe_places, grid_shape, is_empty
 
 BLOCK = 8
 IN_MEMORY = 1 << 30  # bytes
@@ -36,12 +36,20 @@ class Described(NamedTuple):
     ----------
     features : ndarray of shape (n_samples, n_places, N_FEATURES), dtype float16
     maps : ndarray of shape (n_samples, rows, columns, channels), dtype float16, or None
-    looks : ndarray of shape (n_samples, N_LOOKS), dtype float32
+    looks : ndarray of shape (n_samples, RINGS - 1), dtype float32
     """
 
     features: NDArray[np.float16]
     maps: NDArray[np.float16] | None
     looks: NDArray[np.float32]
+
+
+class Scored(NamedTuple):
+    """One image: scores (rows, columns) and features of its places, and its own score."""
+
+    levels: NDArray[np.float32]
+    features: NDArray[np.float16]
+    image: float
 
 
 class Describer:
@@ -62,7 +70,7 @@ class Describer:
         n_places = self.grid[0] * self.grid[1]
         features = _allocate((len(stack), n_places, N_FEATURES))
         maps = None if self.maps is None else _allocate((len(stack), *self.maps.shape))
-        looks = np.empty((len(stack), N_LOOKS), dtype=np.float32)
+        looks = np.empty((len(stack), RINGS - 1), dtype=np.float32)
         recipe = digest(code_version(Describer, _places, _descriptors))
 
         def read(rows: slice) -> None:
@@ -145,3 +153,11 @@ def pool(levels: NDArray[np.float32]) -> list[float]:
     """Mean of the highest scores of an image, of one and of more."""
     ordered = np.sort(levels, axis=None)[::-1]
     return [float(ordered[:n].mean()) for n in POOLS]
+
+
+def enlarge(levels: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Levels of places at every pixel."""
+    covered = tuple(n * STEP for n in levels.shape)
+    whole = cv2.resize(levels, covered[::-1], interpolation=cv2.INTER_LINEAR)
+    missing = [(0, max(side - n, 0)) for side, n in zip(shape, covered, strict=True)]
+    return np.pad(whole, missing, mode="edge")[: shape[0], : shape[1]]
