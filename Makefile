@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow lint bench docs wheel clean
 
 demo: $(STAMP)
 	$(BIN)/fracture-features demo
@@ -11,17 +11,32 @@ demo: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-# What takes minutes: kills by the dozen, simulations.
+# What takes minutes: kills by the dozen, simulations, the README in a fresh environment, the oldest versions.
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist worksteal --timeout 1800
+	PYTHON=$(PYTHON) .ci/oldest
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/check_docstrings.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench_features.py
+
+# The site, in docs/_build/index.html; a warning is an error.
+docs: $(STAMP) $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
+
+$(VENV)/.docs: setup.cfg
+	$(BIN)/pip install --quiet --editable ".[docs]"
+	@touch $@
+
+# dist/fracture_features-*.whl; what an earlier build left would get into it.
+wheel:
+	rm -rf build
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 # Everything the targets need; made once, and again when the dependencies change.
 $(STAMP): setup.cfg pyproject.toml
@@ -32,4 +47,4 @@ $(STAMP): setup.cfg pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-oldest

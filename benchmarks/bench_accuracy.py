@@ -1,8 +1,11 @@
 """Cross-validate a ladder of models, from those that see no pixel to the strongest, on a folder of radiographs.
 
     python benchmarks/bench_accuracy.py FOLDER [--groups G] [--models NAME ...] [--weights FILE] [--out NAME]
+    python benchmarks/bench_accuracy.py FRACATLAS --protocol fracatlas [--models NAME ...] [--weights FILE]
 
 FOLDER is laid out as FracAtlas, or holds a folder for each class; its groups.csv, where there is one, holds the groups.
+With --protocol the images, groups and folds are the protocol's, FRACATLAS has to hold its files as published, and the
+table is results/accuracy_fracatlas.json.
 Everything is fitted inside the folds, StratifiedGroupKFold(5, shuffle=True, random_state=0); intervals are of the
 method, trained anew on other groups. Defaults of the library were chosen on one half of FracAtlas' groups
 (`bench_reader_defaults.choice_half`): the column `report half` has each model's mean ROC AUC on the test images of
@@ -35,6 +38,7 @@ from sklearn.svm import SVC
 from fracture_features import FractureDataset, LBPExtractor, evaluate, load_folder, load_fracatlas, make_pipeline
 from fracture_features.cnn import PretrainedExtractor
 from fracture_features.evaluation import exclude_unreadable
+from fracture_features.protocols import PROTOCOLS, load_protocol
 from fracture_features.results import EvaluationResult, FoldResult
 
 REFERENCES = ("metadata only", "HOG + SVM")
@@ -129,13 +133,23 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", help="names of the ladder; default: all")
     parser.add_argument("--weights", type=Path, help="MobileNetV2's, without its top: adds the pretrained models")
     parser.add_argument("--cache", type=Path, help="folder for pixels and features")
-    parser.add_argument("--out", default="accuracy", help="name of the table (%(default)s)")
+    parser.add_argument("--protocol", choices=PROTOCOLS, help="take its groups and folds, and no other images")
+    parser.add_argument("--out", help="name of the table (accuracy, or accuracy_PROTOCOL)")
     options = parser.parse_args()
+    if options.protocol and options.groups:
+        parser.error("--groups: a protocol has its own")
+    out = options.out or "_".join(filter(None, ["accuracy", options.protocol]))
     makers = ladder(options.weights, cache=options.cache, random_state=0, n_jobs=-1)
     unknown = set(options.models or []) - set(makers)
     if unknown:
         parser.error(f"--models: unknown {sorted(unknown)}; there are {list(makers)}")
-    data = load(options.folder, options.groups)
+    folds: dict[str, Any] = {}
+    if options.protocol:
+        protocol = load_protocol(options.protocol)
+        data = protocol.dataset(load_fracatlas(options.folder))
+        folds = {"cv": protocol.splits(), "audit": False}
+    else:
+        data = load(options.folder, options.groups)
     models = {name: make() for name, make in makers.items() if not options.models or name in options.models}
     watch, memory = PeakMemory(), {}
 
@@ -143,12 +157,12 @@ def main() -> None:
         memory[fold.model] = max(memory.get(fold.model, 0), watch.read())
         print(f"{fold.model}, fold {fold.fold}: fitted in {fold.fit_seconds:.1f} s", flush=True)
 
-    result = evaluate(models, data, random_state=0, on_fold=on_fold)
+    result = evaluate(models, data, random_state=0, on_fold=on_fold, **folds)
     frame = table(result, memory)
     print(frame.T.to_string())
     new = frame.assign(commit=circumstances()["commit"])
-    rows = known_rows(options.out) | new.astype(object).where(new.notna(), None).to_dict("index")
-    write_results(options.out, rows, data=f"{options.folder.name}: {len(data)} readable images", folds=5)
+    rows = known_rows(out) | new.astype(object).where(new.notna(), None).to_dict("index")
+    write_results(out, rows, data=f"{options.folder.name}: {len(data)} readable images", folds=5)
 
 
 def known_rows(name: str) -> dict[str, Any]:

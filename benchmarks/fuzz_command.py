@@ -41,6 +41,14 @@ TRUE = [
     ["compare", "split", *GROUPS, "--split", "--positive", "fractured", "--operating-point", "youden", *QUICK],
     ["compare", "data", *GROUPS, "--operating-point", "sensitivity=0.9", "--calibrate", "--jobs", "2", *QUICK],
     ["demo", "--n-samples", "40", "--out", "demo", *QUICK],
+    ["audit", "data", *GROUPS, "--json", "--out", "audited"],
+    ["train", "data", *GROUPS, "--model", "edges+svm", "--image-size", "32", "--out", "new.ff", "--calibrate"],
+    ["predict", "model.ff", "data", "outside/*/*.jpg", "--out", "predicted.csv"],
+    ["predict", "model.ff", "table.csv", "notes.txt", "--json", "--maps", "maps"],
+    ["evaluate", "model.ff", "outside", "--groups", r"t(\d+)", "--positive", "fractured", "--out", "measured.csv"],
+    ["explain", "model.ff", "picture.jpg", "--out", "map.png"],
+    ["export", "model.ff", "data", "--onnx", "model.onnx"],
+    ["info", "model.ff", "--json"],
     ["cache", "info", "cache"],
     ["cache", "clear", "cache"],
     ["--version"],
@@ -49,7 +57,20 @@ TRUE = [
 VALUES = [
     *("", " ", "-", "--", "-1", "0", "1", "2", "3", "1.5", "1e3", "nan", "inf", "٣", "1000", "99999999999999999999"),
     *("\x1b[31m", "[bold]x[/]", "(", "(?P<x>", r"(\d+)", ".", "a\udcffb", "x" * 5000, "a\nb", "\u202e", "=1+1", "%s"),
-    *("data", "table.csv", "pipe", "nowhere", "/dev/null", "/dev/zero", "data/fractured", "empty", "notes.txt", "~x"),
+    *(
+        "model.ff",
+        "picture.jpg",
+        "data",
+        "table.csv",
+        "pipe",
+        "nowhere",
+        "/dev/null",
+        "/dev/zero",
+        "data/fractured",
+        "empty",
+        "notes.txt",
+        "~x",
+    ),
     *(
         "folder",
         "csv",
@@ -97,6 +118,8 @@ def prepare() -> None:
     Path("table.csv").write_text("\n".join(["file,class,who,age,view", *rows]))
     Path("empty").mkdir()
     Path("notes.txt").write_text("no radiograph")
+    shutil.copy(next(Path("data").rglob("*.jpg")), "picture.jpg")
+    run(["train", "data", *GROUPS, "--model", "edges+svm", "--image-size", "32", "--out", "model.ff"])
     os.mkfifo("pipe")
 
 
@@ -117,7 +140,7 @@ def changed(line: list[str], rng: np.random.Generator) -> list[str]:
             case _:
                 line[at:at] = line[at : at + 2]
     # Folders that are written have names of their own.
-    written = {k + 1 for k, part in enumerate(line) if part in ("--out", "--cache")}
+    written = {k + 1 for k, part in enumerate(line) if part in ("--out", "--cache", "--maps", "--onnx")}
     return [f"out{k}" if k in written and "/" in part else part for k, part in enumerate(line)]
 
 

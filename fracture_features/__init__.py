@@ -56,7 +56,18 @@ _ROOMS = {
     "report": ("write_report",),
     "results": ("EvaluationResult",),
 }
-_MODULES = {*_ROOMS, "cache", "exceptions", "explain", "metrics", "plotting", "regions", "serve"} - {"_versions"}
+_MODULES = {
+    *_ROOMS,
+    "cache",
+    "exceptions",
+    "explain",
+    "metrics",
+    "plotting",
+    "protocols",
+    "regions",
+    "serve",
+    "store",
+} - {"_versions"}
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [

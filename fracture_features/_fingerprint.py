@@ -62,7 +62,7 @@ def _feed(state: Any, value: Any, around: tuple[int, ...], seen: set[int]) -> No
 
 
 def _parts(value: Any) -> list[Any]:
-    """What an object is made of."""
+    """List what an object is made of."""
     match value:
         case os.PathLike():
             return [os.fspath(value)]
@@ -116,7 +116,7 @@ def _function(function: FunctionType) -> Iterator[Any]:
 
 
 def _reached(value: Any, names: list[str]) -> Iterator[Any]:
-    """What counts of a global that code names, and of a module of the user's own what it names of that."""
+    """Return what counts of a global that code names, and of a module of the user's own what it names of that."""
     value = inspect.unwrap(value) if callable(value) else value
     if isinstance(value, ModuleType):
         yield value.__name__
@@ -133,7 +133,7 @@ def _reached(value: Any, names: list[str]) -> Iterator[Any]:
 
 
 def _is_own(module: str | None) -> bool:
-    """Whether a module is the user's: neither Python's nor installed."""
+    """Tell whether a module is the user's: neither Python's nor installed."""
     if module == "__main__":  # a script or a notebook, whatever runs it
         return True
     top = (module or "").partition(".")[0]
@@ -148,12 +148,12 @@ def _names(code: CodeType) -> set[str]:
 
 
 def _members(cls: type) -> dict[str, Any]:
-    """What a class defines."""
+    """Return what a class defines."""
     return {name: _unwrapped(value) for name, value in vars(cls).items() if _is_defined(name, value)}
 
 
 def _is_defined(name: str, value: Any) -> bool:
-    """Whether the user wrote it, and not Python or scikit-learn, such as __slotnames__ or set_fit_request."""
+    """Tell whether the user wrote it, and not Python or scikit-learn, such as __slotnames__ or set_fit_request."""
     code = FunctionType | property | staticmethod | classmethod | cached_property
     if isinstance(value, code) or hasattr(value, "__wrapped__"):
         return True
@@ -171,7 +171,7 @@ def _unwrapped(member: Any) -> Any:
 
 
 def _reduced(value: Any) -> list[Any]:
-    """What pickle would take an object apart into, its state in C or slots too."""
+    """Return what pickle would take an object apart into, its state in C or slots too."""
     reducer = copyreg.dispatch_table.get(type(value))
     reduced: Any = value.__reduce_ex__(4) if reducer is None else reducer(value)
     if isinstance(reduced, str):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
 from typing import Any
 
 import numba
-from numba.core import event
+from numba.core import caching, event
 
 # What `kernel` lets the compiler assume, so that it may reorder sums to vectorise them.
 ANY_ORDER = {"reassoc", "nnan", "ninf", "nsz", "contract"}
@@ -23,13 +23,29 @@ def kernel(function: Any = None, *, fastmath: bool | set[str] = False) -> Any:
     """
     if function is None:
         return functools.partial(kernel, fastmath=fastmath)
-    compile_ = functools.partial(numba.njit, nogil=True, fastmath=fastmath, forceinline=bool(fastmath))
+    compiled = numba.njit(function, nogil=True, fastmath=fastmath, forceinline=bool(fastmath))
     try:
-        return compile_(function, cache=True)
+        compiled._cache = _OnDisk(function)
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        return compile_(function)
+    return compiled
+
+
+class _OnDisk(caching.FunctionCache):
+    """numba's own place for what is compiled: where the disk is full or a file damaged, it is compiled again."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 - whatever a pickle raises that was cut short
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):
+            super().save_overload(sig, data)
 
 
 class _Compilations(event.Listener):

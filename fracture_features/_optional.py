@@ -14,6 +14,7 @@ EXTRAS = {
     "dask": "distributed",
     "dicom": "imagecodecs",
     "onnx": "onnxruntime",
+    "parquet": "pyarrow",
     "plot": "matplotlib",
     "report": "jinja2",
     "serve": "starlette",

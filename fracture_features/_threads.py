@@ -26,9 +26,15 @@ _opencv_before: list[int] = []  # the first is how many threads OpenCV had; as l
 
 
 def inside_worker() -> bool:
-    """Whether this code runs inside a parallel loop, of joblib or of `map_threads`."""
+    """Tell whether this code runs inside a parallel loop, of joblib or of `map_threads`."""
     backend: Any = get_active_backend()[0]
     return bool(backend.nesting_level) or getattr(_thread, "is_worker", False)
+
+
+def has_processes() -> bool:
+    """Whether `joblib.parallel_config` around this code, which runs in no worker, has other processes do the work."""
+    backend: Any = get_active_backend()[0]
+    return not inside_worker() and not getattr(backend, "supports_sharedmem", False) and effective_n_jobs(None) > 1
 
 
 def count_threads(n_jobs: int | None) -> int:

@@ -44,7 +44,7 @@ def check_image_shape(stack: NDArray[np.uint8], fitted: tuple[int, int], *, esti
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is an integer; a bool is none."""
+    """Tell whether a value is an integer; a bool is none."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 

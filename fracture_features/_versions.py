@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 # By the names that pip knows: what setup.cfg lists, and keras' other backends.
 PACKAGES = (
+    "argcomplete",
     "cloudpickle",
     "dask",
     "distributed",
@@ -24,6 +25,7 @@ PACKAGES = (
     "opencv-python-headless",
     "pandas",
     "pillow",
+    "pyarrow",
     "python-multipart",
     "rich",
     "scikit-learn",
@@ -54,7 +56,18 @@ def find_versions() -> dict[str, str]:
 
 
 def show_versions() -> None:
-    """Print the versions of Python, the platform, this library and what it depends on, for a report of an error."""
+    """Print the versions of Python, the platform, this library and what it depends on, for a report of an error.
+
+    See Also
+    --------
+    fracture_features.EvaluationResult.manifest : The versions that a result came from.
+
+    Examples
+    --------
+    >>> from fracture_features import show_versions
+    >>> show_versions()  # doctest: +ELLIPSIS, +NORMALIZE_WHITESPACE
+    python: ...
+    """
     about = {"python": sys.version.replace("\n", " "), "executable": sys.executable, "platform": platform.platform()}
     for name, value in (about | find_versions()).items():
         sys.stdout.write(f"{name:>22}: {value}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -65,31 +65,90 @@ class XGBClassifier(xgboost.XGBClassifier):
             If `y` is continuous, has one class alone or several columns; a set of `eval_set` has a class that `y` has
             not; `xgb_model` was fitted on other classes; or two parameters weight the classes.
         """
-        self._check_one_weighting()
         X = _as_data(X)
+        check_consistent_length(X, y)
+        labels, codes, weights = self._targets(y, sample_weight)
+        if isinstance(xgb_model, XGBClassifier) and not np.array_equal(xgb_model.classes_, labels):
+            raise ValueError(f"xgb_model has the classes {xgb_model.classes_}, y has {labels}.")
+        if eval_set is not None:
+            eval_set = [(_as_data(X_val), _encode(y_val, labels)) for X_val, y_val in eval_set]
+        # An objective of one's own may know no weights.
+        given = None if sample_weight is None and self.class_weight is None else weights
+        new = self._to_fit()
+        super(XGBClassifier, new).fit(X, codes, sample_weight=given, eval_set=eval_set, xgb_model=xgb_model, **kwargs)
+        new._labels = labels
+        self._take(new)
+        return self
+
+    def fit_batches(
+        self,
+        read: Callable[[slice], NDArray[np.floating]],
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        batch_size: int = 4096,
+        folder: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Fit on rows that are read in batches, several times: what stays in memory is a byte for each feature.
+
+        Of one batch the trees are those of `fit`; of several the bins of a feature, found batch by batch, may differ.
+
+        Parameters
+        ----------
+        read : callable
+            Takes a slice of the rows and returns their features (n, n_features), as
+            `lambda rows: store.rows(paths[rows])` does of a `FeatureStore`.
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+        batch_size : int, default=4096
+            Rows asked for at a time.
+        folder : str or path-like, default=None
+            Folder on a fast local disk where the bytes are kept instead of in memory.
+
+        Raises
+        ------
+        ValueError
+            As `fit` does.
+        """
+        labels, codes, weights = self._targets(y, sample_weight)
+        new = self._to_fit()
+        params = new.get_xgb_params()
+        new.n_classes_ = len(labels)
+        if len(labels) > 2:
+            new.objective = "multi:softprob"
+            params |= {"objective": "multi:softprob", "num_class": len(labels)}
+        rounds = params.pop("n_estimators", None) or new.get_num_boosting_rounds()
+        batches = _Batches(read, codes, weights, batch_size, folder)
+        kind = xgboost.QuantileDMatrix if folder is None else xgboost.ExtMemQuantileDMatrix
+        data = kind(batches, max_bin=self.max_bin, nthread=new.n_jobs)
+        new._Booster = xgboost.train(params, data, num_boost_round=rounds)
+        new._labels = labels
+        self._take(new)
+        return self
+
+    def _targets(
+        self, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[np.float64]]:
+        """Labels, the number of each row's label, and the weight of each row; ValueError where they are none."""
+        self._check_one_weighting()
         classes: NDArray[Any] = column_or_1d(y, warn=True)
-        check_consistent_length(X, classes)
         assert_all_finite(classes, input_name="y")
         check_classification_targets(classes)
-        weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = _check_sample_weight(sample_weight, classes, dtype=np.float64, ensure_non_negative=True)
         labels, codes = np.unique(classes, return_inverse=True)
         if len(weighted := np.unique(classes[weights > 0])) < 2:
             raise ValueError(f"XGBClassifier needs two classes or more in y, got one class: {weighted.tolist()}.")
-        if isinstance(xgb_model, XGBClassifier) and not np.array_equal(xgb_model.classes_, labels):
-            raise ValueError(f"xgb_model has the classes {xgb_model.classes_}, y has {labels}.")
-        weights = weights * self._class_weights(labels, classes, weights)[codes]
-        if eval_set is not None:
-            eval_set = [(_as_data(X_val), _encode(y_val, labels)) for X_val, y_val in eval_set]
+        return labels, codes, weights * self._class_weights(labels, classes, weights)[codes]
+
+    def _to_fit(self) -> Self:
+        """A copy without trees, and the parameters as XGBoost takes them."""
         new = self._blank()
         new.n_jobs = count_threads(self.n_jobs)
         if isinstance(self.random_state, np.random.RandomState):
             new.random_state = int(self.random_state.randint(2**31 - 1))
         if self.objective == "multi:softmax":  # the same trees, and probabilities of them
             new.objective = "multi:softprob"
-        super(XGBClassifier, new).fit(X, codes, sample_weight=weights, eval_set=eval_set, xgb_model=xgb_model, **kwargs)
-        new._labels = labels
-        self._take(new)
-        return self
+        return new
 
     def predict(self, X: ArrayLike, *, output_margin: bool = False, **kwargs: Any) -> NDArray[Any]:
         """Predict the labels (n_samples,) of `X` (n_samples, n_features), or with `output_margin` XGBoost's scores."""
@@ -189,7 +248,7 @@ class XGBClassifier(xgboost.XGBClassifier):
 
 
 def _as_data(X: Any) -> Any:
-    """What XGBoost takes as it is, anything else as an array."""
+    """Return what XGBoost takes as it is, anything else as an array."""
     return X if hasattr(X, "shape") else np.asarray(X)
 
 
@@ -199,3 +258,31 @@ def _encode(y: ArrayLike, labels: NDArray[Any]) -> NDArray[np.intp]:
     if len(unknown := np.setdiff1d(y, labels)):
         raise ValueError(f"eval_set has the labels {unknown.tolist()}, y has the classes {labels.tolist()}.")
     return np.searchsorted(labels, y)
+
+
+class _Batches(xgboost.DataIter):
+    """Rows with their labels and weights, batch by batch, as XGBoost asks for them."""
+
+    def __init__(
+        self,
+        read: Callable[[slice], NDArray[np.floating]],
+        codes: NDArray[np.intp],
+        weights: NDArray[np.float64],
+        size: int,
+        folder: str | os.PathLike[str] | None,
+    ):
+        self._read, self._codes, self._weights, self._size, self._next = read, codes, weights, size, 0
+        super().__init__(cache_prefix=None if folder is None else os.path.join(folder, "xgboost"))
+
+    def next(self, input_data: Callable[..., None]) -> bool:
+        """Hand over a batch; False where there is none left."""
+        rows = slice(self._next, min(self._next + self._size, len(self._codes)))
+        if rows.start >= rows.stop:
+            return False
+        self._next = rows.stop
+        input_data(data=self._read(rows), label=self._codes[rows], weight=self._weights[rows])
+        return True
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._next = 0

@@ -20,6 +20,10 @@ __all__ = [
     "ModelFileError",
     "ModelFileWarning",
     "NoReadableImagesError",
+    "ProtocolError",
+    "ResultFileError",
+    "ScaleWarning",
+    "StoreError",
     "UngroupedDataWarning",
 ]
 
@@ -72,8 +76,20 @@ class ModelFileError(FractureFeaturesError, ValueError):
     """A model file that cannot be read as one, or a model that no model file can hold."""
 
 
+class ResultFileError(FractureFeaturesError, ValueError):
+    """A folder without a saved result, or one whose result cannot be read."""
+
+
 class ExportError(FractureFeaturesError, ValueError):
     """A model, or a step of one, that cannot be written in another format with the same answers."""
+
+
+class ProtocolError(FractureFeaturesError, ValueError):
+    """Predictions or files that are not those of a protocol."""
+
+
+class StoreError(FractureFeaturesError, ValueError):
+    """A folder that holds no store of features, or one of other files, features or a newer form."""
 
 
 class MissingDependencyError(FractureFeaturesError, ImportError):
@@ -102,3 +118,7 @@ class CheckpointWarning(UserWarning):
 
 class ModelFileWarning(UserWarning):
     """A model was saved under other versions of packages than those that read it."""
+
+
+class ScaleWarning(UserWarning):
+    """A model is fitted on more images than it is made for."""

@@ -46,6 +46,15 @@ def test_metadata_alone_finds_a_shortcut_in_the_metadata_and_no_other(hospital):
     assert auc(models["shortcut probe"], data) == 1
 
 
+def test_a_leaf_of_the_forests_holds_three_images(hospital):
+    """With fewer they learn single images by heart, and their ROC AUC falls."""
+    models = baseline_models(data := hospital(right=0.7, bright=0.5), random_state=0)
+    for name in ("metadata only", "shortcut probe"):
+        forest = models[name].fit(data.paths, data.y)[-1]
+        trees = [tree.tree_ for tree in forest.estimators_]
+        assert min(tree.n_node_samples[tree.children_left == -1].min() for tree in trees) == 3, name
+
+
 def test_where_there_is_no_shortcut_none_is_found(hospital):
     models = baseline_models(data := hospital(right=0.5, bright=0), random_state=0)
     for name in ("metadata only", "shortcut probe"):

@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
 
-from fracture_features.cnn import CNNClassifier, _classifier, _parts
+from fracture_features.cnn import CNNClassifier, _classifier, _fitted, _parts
 from fracture_features.cnn._architectures import build_network
 from fracture_features.cnn._data import Batches
 from fracture_features.cnn._keras import _without_native_stderr, without_retracing_warnings
@@ -316,9 +316,11 @@ def test_nothing_remains_of_training(monkeypatch):
         networks.append(weakref.ref(network))
         return network
 
-    monkeypatch.setattr(_classifier, "build_network", build)
+    for module in (_classifier, _fitted):
+        monkeypatch.setattr(module, "build_network", build)
     cnn = CNNClassifier(epochs=1, random_state=0)
     cnn.fit(images, y).predict(X_TEST)
+    assert cnn.model_ is networks[-1]()  # Grad-CAM asks for it
     del images
     gc.collect()
     assert [network() is None for network in networks] == [True, False]

@@ -108,6 +108,47 @@ def test_bar_is_full_where_training_stops_early():
     assert progress.bar.tasks[0].description == "Epoch 1/4: loss 0.500"
 
 
+# --- which epoch is kept, and when training ends
+
+
+@pytest.fixture
+def losses(monkeypatch):
+    """Validation losses as they are given; gives the weights after each epoch."""
+
+    def give(values):
+        weights, left = [], iter(values)
+
+        def validate(head, held_out):
+            weights.append(head.get_weights())
+            return {"val_loss": next(left), "val_accuracy": 0.5, "val_roc_auc": 0.5}
+
+        monkeypatch.setattr(_training, "_validate", validate)
+        return weights
+
+    return give
+
+
+def test_the_weights_of_the_epoch_with_the_smallest_loss_are_kept(losses):
+    weights = losses([0.5, 0.3, 0.4, 0.6])
+    kept = CNNClassifier(epochs=4, batch_size=20, random_state=0).fit(X, y).model_.get_weights()
+    for k, epoch in enumerate(weights):
+        same = all(np.array_equal(a, b) for a, b in zip(kept, epoch, strict=True))
+        assert same == (k == 1), k
+
+
+def test_of_equal_losses_the_first_is_kept(losses):
+    weights = losses([0.5, 0.3, 0.3])
+    kept = CNNClassifier(epochs=3, batch_size=20, random_state=0).fit(X, y).model_.get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(kept, weights[1], strict=True))
+
+
+@pytest.mark.parametrize(("patience", "n_iter"), [(1, 3), (2, 4), (3, 7), (None, 7)])
+def test_training_ends_after_as_many_epochs_without_a_smaller_loss_as_patience_says(losses, patience, n_iter):
+    """As keras' EarlyStopping counts."""
+    losses([0.5, 0.4, 0.6, 0.6, 0.3, 0.6, 0.6])
+    assert CNNClassifier(epochs=7, batch_size=20, patience=patience, random_state=0).fit(X, y).n_iter_ == n_iter
+
+
 # --- Ctrl-C
 
 

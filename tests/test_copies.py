@@ -85,15 +85,19 @@ def test_equal_bytes_and_equal_pixels(drawn, tmp_path):
     for name in ("b.png", "d.bmp"):
         cv2.imwrite(str(tmp_path / name), read_image(first))
     shutil.copy(other, tmp_path / "f.jpg")
+    nearly = read_image(first)
+    nearly[5, 5] ^= 1  # the same hash
+    cv2.imwrite(str(tmp_path / "g.png"), nearly)
     pairs = find(sorted(tmp_path.iterdir()))
     assert pairs[["first", "second", "kind"]].values.tolist() == [
         [0, 1, "pixels"],
         [0, 2, "bytes"],
         [0, 3, "pixels"],
         [0, 4, "bytes"],
+        [0, 6, "near"],
     ]
     assert pairs.columns.tolist() == ["first", "second", "kind", "turn", "distance", "similarity"]
-    assert copy_groups(6, pairs).tolist() == [0, 0, 0, 0, 0, 1]
+    assert copy_groups(7, pairs).tolist() == [0, 0, 0, 0, 0, 1, 0]
 
 
 def test_many_copies_of_one_picture_give_one_pair_less(drawn, tmp_path):

@@ -68,12 +68,16 @@ def test_content_decides_what_is_dicom(dicoms):
     assert data.files["reason"].isna().all()
 
 
-def test_dicom_under_the_ending_of_another_format_has_a_patient_where_one_is_asked_for(dicoms, tmp_path):
+def test_dicom_under_the_ending_of_another_format_has_a_patient(dicoms, tmp_path):
     os.rename(tmp_path / "normal" / "f", tmp_path / "normal" / "f.jpg")
     os.rename(tmp_path / "normal" / "b.dicom", tmp_path / "normal" / "b.tiff")
     data = load_folder(dicoms, groups="PatientID")
     assert len(data) == 6
     assert len(np.unique(data.groups)) == 3
+    assert load_folder(dicoms).frame["PatientID"].notna().all()
+    names = pd.DataFrame({"image": ["normal/f.jpg", "normal/b.tiff"], "label": ["normal", "fractured"]})
+    names.to_csv(tmp_path / "x.csv", index=False)
+    assert load_csv(tmp_path / "x.csv").frame["PatientID"].notna().all()
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_dicom_under_the_ending_of_another_format_has_a_patient_where_one_is_ask
         ("1.2.840.10008.3.1.2.3.3", "DICOM object without an image"),
     ],
 )
-@pytest.mark.parametrize("ending", [".dcm", "", ".pre"])
+@pytest.mark.parametrize("ending", [".dcm", "", ".pre", ".jpg"])
 def test_objects_without_a_radiograph_are_counted_by_kind(dicoms, sop_class, kind, ending):
     for i in range(12):
         write_dicom(dicoms / "normal" / f"x{i}{ending}", sop_class=sop_class, pixels=False)
@@ -175,7 +179,8 @@ def test_nothing_but_unreadable_headers(tmp_path):
 
 
 @pytest.mark.parametrize("groups", [None, "PatientID"])
-def test_the_loader_opens_each_dicom_once_and_no_other_image(dicoms, groups):
+def test_the_loader_opens_each_file_once(dicoms, groups):
+    os.rename(dicoms / "normal" / "f", dicoms / "normal" / "f.jpg")
     script = (
         "import collections, sys\n"
         "from fracture_features import load_folder\n"

@@ -161,6 +161,9 @@ def test_positive_is_taken_in_any_spelling():
     [
         *(("train", "train"), ("Training", "train"), ("train_set", "train"), ("TrainImages", "train")),
         *(("test_set", "test"), ("Testing data", "test"), ("val_data", "val"), ("validation-set", "val")),
+        *(("train_v2", "train"), ("images_train", "train"), ("X-ray Test", "test"), ("holdout", "test")),
+        *(("Trainingsdaten", "train"), ("Testdaten", "test"), ("Validierung", "val"), ("validación", "val")),
+        *(("strain", None), ("test positive", None)),
         *(("trainee", None), ("testis", None), ("fractured", None), ("value", None), ("set", None), ("", None)),
     ],
 )
@@ -186,6 +189,27 @@ def test_body_parts_above_the_classes_are_no_classes(tmp_path):
     touch(tmp_path, "hand/2.png")
     with pytest.raises(DatasetError, match=r"1 images lie in no class folder, the first is 'hand/2.png'"):
         load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("classes", [("0", "1"), ("Fraktur", "kein Bruch"), ("A", "B")])
+def test_classes_whose_names_do_not_tell_below_body_parts_are_said_and_taken_by_positive(classes, tmp_path):
+    parts = ("elbow", "hand", "shoulder")
+    touch(tmp_path, *(f"{p}/{c}/1.png" for p in parts for c in classes))
+    with pytest.warns(DatasetWarning, match=r"taken for the classes: \['elbow', .* name the fracture's as positive="):
+        assert load_folder(tmp_path).target_names == list(parts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = load_folder(tmp_path, positive=classes[1].upper())
+    assert data.target_names == list(classes)
+    assert set(data.frame["folder"]) == set(parts)
+
+
+def test_folders_that_differ_from_class_to_class_are_nothing_to_say(tmp_path):
+    touch(tmp_path, *(f"{c}/patient{k}/1.png" for k, c in enumerate("aabbcc")))
+    touch(tmp_path, *(f"{c}/{s}/1.png" for c in "abc" for s in ("train", "test")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_folder(tmp_path).target_names == ["a", "b", "c"]
 
 
 def test_a_split_may_stand_anywhere_and_a_wrapper_around(tmp_path):

@@ -72,6 +72,11 @@ def test_an_index_column_is_no_column(root):
     check(load_csv(root / "t.csv", groups="patient"))
     frame[["image", "patient"]].to_csv(root / "groups.csv")
     check(load_csv(root / "t.csv", groups=root / "groups.csv"))
+    pd.read_csv(root / "t.csv", dtype=str).to_csv(root / "t.csv")
+    assert "Unnamed: 0" in (root / "t.csv").read_text()
+    data = load_csv(root / "t.csv", groups="patient")
+    check(data)
+    assert list(data.frame) == ["patient"]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +108,20 @@ def test_absolute_paths_outside_the_csvs_folder_ask_for_root(root):
     (root / "elsewhere" / "t.csv").write_text(text_of([(str(root / name), *others) for name, *others in ROWS]))
     with pytest.raises(DatasetError, match=r"leads out of the folder .* give the images' folder as root="):
         load_csv(root / "elsewhere" / "t.csv")
+
+
+@pytest.mark.parametrize(
+    "place", ["/another/machine/{}", "C:\\data\\{}", "/another/machine/images/{}", "\\\\server\\share\\{}"]
+)
+def test_absolute_paths_of_another_place_are_found_by_their_end_below_root(root, place):
+    rows = [(place.format(name.replace("/", "\\") if "\\" in place else name), *others) for name, *others in ROWS]
+    (root / "t.csv").write_text(text_of(rows))
+    with pytest.raises(DatasetError, match=r"leads out of the folder|there is no file"):
+        load_csv(root / "t.csv")
+    check(load_csv(root / "t.csv", groups="patient", root=root))
+    (root / "t.csv").write_text(text_of([("/x/a/../a/0001.png", "fracture", "1"), *rows[1:]]))
+    with pytest.raises(DatasetError, match="leads out of the folder"):
+        load_csv(root / "t.csv", root=root)
 
 
 def test_a_name_of_several_files_is_none(root):
@@ -146,7 +165,8 @@ def test_numbers_are_numbers_and_ids_are_text():
     frame = pd.DataFrame(
         {
             "age": ["12", " 7", "30"],
-            "dose": ["1.5", None, "-2e3"],
+            "dose": ["1.5", None, "-2e+3"],
+            "code": ["1E2", "10E1", "100"],
             "id": ["0005", "12", "7"],
             "long": ["1234567890123456", "1", "2"],
             "nothing": [None, None, None],
@@ -158,6 +178,7 @@ def test_numbers_are_numbers_and_ids_are_text():
     assert values["age"].tolist() == [12, 7, 30]
     assert str(values["age"].dtype) == "int64"
     assert values["dose"].fillna(0).tolist() == [1.5, 0, -2000]
+    assert values["code"].tolist() == ["1E2", "10E1", "100"]
     assert values["id"].tolist() == ["0005", "12", "7"]
     assert values["long"].tolist() == ["1234567890123456", "1", "2"]
     assert values["nothing"].isna().all()
@@ -178,6 +199,8 @@ def test_what_is_no_csv_is_named_as_what_it_is(root):
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (b"i\0m\0a\0g\0e\0", "UTF-16 without a byte order mark"),
         (b"\x1f\x8b\x08", "gzip"),
+        (b"<!DOCTYPE html><html>", "an HTML or XML page"),
+        (b'[{"image": "a.png"}]', "a JSON file"),
     ]:
         (root / "t.csv").write_bytes(start)
         with pytest.raises(DatasetError, match=message):

@@ -133,6 +133,18 @@ def test_groups_from_a_pattern_an_array_and_a_csv(four):
         assert load_folder(four, groups=str(table)).groups.tolist() == expected
 
 
+def test_a_path_in_a_csv_of_groups_is_worth_more_than_a_name(tmp_path):
+    """An image is called as another one's name without its ending."""
+    touch(tmp_path, "fractured/a.png", "fractured/b.png", "normal/c.png", "normal/d.png")
+    table = tmp_path / "groups.csv"
+    rows = "fractured/a.png,1\na,2\na.png,2\nb,3\nfractured/b,4\nc,1\nd,5\n"
+    table.write_text("image,group\n" + rows)
+    data = load_folder(tmp_path, groups=table)
+    known = dict(zip([path.rsplit("/", 1)[-1] for path in data.paths], data.groups.tolist(), strict=True))
+    assert known["a.png"] == known["c.png"]
+    assert len({known["a.png"], known["b.png"], known["d.png"]}) == 3
+
+
 @pytest.mark.parametrize(
     ("groups", "message"),
     [

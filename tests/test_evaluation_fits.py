@@ -24,6 +24,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline
 
 from fracture_features import evaluate, make_pipeline
+from fracture_features.cache._store import _bypassed
 from fracture_features.datasets import FractureDataset, published_split
 from fracture_features.evaluation import is_unused_split
 from fracture_features.evaluation._fit import Job, Runner, operating_rule, reseeded
@@ -77,6 +78,32 @@ def test_the_threshold_is_chosen_inside_the_training_part(data, operating_point,
     assert whole == set.union(*inner) == set(data.paths[train])
     assert len(inner) == 5
     assert all(len(part) < len(train) for part in inner)
+
+
+def test_an_image_at_the_threshold_is_called_fractured(data):
+    scores = pd.Series(np.arange(len(data)) / 10, index=data.paths)
+    (train, test), *_ = make_splits(data, 2, 1, 0)
+    threshold = float(scores[data.paths[test]].iloc[3])
+    fold, _ = Runner(data, operating_rule(("threshold", threshold), 2), False, 0).run(
+        Job("m", "model", Scores(scores), 1, train, test)
+    )
+    assert fold.scores[3, 1] == threshold
+    assert fold.y_pred[3] == 1
+    assert fold.y_pred[scores[data.paths[test]] < threshold].sum() == 0
+
+
+def test_a_prediction_is_timed_with_nothing_from_the_cache(data, tmp_path):
+    asked = []
+
+    class Asks(Scores):
+        def predict(self, X):
+            asked.append(_bypassed.get())
+            return super().predict(X)
+
+    (train, test), *_ = make_splits(data, 2, 1, 0)
+    scores = pd.Series(np.arange(len(data)) / 10, index=data.paths)
+    Runner(data, None, False, 0).run(Job("m", "model", Asks(scores), 1, train, test))
+    assert asked == [True, False]  # what is timed, and what is kept
 
 
 def test_without_an_operating_point_the_classifier_decides(data):

@@ -35,6 +35,10 @@ FITTED = {
         ),
         "f__func__transform (FisherVectorExtractor)",
     ),
+    "variable of a function": (
+        lambda m, fit: Pipeline([("i", m[0]), ("f", FunctionTransformer(describer())), ("c", LogisticRegression())]),
+        "f__func__book (FisherVectorExtractor)",
+    ),
     "part of a function": (
         lambda m, fit: Pipeline([("f", FunctionTransformer(partial(print, fit(m)))), ("c", LogisticRegression())]),
         "f__func__args__0__features__edges (EdgeExtractor)",
@@ -63,6 +67,11 @@ FITTED = {
 def codebook():
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48), dtype=np.uint8)
     return FisherVectorExtractor(n_gaussians=2, n_components=4).fit(images)
+
+
+def describer():
+    book = codebook()
+    return lambda images: book.transform(images)
 
 
 @pytest.mark.parametrize("name", FITTED)

@@ -254,6 +254,19 @@ def test_a_subgroup_has_all_its_tested_images_and_the_value_is_of_folds_with_eve
     assert (frame.loc["hand", "n_evaluated"] == frame.loc["hand", "n"]).all()
 
 
+@pytest.mark.parametrize(("n_fractured", "has_a_value"), [(9, False), (10, True)])
+def test_a_subgroup_needs_ten_images_of_each_class(n_fractured, has_a_value):
+    plain = draw({"m": 0.8}, n_folds=1)
+    fractured, healthy = np.flatnonzero(plain.data.y == 1), np.flatnonzero(plain.data.y == 0)
+    part = np.full(N, "other")
+    part[[*fractured[:n_fractured], *healthy[:50]]] = "wrist"
+    data = replace(plain.data, frame=plain.data.frame.assign(part=part))
+    table = EvaluationResult(data, plain.fold_results, plain.excluded, 0).subgroups("part", measures=["roc_auc"])
+    row = table.set_index("part").loc["wrist"]
+    assert row["n_fractured"] == n_fractured
+    assert (row["n_evaluated"] > 0) == has_a_value == np.isfinite(row["value"])
+
+
 def test_a_subgroup_of_one_fold_has_an_interval_of_what_all_others_have():
     """Of the method: the variance of these fitted models times 2 less the share that a test part holds."""
     plain = draw({"m": 0.8})

@@ -108,6 +108,8 @@ REFUSED = {
     "12 bits": (lambda codecs: codecs.jpeg8_encode(GREY.astype(np.uint16) * 16, bitspersample=12), "JPEG of 12 bits"),
     "lossless 16 bits": (lambda codecs: codecs.ljpeg_encode(GREY.astype(np.uint16), bitspersample=16), "of 16 bits"),
     "jpeg-ls": (lambda codecs: codecs.jpegls_encode(GREY), "JPEG-LS image, which is not read outside of DICOM"),
+    "lossless ycbcr": (lambda codecs: codecs.jpeg8_encode(RGB, colorspace="YCBCR", lossless=True), "kind that is not"),
+    "sampling": (lambda _: with_sampling(0x22, 0x12, 0x21), "of a kind that is not read .*subsampling"),
     "scans": (lambda _: with_scans(300), "more than 200 scans"),
     "huge": (lambda _: with_size(65500, 65500), "header announces 65500 x 65500 pixels"),
     "no size": (lambda _: with_size(0, 90), "header announces 90 x 0 pixels"),
@@ -118,6 +120,13 @@ def with_scans(n):
     data = encoded(GREY, progressive=True)
     scan = data.rfind(b"\xff\xda")
     return data[:scan] + data[scan:-2] * n + data[-2:]
+
+
+def with_sampling(*factors):
+    data = bytearray(encoded(RGB))
+    frame = data.find(b"\xff\xc0")
+    data[frame + 11 : frame + 20 : 3] = factors
+    return bytes(data)
 
 
 def with_size(height, width):

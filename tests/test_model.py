@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit, logit
 from scipy.stats import norm
 from sklearn.base import is_classifier
 from sklearn.calibration import CalibratedClassifierCV
@@ -21,7 +23,15 @@ from fracture_features import evaluate, load_folder, load_model, make_pipeline, 
 from fracture_features.cli import ExitCode, main
 from fracture_features.evaluation._splits import inner_splits
 from fracture_features.exceptions import DatasetError, DatasetWarning, ModelFileError, UngroupedDataWarning
-from fracture_features.model import Calibration, Decision, Novelty, evaluate_model
+from fracture_features.model import (
+    Calibration,
+    Decision,
+    FractureModel,
+    Novelty,
+    evaluate_model,
+    read_manifest,
+    write_model_file,
+)
 from fracture_features.model._decision import choose_decision, estimate_decision, rule_out_threshold
 
 PATIENT = r"patient(\d+)"
@@ -97,6 +107,10 @@ def test_a_frame_names_what_it_cannot_read_and_goes_on(model, data, tmp_path):
     answers = np.array([*data.target_names, "inconclusive"])[model.decision.answers(scores)]
     assert frame["label"][good].tolist() == answers.tolist()
     assert model.predict_frame([]).columns.tolist() == frame.columns.tolist()
+    for column in (np.array(paths)[:, None], pd.DataFrame({"x": paths}, index=list("abcde"))):
+        pd.testing.assert_frame_equal(model.predict_frame(column), frame)
+    with pytest.raises(ValueError, match="got the single path"):
+        model.predict_frame(paths[0])
 
 
 def test_groups_are_kept_together_in_the_inner_folds(data, pipeline):
@@ -149,10 +163,28 @@ def test_measures_of_a_result_go_with_the_model(data, pipeline):
     values = result.frame().query("model == 'edges'").set_index("measure")["value"]
     assert kept["roc_auc"] == values["roc_auc"]
     assert "roc auc" in told.card()
+    assert told.info["subgroups"] == []
     with pytest.raises(ValueError, match="name must be one of"):
         train_model(pipeline, data, result=result, name="hog")
     with pytest.raises(ValueError, match="result must be of the same data"):
         train_model(pipeline, data.subset(np.arange(10, 60)), result=result, name="edges")
+
+
+def test_the_card_has_subgroups_and_what_the_audit_found(data, pipeline):
+    view = np.where(np.arange(len(data)) % 3 == 0, "frontal|view", "lateral")
+    known = replace(data, frame=data.frame.assign(view=view), metadata_columns=("view",), groups=None)
+    with pytest.warns(UngroupedDataWarning):
+        result = evaluate({"edges": pipeline}, known, cv=3, random_state=0)
+    with pytest.warns(UngroupedDataWarning):
+        told = train_model(pipeline, known, result=result, name="edges", random_state=0)
+    expected = result.subgroups("view", measures=["roc_auc"]).query("model == 'edges'").set_index("view")
+    assert {row["subgroup"]: row["value"] for row in told.info["subgroups"]} == expected["value"].to_dict()
+    card = told.card()
+    value = expected.loc["lateral", "value"]
+    assert f"| view | lateral | {expected.loc['lateral', 'n_evaluated']} | {value:.3f} (" in card
+    assert "| view | frontal\\|view |" in card
+    assert told.info["findings"] == [{"code": "FF402", "title": "images have no group", "count": len(data)}]
+    assert f"FF402 images have no group: {len(data)}" in card
 
 
 def test_nothing_of_a_patient_or_path_is_in_the_model(model, data, tmp_path):
@@ -173,6 +205,9 @@ def test_saved_and_loaded_it_is_the_same(model, data, tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(ModelFileError):
         load_model(path)
+    write_model_file(path, model.pipeline, {"info": {}}, {})
+    with pytest.raises(ModelFileError, match="an estimator alone, without"):
+        load_model(path)
 
 
 def test_another_hospital(model, tmp_path):
@@ -184,6 +219,30 @@ def test_another_hospital(model, tmp_path):
     assert (frame["inference"].dropna() == "models").all()
     with pytest.raises(DatasetError, match="the data have the classes"):
         evaluate_model(model, replace(there, target_names=["a", "b"]))
+
+
+def test_recalibration_learns_from_other_groups_alone(model, data):
+    """An intercept by hand: of each fold it makes the others' mean probability their share of fractures."""
+    fewer = data.subset(np.r_[np.flatnonzero(data.y == 0), np.flatnonzero(data.y == 1)[:12]])
+    result = evaluate_model(model, fewer, recalibration="intercept", random_state=0)
+    before, after = (fold.probabilities[:, 1] for fold in result.fold_results)
+    assert result.models == ["edges", "edges, recalibrated"]
+    for train, test in inner_splits(fewer, 5, 0, "the data"):
+        shifts = logit(after[test]) - logit(before[test])
+        np.testing.assert_allclose(shifts, shifts[0], atol=1e-6)
+        assert expit(logit(before[train]) + shifts[0]).mean() == pytest.approx((fewer.y[train] == 1).mean(), abs=1e-6)
+    frame = result.frame().set_index(["model", "measure"])["value"]
+    assert abs(frame["edges, recalibrated", "calibration_intercept"]) < abs(frame["edges", "calibration_intercept"])
+    for measure in ("roc_auc", "sensitivity"):
+        assert frame["edges, recalibrated", measure] == pytest.approx(frame["edges", measure], abs=1e-12)
+
+
+def test_recalibration_wants_probabilities(model, data):
+    bare = FractureModel(model.pipeline, model.target_names, model.decision, None, model.novelty, model.info)
+    with pytest.raises(ValueError, match="probabilities of two classes"):
+        evaluate_model(bare, data, recalibration="logistic")
+    with pytest.raises(ValueError, match="recalibration must be one of"):
+        evaluate_model(model, data, recalibration="platt")
 
 
 class TestDecision:
@@ -288,6 +347,8 @@ def test_the_road_from_folder_to_prediction(data, tmp_path, capsys):
     assert "of these fitted models" in capsys.readouterr().out
     assert main(["explain", out, data.paths[0], "--out", str(tmp_path / "map.png")]) == ExitCode.DONE
     assert cv2.imread(str(tmp_path / "map.png")).ndim == 3
+    assert main(["explain", out, data.paths[0], "--out", str(tmp_path / "map.xyz")]) == ExitCode.USAGE
+    assert "expected a .png or .jpg" in capsys.readouterr().err
     assert main(["info", out]) == ExitCode.DONE
     assert "Not a medical device" in capsys.readouterr().out
     assert main(["info", out, "--json"]) == ExitCode.DONE
@@ -296,12 +357,21 @@ def test_the_road_from_folder_to_prediction(data, tmp_path, capsys):
     assert main(["predict", str(bad), folder]) == ExitCode.USAGE
 
 
+def test_pipes_and_devices_are_no_model_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        for read in (load_model, read_manifest):
+            with pytest.raises(ModelFileError, match="no regular file"):
+                read(path)
+
+
 @pytest.mark.parametrize(
     "arguments", [["predict", "x.png"], ["evaluate", "x"], ["explain", "x.png", "--out", "y.png"], ["info"], ["serve"]]
 )
 def test_a_model_file_that_is_not_there_is_wrong_usage(arguments, tmp_path, capsys):
     command, *others = arguments
-    for path in (tmp_path / "none.ff", tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "none.ff", tmp_path, tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(SystemExit) as caught:
             main([command, str(path), *others])
         assert caught.value.code == ExitCode.USAGE

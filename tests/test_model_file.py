@@ -34,6 +34,7 @@ from fracture_features import (
     make_pipeline,
 )
 from fracture_features.cache import cached_parts, set_caches
+from fracture_features.cnn import CNNClassifier
 from fracture_features.exceptions import ModelFileError, ModelFileWarning
 from fracture_features.model import TRUSTED_TYPES, read_manifest, read_model_file, write_model_file
 from fracture_features.model._npy import from_npy, in_order, to_npy
@@ -218,6 +219,26 @@ def test_pretrained_weights_go_with_the_model_and_their_folder_stays(data, paths
     np.testing.assert_array_equal(model.decision_function(paths), loaded.decision_function(paths))
     assert loaded.get_params()["features__mobilenetv2__weights"] == shared_weights.name
     assert str(shared_weights.parent).encode() not in (tmp_path / "model.ff").read_bytes()
+
+
+def test_a_network_predicts_without_keras_where_onnxruntime_is(data, paths, tmp_path):
+    pytest.importorskip("keras")
+    pytest.importorskip("onnxruntime")
+    network = CNNClassifier(epochs=1, random_state=0)
+    model = make_pipeline(classifier=network, image_size=32).fit(data.paths[::3], data.y[::3])
+    write_model_file(tmp_path / "network.ff", model, {}, {})
+    np.savez(tmp_path / "expected.npz", model.predict_proba(paths))
+    code = (
+        "import sys, numpy as np; from fracture_features.model import read_model_file;"
+        "found = read_model_file('network.ff')[0].predict_proba(sys.argv[1:]);"
+        "np.testing.assert_array_equal(found, np.load('expected.npz')['arr_0'], strict=True);"
+        "print([name for name in ('keras', 'tensorflow', 'jax', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"
+    stack, cnn = model[:-1].transform(paths), model[-1]
+    np.testing.assert_allclose(cnn.predict_proba(stack), np.asarray(cnn.model_(stack, training=False)), atol=2e-6)
 
 
 # --- what the estimators of scikit-learn keep

@@ -21,9 +21,12 @@ from fracture_features._xgboost import XGBClassifier
 from fracture_features.cli import ExitCode, main
 from fracture_features.evaluation import class_scores
 from fracture_features.exceptions import ExportError, ImageReadError, MissingDependencyError
+from fracture_features.features import HOGExtractor, LBPExtractor
 from fracture_features.model import Calibration, Decision, FractureModel, Novelty, export_onnx
 from fracture_features.model import _onnx as writing
 from fracture_features.model._novelty import see
+from fracture_features.model._onnx_images import write_extractors
+from fracture_features.model._onnx_steps import Operators
 from fracture_features.pipeline import CLASSIFIERS, RECIPES
 
 onnx = pytest.importorskip("onnx", reason="the onnx extra is not installed")
@@ -111,6 +114,50 @@ def test_three_classes(name, calibrate, data, tmp_path):
     export_onnx(model, tmp_path / "model.onnx", data.paths)
     found = assert_same(tmp_path / "model.onnx", model, data.paths)
     assert found["score"].shape == (70, 3)
+
+
+def stack_of_kinds():
+    """Noise, a constant, a repetition with its flat edge, a ramp: flat areas, where comparisons are of equal values."""
+    images = np.random.default_rng(0).integers(0, 256, (4, 70, 53), dtype=np.uint8)
+    images[1], images[2, :, 20:], images[3] = 7, images[2, :, :33] // 2, np.arange(53) * 3
+    return images
+
+
+def run_extractor(extractor, images):
+    to = Operators()
+    features = write_extractors(to, [extractor])
+    given = onnx.helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, ["n", *images.shape[1:]])
+    out = onnx.helper.make_tensor_value_info(features, onnx.TensorProto.FLOAT, None)
+    graph = onnx.helper.make_graph(to.nodes, "extractor", [given], [out], to.constants)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"images": images})[0]
+
+
+@pytest.mark.parametrize("norm", ["L1", "L1-sqrt", "L2", "L2-Hys"])
+@pytest.mark.parametrize(("cell", "block", "orientations"), [(8, 2, 9), ((7, 9), (3, 1), 4), (16, 1, 180)])
+def test_hog_of_images(norm, cell, block, orientations):
+    hog = HOGExtractor(orientations=orientations, pixels_per_cell=cell, cells_per_block=block, block_norm=norm)
+    images = stack_of_kinds()
+    expected = hog.fit_transform(images)
+    np.testing.assert_allclose(run_extractor(hog, images), expected, rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize("method", ["default", "ror", "uniform", "nri_uniform"])
+@pytest.mark.parametrize(("n_points", "radius", "grid"), [(8, 1, 4), (7, 2.5, (3, 5)), ((4, 8), (1, 3), 2)])
+def test_lbp_of_images_to_the_bit(method, n_points, radius, grid):
+    lbp = LBPExtractor(n_points=n_points, radius=radius, method=method, grid=grid)
+    images = stack_of_kinds()
+    expected = lbp.fit_transform(images)
+    np.testing.assert_array_equal(run_extractor(lbp, images), expected, strict=True)
+
+
+def test_images_go_through_hog_and_lbp_and_not_through_edges(data, tmp_path):
+    """LBP of more than 16 points has too many patterns for a table."""
+    many = LBPExtractor(n_points=24, radius=3)
+    for features, takes in ((["hog", "lbp"], "images"), (["hog", "edges"], "features"), ([many], "features")):
+        model = fitted(make_pipeline(features, "svm", image_size=64, random_state=0), data, calibrate=True)
+        assert export_onnx(model, tmp_path / "model.onnx", data.paths) == takes
+        assert_same(tmp_path / "model.onnx", model, data.paths)
 
 
 def test_hog_goes_through_scaler_and_reducer(data, tmp_path):
@@ -260,7 +307,7 @@ def test_the_command(data, tmp_path, capsys):
     model = train_model(named("svm"), data, calibrate=True, random_state=0)
     model.save(out)
     assert main(["export", str(out), folder, f"{folder}/*", "--onnx", str(file)]) == ExitCode.DONE
-    assert re.search(r"answers on \d\d images", " ".join(capsys.readouterr().err.split()))
+    assert re.search(r"answers on \d\d files", " ".join(capsys.readouterr().err.split()))
     assert_same(file, model, data.paths)
     before = file.read_bytes()
     assert main(["export", str(out), str(tmp_path / "none.png"), "--onnx", str(file)]) == ExitCode.USAGE

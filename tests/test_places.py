@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs, train_model, write_report
 from fracture_features.cli import main
 from fracture_features.evaluation._places import find_boxes
+from fracture_features.exceptions import ResultFileError
 from fracture_features.explain import found_boxes
 from fracture_features.images import read_image
 from fracture_features.model import evaluate_model, load_model
@@ -227,6 +228,23 @@ def test_a_checkpoint_keeps_them(drawn, tmp_path):
     first, again = (result.folds_of("regions")[1].found for result in results)
     np.testing.assert_array_equal(first, again)
     pd.testing.assert_frame_equal(results[0].places(), results[1].places())
+
+
+def test_a_saved_result_keeps_them(evaluated, tmp_path):
+    evaluated.save(tmp_path)
+    loaded = EvaluationResult.load(tmp_path)
+    pd.testing.assert_frame_equal(loaded.places(), evaluated.places())
+    for model in ("regions", "edges"):
+        for fold, other in zip(loaded.folds_of(model), evaluated.folds_of(model), strict=True):
+            np.testing.assert_array_equal(fold.found, other.found)
+
+
+def test_a_saved_result_with_boxes_of_other_images_is_refused(plain_data, tmp_path):
+    result = result_of(plain_data, lambda _: [((10, 10, 20, 20), 1.0)])
+    result.fold_results[0].found[0, 0] = 99
+    result.save(tmp_path)
+    with pytest.raises(ResultFileError, match="the boxes of 'finder', fold 1, are not of these images"):
+        EvaluationResult.load(tmp_path)
 
 
 def test_another_source_and_no_training_images(drawn, tmp_path):

@@ -19,7 +19,16 @@ from fracture_features.cnn import augment_images
 from fracture_features.evaluation import MAJORITY, PROBE
 from fracture_features.exceptions import MissingDependencyError
 from fracture_features.metrics import bootstrap_interval, decision_curve
-from fracture_features.results import EvaluationResult, confident_mistakes, example_table, mean_curves, model_names
+from fracture_features.plotting._style import COLOURS
+from fracture_features.results import (
+    EvaluationResult,
+    confident_mistakes,
+    example_table,
+    mean_curves,
+    model_names,
+    smooth_reliability,
+    sorted_models,
+)
 
 HISTORY = {"loss": [0.7, 0.5, 0.4], "accuracy": [0.5, 0.7, 0.8], "val_loss": [0.7, 0.6, 0.65]}
 HISTORY |= {"val_accuracy": [0.4, 0.6, 0.5], "val_roc_auc": [0.5, 0.7, 0.7]}
@@ -57,6 +66,7 @@ PLOTS = {
     "forest": lambda result, **ax: plotting.plot_forest(result, **ax),
     "confusion_matrix": lambda result, **ax: plotting.plot_confusion_matrix(result, "edges", **ax),
     "class_balance": lambda result, **ax: plotting.plot_class_balance(result.data, **ax),
+    "image_sizes": lambda result, **ax: plotting.plot_image_sizes(result.data, **ax),
     "samples": lambda result, **ax: plotting.plot_samples(result.data, n_per_class=2, **ax),
     "predictions": lambda result, **ax: plotting.plot_predictions(result, "edges", n=3, **ax),
     "mistakes": lambda result, **ax: plotting.plot_mistakes(result, "edges", n=3, **ax),
@@ -176,17 +186,16 @@ def test_lines_hold_the_curves(plot, kind, result):
     ax = getattr(plotting, plot)(result)
     lines = ax.lines[1:]
     curves = mean_curves(result, kind)
-    assert list(curves["model"].unique()) == [PROBE, "edges", "hog"]
-    for line, (model, curve) in zip(lines, curves.groupby("model", sort=False), strict=True):
+    for line, model in zip(lines, ["edges", "hog", PROBE], strict=True):  # the best first
         assert line.get_label().startswith(model)
-        np.testing.assert_array_equal(line.get_xydata(), curve[["x", "y"]])
+        np.testing.assert_array_equal(line.get_xydata(), curves.loc[curves["model"] == model, ["x", "y"]])
     assert len(ax.collections) == 2  # bands of the models, none of the baseline's
     (band,) = ax.collections[0].get_paths()
     edges = curves[curves["model"] == "edges"]
     assert set(np.round(edges[["low", "high"]].to_numpy().ravel(), 9)) <= set(np.round(band.vertices[:, 1], 9))
     frame = result.frame().set_index(["model", "measure"])
     auc = frame.loc[("edges", "roc_auc" if kind == "roc" else "average_precision")]
-    assert f"{auc['value']:.2f} ({auc['low']:.2f}–{auc['high']:.2f})" in lines[1].get_label()
+    assert f"{auc['value']:.2f} ({auc['low']:.2f}–{auc['high']:.2f})" in lines[0].get_label()
 
 
 def test_only_the_models_asked_for(result):
@@ -198,8 +207,17 @@ def test_only_the_models_asked_for(result):
 
 def test_calibration_holds_the_reliability(result, three):
     table = result.reliability()
-    (points,) = plotting.plot_calibration(result).collections
+    ax = plotting.plot_calibration(result)
+    (points,) = ax.collections
     np.testing.assert_array_equal(points.get_offsets(), table.loc[table["model"] == "hog", ["predicted", "observed"]])
+    np.testing.assert_array_equal(
+        ax.lines[0].get_xydata(), smooth_reliability(result, "hog")[["predicted", "observed"]]
+    )
+    heights, edges, base = ax.patches[0].get_data()
+    probability = np.concatenate([fold.probabilities[:, 1] for fold in folds_of(result, "hog")])
+    counts = np.histogram(probability, edges)[0]
+    np.testing.assert_allclose((heights - base) / (heights - base).max(), counts / counts.max())
+    assert heights.max() < 0
     assert len(plotting.plot_calibration(three).collections) == 3
 
 
@@ -306,10 +324,10 @@ def test_long_names_leave_room_for_the_curves(plot, data):
     width, height = ax.get_window_extent().size / ax.figure.dpi
     assert width > 3.3
     assert height > 3
-    legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert [text.count("\n") for text in legend[:3]] == [1, 2, 2]
+    legend = sorted(text.get_text() for text in ax.get_legend().get_texts() if text.get_text()[0] in "Hx\\")
+    assert [text.count("\n") for text in legend] == [1, 2, 2]
     assert legend[0].startswith("HOG, LBP and edges at 256 pixels,\nthen")
-    assert "x…" in legend[1]
+    assert "x…" in legend[2]
 
 
 def test_control_characters_are_replaced(data):
@@ -326,10 +344,31 @@ def test_too_few_groups_for_an_interval(data):
 def test_the_eighth_model_looks_unlike_the_first(result):
     names = [f"model {k}" for k in range(8)]
     eight = make_result(result.data, names)
-    dashes = [line.get_linestyle() for line in plotting.plot_calibration(eight).lines]
-    assert dashes[0] != dashes[7]
-    marks = [line.get_marker() for line in plotting.plot_subgroups(eight, "part").lines]
-    assert marks[0] != marks[7]
+    marks = {(line.get_marker(), line.get_color()) for line in plotting.plot_subgroups(eight, "part").lines[:8]}
+    assert len(marks) == 8
+
+
+@pytest.mark.parametrize("plot", ["plot_roc", "plot_precision_recall", "plot_calibration", "plot_decision_curve"])
+def test_of_eight_models_the_best_three_are_coloured_and_all_told_apart(plot, result):
+    names = [f"model {k}" for k in range(8)]
+    eight = make_result(result.data, names)
+    ax = getattr(plotting, plot)(eight)
+    lines = {line.get_label().split("  ")[0]: line for line in ax.lines if line.get_label().startswith("model")}
+    best = [name for name in sorted_models(eight) if name in names]
+    assert list(lines) == best
+    coloured = [name for name, line in lines.items() if line.get_color() in COLOURS]
+    assert coloured == best[:3]
+    looks = {(line.get_color(), str(line.get_linestyle()), str(line._dash_pattern)) for line in lines.values()}
+    assert len(looks) == 8
+    assert ax.get_legend().get_window_extent().y0 > ax.get_window_extent().y1 - 5, "the legend lies outside"
+
+
+def test_a_model_has_one_colour_in_all_figures(result):
+    four = make_result(result.data, ["hog", "edges", "a", "b"])
+    first = sorted_models(four)[0]
+    roc = next(line for line in plotting.plot_roc(four).lines if line.get_label().startswith(first))
+    parts = next(line for line in plotting.plot_subgroups(four, "part").lines if line.get_label() == first)
+    assert roc.get_color() == parts.get_color() == COLOURS[0]
 
 
 def test_a_subset_has_the_chance_of_its_own_images(data):
@@ -488,8 +527,8 @@ def test_a_column_without_values(result):
 
 
 def test_colours_stay_with_their_model(result):
-    alone = plotting.plot_roc(result, models=["hog"]).lines[-1]
-    together = plotting.plot_roc(result).lines[-1]
+    alone, together = plotting.plot_roc(result, models=["hog"]).lines[-1], plotting.plot_roc(result).lines[-2]
+    assert together.get_label().startswith("hog")
     assert alone.get_color() == together.get_color()
     grey = {line.get_color() for line in plotting.plot_roc(result, models=[MAJORITY, PROBE]).lines}
     assert len(grey) == 1

@@ -104,6 +104,7 @@ def test_fracatlas_compares(radiographs, tmp_path, capsys):
     assert main(["compare", str(tmp_path / "data"), "--groups", "blocks", "--out", str(tmp_path / "out"), *QUICK]) == 0
     said = capsys.readouterr().err
     assert f"Warning: {tmp_path / 'data' / 'dataset.csv'}: of 1 images" in said
+    assert "FF303 images are labelled differently by folder, table or boxes: 1" in said
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["data"]["classes"] == {"Non_fractured": 20, "Fractured": 20}
 

@@ -10,8 +10,8 @@ from results import make_result, with_few_groups
 
 from fracture_features.evaluation import MAJORITY, PROBE
 from fracture_features.report import write_report
-from fracture_features.report._summary import describe, is_below, number, ranked_models
-from fracture_features.results import EvaluationResult
+from fracture_features.report._summary import describe, is_below, ranked_models
+from fracture_features.results import EvaluationResult, interval, number
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_a_model_above_the_baselines_has_the_highest_value_and_lies_above(of_str
     assert row["low"] > 0
     assert text.startswith("edges has the highest ROC AUC: ")
     assert text.endswith(f" above {PROBE}, the best of the models that cannot see a fracture.")
-    assert f"It lies {row['difference']:.2f} ({row['low']:.2f} to {row['high']:.2f}) above" in text
+    assert f"It lies {row['difference']:.2f} ({interval(row['low'], row['high'])}) above" in text
 
 
 def test_a_model_below_a_baseline_is_called_worse_and_not_the_highest(of_strengths):
@@ -55,7 +55,7 @@ def test_a_model_below_a_baseline_is_called_worse_and_not_the_highest(of_strengt
     assert text.startswith(f"{best} is the first by ROC AUC of the models that are no baseline: ")
     assert "has the highest" not in text
     assert f"It is worse than {PROBE}, the best of the models that cannot see a fracture: " in text
-    assert f"it lies {-row['difference']:.2f} ({-row['high']:.2f} to {-row['low']:.2f}) below." in text
+    assert f"it lies {-row['difference']:.2f} ({interval(-row['high'], -row['low'])}) below." in text
     assert "not shown" not in text
 
 
@@ -67,7 +67,7 @@ def test_a_lower_value_whose_interval_holds_0_is_below_and_shows_nothing(of_stre
     assert "has the highest" not in text
     assert f"It lies {-row['difference']:.2f} below {PROBE}, " in text
     assert "not shown to be better or worse" in text
-    assert f"{number(row['difference'])} ({number(row['low'])} to {number(row['high'])})" in text
+    assert f"{number(row['difference'])} ({interval(row['low'], row['high'])})" in text
     assert "is worse" not in text
 
 

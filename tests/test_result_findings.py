@@ -433,7 +433,7 @@ def test_the_screen_shows_five_and_no_markup(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_the_page_lists_them_above_the_results(data, tmp_path):
+def test_the_page_lists_them(data, tmp_path):
     result = make_result(replace(data, groups=np.arange(len(data))), models=("edges",))
     assert result.findings() == []
     plain = write_report(result, tmp_path / "plain.html").read_text("utf-8")
@@ -442,7 +442,7 @@ def test_the_page_lists_them_above_the_results(data, tmp_path):
     named = [replace(fold, model=f"<i>{fold.model}</i>") for fold in result.fold_results]
     result = EvaluationResult(data, named, result.excluded, 0)
     page = write_report(result, tmp_path / "page.html").read_text("utf-8")
-    section = page[page.index('<section id="findings">') : page.index('<section id="results">')]
+    section = page[page.index('<section id="findings">') : page.index('<section id="question">')]
     assert "<code>FF607</code>" in section
     assert "&lt;i&gt;hog&lt;/i&gt;: ROC AUC 1.00 on training images" in section
     assert "<i>" not in section

@@ -52,6 +52,14 @@ def make(threshold=np.nan, images=IMAGES, **columns):
     return EvaluationResult(data, folds, pd.DataFrame(columns=["path", "label", "reason"]), random_state=0)
 
 
+def test_a_patient_at_the_threshold_is_called_fractured():
+    """Patient f has the largest score 0.4, which is the threshold."""
+    predictions = make(threshold=0.4).by_study("patient", how="max", label="any").predictions().set_index("group")
+    assert predictions.loc["f", "score"] == 0.4
+    assert predictions.loc["f", "predicted"] == "fractured"
+    assert predictions.loc["d", "predicted"] == "normal"
+
+
 @pytest.mark.parametrize("how", ["mean", "max"])
 def test_a_patient_is_fractured_if_any_view_is(how):
     patients = make(threshold=0.5).by_study("patient", how=how, label="any")

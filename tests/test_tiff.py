@@ -178,6 +178,18 @@ def test_a_tag_of_no_numbers_says_nothing():
     np.testing.assert_array_equal(decode(empty), decode(data))
 
 
+def test_thumbnails_and_masks_are_no_images():
+    samples, buffer = noise(np.uint8), io.BytesIO()
+    with tifffile.TiffWriter(buffer) as file:
+        for each, kind in ((samples, 0), (np.ascontiguousarray(samples[::4, ::4]), 1)):
+            file.write(each, photometric="minisblack", subfiletype=kind)
+    np.testing.assert_array_equal(decode(buffer.getvalue()), samples)
+    thumbnail = written(samples, photometric="minisblack", subfiletype=1)
+    for data in (thumbnail, set_tag(thumbnail, 254, 4)):
+        with pytest.raises(_errors.DecodeError, match="its first page is a thumbnail or a mask"):
+            decode(data)
+
+
 def test_one_strip_of_unknown_length():
     samples = noise(np.uint8)
     data = written(samples, photometric="minisblack")

@@ -1,6 +1,7 @@
 """XGBoost as a scikit-learn classifier: labels, weights, early stopping, files, refits."""
 
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -164,6 +165,14 @@ def test_classes_are_weighted_once():
     assert set(search.fit(X, y).best_params_) == {"scale_pos_weight"}
 
 
+def test_an_objective_of_ones_own_needs_no_weights_where_there_are_none():
+    X, y = data(LABELS["text"])
+    settings = {"n_estimators": 5, "objective": lambda y, p: (p - y, np.ones_like(p))}
+    ours = XGBClassifier(class_weight=None, **settings).fit(X, y)
+    plain = xgboost.XGBClassifier(**settings, n_jobs=1).fit(X, (y == "whole").astype(int))
+    np.testing.assert_array_equal(ours.predict(X, output_margin=True), plain.predict(X, output_margin=True))
+
+
 def test_weight_zero_is_absence():
     X, y = data(LABELS["three"])
     kept = (np.arange(len(y)) % 3 > 0) & (y != "hip")
@@ -204,3 +213,46 @@ def test_a_random_state_moves_in_fit_alone():
     assert clone(model).get_params()["random_state"] is not None
     assert rng.get_state()[2] == before
     assert (model.fit(X, y).predict_proba(X) != model.fit(X, y).predict_proba(X)).any()
+
+
+class TestBatches:
+    SETTINGS: ClassVar = {"n_estimators": 20, "max_depth": 3, "learning_rate": 0.3, "subsample": 0.8, "random_state": 0}
+
+    @pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+    def test_one_batch_gives_the_trees_of_fit(self, labels):
+        X, y = data(labels)
+        weights = np.random.default_rng(2).uniform(0.5, 2, len(y))
+        whole = XGBClassifier(**self.SETTINGS).fit(X, y, sample_weight=weights)
+        ours = XGBClassifier(**self.SETTINGS).fit_batches(lambda rows: X[rows], y, sample_weight=weights)
+        np.testing.assert_array_equal(ours.predict_proba(X), whole.predict_proba(X))
+        np.testing.assert_array_equal(ours.predict(X), whole.predict(X))
+        np.testing.assert_array_equal(ours.classes_, labels)
+
+    @pytest.mark.parametrize("external", [False, True])
+    def test_of_values_that_all_have_bins_any_batches_give_them(self, external, tmp_path):
+        X, y = data(LABELS["text"])
+        X = np.round(X * 4).astype(np.float32)
+        whole = XGBClassifier(**self.SETTINGS | {"subsample": 1}).fit(X, y)
+        asked = []
+        ours = XGBClassifier(**self.SETTINGS | {"subsample": 1}).fit_batches(
+            lambda rows: asked.append(rows) or X[rows], y, batch_size=70, folder=tmp_path if external else None
+        )
+        np.testing.assert_allclose(ours.predict_proba(X), whole.predict_proba(X), atol=1e-5)
+        assert {(rows.start, rows.stop) for rows in asked} == {(0, 70), (70, 140), (140, 210), (210, 280), (280, 300)}
+
+    def test_it_can_be_cloned_saved_and_fitted_again(self, tmp_path):
+        X, y = data(LABELS["three"])
+        model = XGBClassifier(**self.SETTINGS).fit_batches(lambda rows: X[rows], y)
+        model.save_model(tmp_path / "model.json")
+        other = XGBClassifier()
+        other.load_model(tmp_path / "model.json")
+        np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+        assert not hasattr(clone(model), "_Booster")
+
+    def test_what_fit_refuses(self):
+        X, y = data(LABELS["text"])
+        model = XGBClassifier(**self.SETTINGS).fit(X, y)
+        for wrong, message in [(np.zeros(300), "needs two classes"), (X[:, 0], "continuous")]:
+            with pytest.raises(ValueError, match=message):
+                model.fit_batches(lambda rows: X[rows], wrong)
+        model.predict(X)

@@ -27,7 +27,7 @@ ALLOWED = 0.05  # share of windows that may agree less
 
 
 def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8], turn: int = 0) -> float:
-    """How far the details of two images agree once the first is turned, moved and stretched a little.
+    """Measure how far the details of two images agree once the first is turned, moved and stretched a little.
 
     The first is stretched to the proportions of the second, both shrunk to 256 pixels, and the transformation that lays
     one over the other is found by the enhanced correlation coefficient [1]_: shift, scale in both directions, but no
@@ -39,6 +39,7 @@ def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8], turn: int = 
     Parameters
     ----------
     first, second : ndarray of shape (height, width), dtype uint8
+        Grey images of any sizes.
     turn : int, default=0
         Of the first image, as numbered in `TURNS`.
 
@@ -47,6 +48,10 @@ def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8], turn: int = 
     similarity : float
         The correlation that 95 % of the windows reach: above 0.9 for most copies, below 0.4 for different patients. 0
         where there is no detail or the images cannot be laid over each other.
+
+    See Also
+    --------
+    find_copies : Where it decides.
 
     References
     ----------
@@ -97,7 +102,7 @@ def _shrink(image: NDArray, height: int, width: int) -> Image:
 
 
 def _align(moving: Image, fixed: Image) -> Image | None:
-    """Where the fixed image's pixels lie in the moving one, roughly: scales and shifts, of shape (2, 2).
+    """Return where the fixed image's pixels lie in the moving one, roughly: scales and shifts, of shape (2, 2).
 
     None where they cannot be laid over each other.
     """
@@ -149,7 +154,7 @@ def _find_blocks(moved: Image, fixed: Image, reach: int) -> tuple[Image, Image]:
 
 
 def _vertex(values: Image) -> float:
-    """Where the parabola through values at -1, 0 and 1 has its top."""
+    """Return where the parabola through values at -1, 0 and 1 has its top."""
     bend = 2 * values[1] - values[0] - values[2]
     return float((values[2] - values[0]) / (2 * bend)) if bend > 0 else 0.0
 

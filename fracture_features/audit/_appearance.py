@@ -43,7 +43,7 @@ PLACE = {name: place for place, name in enumerate(FIELDS)}
 
 
 def measure_appearance(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What `FIELDS` names, of one grey image.
+    """Measure what `FIELDS` names, of one grey image.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def _border(mean: Any) -> Any:
 
 @kernel
 def _polarity(mean: Any) -> Any:
-    """Whether bones are bright, from what no frame reaches: middle above edge, bright ridges, edge, skewness."""
+    """Return whether bones are bright, from what no frame reaches: middle above edge, bright ridges, edge, skewness."""
     out = np.zeros(4, np.float64)
     top, left = mean.shape[0] // INSIDE, mean.shape[1] // INSIDE
     bottom, right = mean.shape[0] - top, mean.shape[1] - left

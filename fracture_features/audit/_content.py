@@ -23,6 +23,7 @@ SAME = 1  # levels by which it may vary
 SUSPECT = 0.1  # share of pixels of one such level from which a fill is looked for
 COLOURED = 24  # levels between the largest and smallest of red, green and blue
 BLANK = 8  # levels between the 1st and 99th percentile
+_PERCENTILES = np.array([0.01, 0.99])
 
 
 class Fill(NamedTuple):
@@ -34,7 +35,7 @@ class Fill(NamedTuple):
 
 
 def describe_content(file: ImageFile) -> dict[str, Any]:
-    """What a file's bytes and its decoded image tell.
+    """Describe what a file's bytes and its decoded image tell.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
 
 
 def describe_look(file: ImageFile) -> dict[str, Any]:
-    """How a file's image looks: `appearance`, what `measure_appearance` gives, float32 as hexadecimal digits."""
+    """Describe how a file's image looks: `appearance`, what `measure_appearance` gives, float32 in hexadecimal."""
     return {"appearance": measure_appearance(file.image).tobytes().hex()}
 
 
@@ -104,9 +105,10 @@ def appearance_frame(files: pd.DataFrame) -> pd.DataFrame:
 
 def find_fill(image: NDArray[np.uint8], counts: NDArray[np.int64]) -> Fill:
     """The largest region of one level that is neither black nor white, such as decoders put for what is missing."""
-    near = np.convolve(counts, np.ones(2 * SAME + 1, dtype=counts.dtype), mode="same")[slice(*FILL)]
-    level = FILL[0] + int(near.argmax())
-    if near.max() < SUSPECT * counts.sum():
+    near = np.sum([counts[FILL[0] + off : FILL[1] + off] for off in range(-SAME, SAME + 1)], axis=0)
+    most = int(near.argmax())
+    level = FILL[0] + most
+    if near[most] < SUSPECT * counts.sum():
         return Fill(0.0, 0.0, level)
     step = max(1, max(image.shape) // 160)
     small = image[::step, ::step]  # not averaged: levels stay as they are
@@ -126,7 +128,8 @@ def count_levels(image: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 def _spread(counts: NDArray[np.int64]) -> int:
     """Levels between the 1st and the 99th percentile."""
-    low, high = np.searchsorted(np.cumsum(counts), [0.01 * counts.sum(), 0.99 * counts.sum()])
+    below = np.cumsum(counts)
+    low, high = np.searchsorted(below, below[-1] * _PERCENTILES)
     return int(high - low)
 
 

@@ -14,6 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from .._threads import map_threads
+from ..cache import digest
 from ..images import read_image
 from ._alignment import SIDE, similarity
 from ._hashes import TURNS, parse_hashes, turned_hashes
@@ -59,9 +60,10 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     paths : sequence of str
+        The files.
     files : DataFrame
-        A row for each path, with the columns sha256 and reason of `take_inventory` and the columns pixels, hash and
-        crops of its description `LOOK`. Rows with a reason are left out.
+        A row for each path, with the columns sha256 and reason of `take_inventory` and the columns hash and crops of
+        its description `LOOK`. Rows with a reason are left out.
 
     Returns
     -------
@@ -75,6 +77,11 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     ------
     ImageReadError
         If a candidate can no longer be read.
+
+    See Also
+    --------
+    copy_groups : Who is a copy of whom.
+    audit_dataset : Calls it, and says what the copies do.
 
     Examples
     --------
@@ -92,10 +99,10 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     >>> pairs[["first", "second", "kind", "turn"]].values.tolist()
     [[0, 3, 'near', 'rotated 90°']]
     """
-    rows = np.flatnonzero((files["reason"].isna() & files["pixels"].notna()).to_numpy())
+    rows = np.flatnonzero((files["reason"].isna() & files["hash"].notna()).to_numpy())
     rows, same_bytes = _equal(rows, files["sha256"].to_numpy(), "bytes")
     rows = rows[parse_hashes(files["hash"].iloc[rows].tolist()).any(axis=1)]  # constant images are all alike
-    rows, same_pixels = _equal(rows, files["pixels"].to_numpy(), "pixels")
+    rows, same_pixels = _equal(rows, _pixels(paths, files["hash"], rows), "pixels")
     hashes, crops = (parse_hashes(files[name].iloc[rows].tolist()) for name in ("hash", "crops"))
     near = _near(paths, rows, _candidates(hashes, crops))
     pairs = pd.DataFrame(sorted([*same_bytes, *same_pixels, *near]), columns=list(COLUMNS))
@@ -103,7 +110,7 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
 
 
 def copy_groups(n: int, pairs: pd.DataFrame) -> NDArray[np.int64]:
-    """Groups of rows that pairs join, directly or through others.
+    """Number the groups of rows that pairs join, directly or through others.
 
     Parameters
     ----------
@@ -116,6 +123,10 @@ def copy_groups(n: int, pairs: pd.DataFrame) -> NDArray[np.int64]:
     -------
     groups : ndarray of shape (n,), dtype int64
         Numbered from 0 in the order of their first rows; a row without a pair is a group of its own.
+
+    See Also
+    --------
+    find_copies : Makes such pairs.
 
     Examples
     --------
@@ -139,6 +150,20 @@ def _equal(rows: NDArray[np.int64], values: NDArray, kind: str) -> tuple[NDArray
         if owner != row:
             pairs.append(_Pair(owner, row, kind))
     return np.array(list(owners.values()), dtype=np.int64), pairs
+
+
+def _pixels(paths: Sequence[str], hashes: pd.Series, rows: NDArray[np.int64]) -> NDArray:
+    """What is the same of files with the same pixels, at the given rows: those with a hash alone are not read again."""
+    found = np.arange(len(hashes)).astype(object)
+    alike = rows[hashes.iloc[rows].duplicated(keep=False).to_numpy()]
+
+    def digest_pixels(row: int) -> bytes:
+        image = np.ascontiguousarray(read_image(paths[row]))
+        return digest(repr(image.shape), image)
+
+    for row, value in zip(alike, map_threads(digest_pixels, alike.tolist(), -1), strict=True):
+        found[row] = value
+    return found
 
 
 def _candidates(hashes: NDArray[np.uint64], crops: NDArray[np.uint64]) -> Pairs:
@@ -196,7 +221,7 @@ def _near(paths: Sequence[str], rows: NDArray[np.int64], near: Pairs) -> list[_P
 
 
 def _undecided(one: NDArray[np.int64], other: NDArray[np.int64], failures: Counter[int], n: int) -> NDArray[np.bool_]:
-    """Whether groups are still apart, and not compared so often that they count as different."""
+    """Return whether groups are still apart, and not compared so often that they count as different."""
     different = [number for number, count in failures.items() if count >= TRIES]
     return (one != other) & ~np.isin(_number(one, other, n), different)
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ..datasets import FractureDataset
 from ._copies import copy_groups
 from ._findings import N_EXAMPLES, Finding
-from ._names import name_families
 from ._parts import Parts
 
 ACROSS_SPLIT = {"bytes": "FF201", "pixels": "FF202", "near": "FF203"}
@@ -51,9 +50,13 @@ def describe_pairs(data: FractureDataset, copies: pd.DataFrame, parts: Parts) ->
 
 
 def copy_findings(
-    data: FractureDataset, pairs: pd.DataFrame, parts: Parts, components: NDArray[np.int64]
+    data: FractureDataset,
+    pairs: pd.DataFrame,
+    parts: Parts,
+    components: NDArray[np.int64],
+    families: NDArray[np.int64],
 ) -> list[Finding]:
-    """What copies say against a data set.
+    """Find what copies say against a data set.
 
     An image is counted once, under its closest copy. A copy in the training part need not be the one in the pair: all
     that hang together count.
@@ -75,7 +78,7 @@ def copy_findings(
     n_classes = pd.Series(data.y).groupby(components).transform("nunique")
     if contradicted := np.flatnonzero(n_classes > 1).tolist():
         found.append(parts.finding("FF301", contradicted, _names(data, pairs[pairs["opposite_labels"]])))
-    return [*found, *_families(data, parts, components)]
+    return [*found, *_families(data, parts, components, families)]
 
 
 def _across_split(data: FractureDataset, pairs: pd.DataFrame, parts: Parts) -> list[Finding]:
@@ -105,9 +108,10 @@ def _across_groups(data: FractureDataset, pairs: pd.DataFrame, parts: Parts) -> 
     return found
 
 
-def _families(data: FractureDataset, parts: Parts, components: NDArray[np.int64]) -> list[Finding]:
+def _families(
+    data: FractureDataset, parts: Parts, components: NDArray[np.int64], families: NDArray[np.int64]
+) -> list[Finding]:
     """Families of names that are not all copies by their pixels."""
-    families = name_families(data.paths.tolist(), data.y)
     members = pd.DataFrame({"family": families, "component": components})[families >= 0]
     parted = members.groupby("family")["component"].nunique()
     rows = np.flatnonzero(np.isin(families, parted.index[parted > 1])).tolist()

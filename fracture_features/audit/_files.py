@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ COLOURED = 0.02  # share of the pixels
 
 
 def file_findings(data: FractureDataset, files: pd.DataFrame) -> list[Finding]:
-    """What is wrong with single files: FF101 to FF107, each once where there are any.
+    """Find what is wrong with single files: FF101 to FF107, each once where there are any.
 
     A file that was cut short is not counted among the unreadable, nor is one that holds several images; a blank one
     not among the constant ones.
@@ -101,10 +101,10 @@ def split_names(data: FractureDataset) -> list[str | None] | None:
 
 
 def wrong_endings(paths: Sequence[str], formats: Sequence[str | None]) -> NDArray[np.bool_]:
-    """Whether a file ends as those of another format do; no ending, or one that no format has, is not wrong."""
+    """Return whether a file ends as those of another format do; no ending, or one that no format has, is not wrong."""
     out = np.zeros(len(paths), dtype=bool)
     for row, (path, name) in enumerate(zip(paths, formats, strict=True)):
-        ending = PurePath(path).suffix.lower()
+        ending = os.path.splitext(path)[1].lower()
         out[row] = isinstance(name, str) and ending in ALL_ENDINGS and ending not in ENDINGS.get(name, set())
     return out
 

@@ -28,6 +28,16 @@ class Code(NamedTuple):
         What to do.
     inflates : bool
         Whether it makes a result look better than it is; the command then exits with 1.
+
+    See Also
+    --------
+    Finding : What was found, by its code.
+
+    Examples
+    --------
+    >>> from fracture_features.audit import CODES
+    >>> CODES["FF201"].severity, CODES["FF201"].inflates
+    ('error', True)
     """
 
     title: str
@@ -55,6 +65,17 @@ class Finding:
         Rows of the data set concerned.
     detail : str
         What the numbers were, where the title does not say.
+
+    See Also
+    --------
+    Code : The kind of finding.
+    audit_dataset : Finds them in a data set.
+
+    Examples
+    --------
+    >>> from fracture_features.audit import Finding
+    >>> print(Finding("FF101", 3))
+    FF101 files are cut short: 3
     """
 
     code: str

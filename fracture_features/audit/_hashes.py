@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._kernels import kernel
-from ..cache import digest
 from ..datasets import Description
 from ..images import ImageFile
 
@@ -32,7 +31,7 @@ TURNS = (
 
 
 def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Signs of the low frequencies of a picture, stretched to a square.
+    """Hash a picture by the signs of its low frequencies, once it is stretched to a square.
 
     The picture is averaged to 64 x 64 pixels, and bit by bit the hash says whether a coefficient of the discrete cosine
     transform is positive [1]_: frequencies 1 to 16 in both directions. Brightness and contrast change no sign; bands
@@ -43,12 +42,17 @@ def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
     Parameters
     ----------
     image : ndarray of shape (height, width), dtype uint8
+        A grey image.
 
     Returns
     -------
     hash : ndarray of shape (4,), dtype uint64
         The words of frequencies even down and across, even down and odd across, odd and even, odd and odd. All zeros
         where the picture has none of these frequencies: it is constant, or nearly.
+
+    See Also
+    --------
+    near_pairs : Hashes that are close to each other.
 
     References
     ----------
@@ -65,7 +69,7 @@ def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
     >>> perceptual_hash(np.full((80, 60), 128, dtype=np.uint8)).any()
     np.False_
     """
-    return _signs(_average_areas(image, SIDE), _BASES[0])
+    return _signs(_average_areas(image, SIDE), _BASES[:1])[0]
 
 
 def crop_hashes(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -73,8 +77,7 @@ def crop_hashes(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
     A crop moves most frequencies' signs: that of a copy is found by these.
     """
-    small = _average_areas(image, SIDE)
-    return np.stack([_signs(small, basis) for basis in _BASES[1:]])
+    return _signs(_average_areas(image, SIDE), _BASES[1:])
 
 
 def turned_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -96,21 +99,17 @@ def turned_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def transposed_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Hashes of the transposed pictures, of shape (n, 4)."""
     octets = np.ascontiguousarray(hashes, dtype="<u8").view(np.uint8)
-    bits = np.unpackbits(octets, axis=1, bitorder="little")[:, _TRANSPOSITION]
-    return _pack(bits)
+    bits = np.unpackbits(octets, axis=1, bitorder="little")
+    return _pack(np.take(bits, _TRANSPOSITION, axis=1))  # five times faster than bits[:, _TRANSPOSITION]
 
 
 def look(file: ImageFile) -> dict[str, Any]:
-    """What tells a picture again: `pixels`, a digest of its shape and grey pixels, and perceptual hashes.
+    """Describe a picture so that it is recognised: its `hash` and, those of `crop_hashes` in `crops`; hexadecimal.
 
-    `hash` is that of the picture, `crops` are those of `crop_hashes`, one after the other. All are hexadecimal. The
-    digest is XXH3 of 128 bits, which guards against chance, not against forgers: SHA-256 takes a fifth of the time of
-    decoding. Raises ImageReadError where the file cannot be decoded.
+    Raises ImageReadError where the file cannot be decoded.
     """
-    image = np.ascontiguousarray(file.image)
-    small = _average_areas(image, SIDE)
-    whole, *crops = (_signs(small, basis).astype(">u8").tobytes().hex() for basis in _BASES)
-    return {"pixels": digest(repr(image.shape), image).hex(), "hash": whole, "crops": "".join(crops)}
+    hashes = _signs(_average_areas(np.ascontiguousarray(file.image), SIDE), _BASES).astype(">u8")
+    return {"hash": hashes[0].tobytes().hex(), "crops": hashes[1:].tobytes().hex()}
 
 
 def parse_hashes(texts: list[str]) -> NDArray[np.uint64]:
@@ -119,8 +118,10 @@ def parse_hashes(texts: list[str]) -> NDArray[np.uint64]:
     return np.frombuffer(octets, ">u8").astype(np.uint64).reshape(len(texts), -1 if texts else 4)
 
 
-def _signs(small: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[np.uint64]:
-    return _pack((basis @ small @ basis.T).ravel()[_ORDER] > FLAT)
+def _signs(small: NDArray[np.float32], bases: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Hashes of shape (n_bases, 4)."""
+    coefficients = bases @ small @ bases.transpose(0, 2, 1)
+    return _pack(coefficients.reshape(len(bases), -1)[:, _ORDER] > FLAT)
 
 
 def _pack(bits: NDArray[Any]) -> NDArray[np.uint64]:
@@ -134,20 +135,24 @@ def _average_areas(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
     """Means of the fields of a grid, of shape (side, side); pixels on the border of two count by their parts."""
     height, width = image.shape
     down, across = height / side, width / side
-    means = np.empty((side, side), np.float32)
-    band = np.empty(width, np.float32)
+    bands = np.zeros((side, width), np.float32)
     for i in range(side):
-        band[:] = 0
+        band = bands[i]
         for y in range(int(i * down), min(height, int(np.ceil((i + 1) * down)))):
             part = np.float32(min((i + 1) * down, y + 1.0) - max(i * down, float(y)))
+            row = image[y]
             for x in range(width):
-                band[x] += part * np.float32(image[y, x])
-        for j in range(side):
-            total = 0.0
-            for x in range(int(j * across), min(width, int(np.ceil((j + 1) * across)))):
-                total += (min((j + 1) * across, x + 1.0) - max(j * across, float(x))) * band[x]
-            means[i, j] = total / (down * across)
-    return means
+                band[x] += part * np.float32(row[x])
+    columns = np.ascontiguousarray(bands.T)
+    means = np.zeros((side, side), np.float32)  # transposed, so that the inner loop can be vectorised
+    for j in range(side):
+        mean = means[j]
+        for x in range(int(j * across), min(width, int(np.ceil((j + 1) * across)))):
+            part = np.float32((min((j + 1) * across, x + 1.0) - max(j * across, float(x))) / (down * across))
+            column = columns[x]
+            for i in range(side):
+                mean[i] += part * column[i]
+    return np.ascontiguousarray(means.T)
 
 
 def _cosines(cropped: float) -> NDArray[np.float32]:
@@ -161,7 +166,7 @@ def _cosines(cropped: float) -> NDArray[np.float32]:
 
 
 def _bit_order() -> NDArray[np.intp]:
-    """Which coefficient, row by row, each of the 256 bits is of.
+    """Return which coefficient, row by row, each of the 256 bits is of.
 
     Sixteen bits in a row, the bands of the search for pairs, have low and high frequencies alike: of low ones alone
     they would be the same in most radiographs.
@@ -172,7 +177,7 @@ def _bit_order() -> NDArray[np.intp]:
     return np.lexsort((columns, rows, bands, words))
 
 
-_BASES = [_cosines(cropped) for cropped in (0, *CROPPED)]
+_BASES = np.stack([_cosines(cropped) for cropped in (0, *CROPPED)])
 _ORDER = _bit_order()
 # bit k of the transposed picture is bit _TRANSPOSITION[k] of the picture
 _TRANSPOSITION = np.argsort(_ORDER)[_ORDER % N_FREQUENCIES * N_FREQUENCIES + _ORDER // N_FREQUENCIES]
@@ -180,4 +185,4 @@ _ALL = np.uint64(2**64 - 1)
 # mirroring changes the sign of what is odd across, turning upside down of what is odd down
 FLIPS = np.array([[0, 0, 0, 0], [0, _ALL, 0, _ALL], [0, 0, _ALL, _ALL], [0, _ALL, _ALL, 0]], dtype=np.uint64)
 
-LOOK = Description("look 1", look)
+LOOK = Description("look 2", look)

@@ -64,16 +64,17 @@ def _contradicted_labels(parts: Parts) -> Iterator[Finding]:
 
 def _folders(data: FractureDataset) -> Iterator[tuple[str, NDArray[np.int64]]]:
     """Folders below the common one that are named like a class: what they say of the images in them, -1 of others."""
-    common = len(PurePath(os.path.commonpath(data.paths.tolist())).parts)
-    folders = [PurePath(path).parts[common:-1] for path in data.paths]
-    for name in sorted({part for parts in folders for part in parts}):
+    folders = [os.path.dirname(path) for path in data.paths]
+    common = len(PurePath(os.path.commonpath(set(folders))).parts)
+    names = {folder: PurePath(folder).parts[common:] for folder in set(folders)}
+    for name in sorted({part for parts in names.values() for part in parts}):
         said = _class_named(data, name)
         if said is not None:
-            yield name, np.where([name in parts for parts in folders], said, -1)
+            yield name, np.where([name in names[folder] for folder in folders], said, -1)
 
 
 def _class_named(data: FractureDataset, name: str) -> int | None:
-    """Which class a folder is named like."""
+    """Return which class a folder is named like."""
     for number, target in enumerate(data.target_names):
         if spelling_key(target) == spelling_key(name):
             return number

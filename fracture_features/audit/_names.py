@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
-from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ MARKS = re.compile(
 
 def original_name(path: str) -> str:
     """The name of a file without its ending and what tells of copies: "8 - Copy (1).jpg" gives "8"."""
-    stem = PurePath(path).name
+    stem = os.path.basename(path)
     while True:
         # Roboflow writes the old ending into the name: 1_png.rf.0a1b.jpg
         shorter = re.sub(r"[._](?:jpe?g|png|bmp|tiff?|gif|dcm)$", "", MARKS.sub("", stem), flags=re.IGNORECASE)
@@ -52,7 +52,9 @@ def name_families(paths: Sequence[str], y: NDArray[np.int64]) -> NDArray[np.int6
         A number for each family of at least two files, -1 for all others.
     """
     original = [original_name(path) for path in paths]
-    is_marked = np.array([PurePath(path).stem != name for path, name in zip(paths, original, strict=True)])
+    is_marked = np.array(
+        [os.path.splitext(os.path.basename(path))[0] != name for path, name in zip(paths, original, strict=True)]
+    )
     keys = pd.Series(list(zip(y.tolist(), original, strict=True)))
     sizes = keys.map(keys.value_counts())
     has_mark = keys.map(pd.Series(is_marked).groupby(keys).any())

@@ -40,7 +40,7 @@ class Pairs(NamedTuple):
 
 
 def near_pairs(hashes: NDArray[np.uint64], max_distance: int) -> Pairs:
-    """All pairs of hashes at most so many bits apart after one of the 8 flips and quarter turns.
+    """Find all pairs of hashes at most so many bits apart after one of the 8 flips and quarter turns.
 
     Hashes that are equal up to a turn form a class: its first row is paired with each of the others, and it alone takes
     part in pairs with other hashes, so that n copies give n - 1 pairs. Every pair of different hashes within the
@@ -66,6 +66,10 @@ def near_pairs(hashes: NDArray[np.uint64], max_distance: int) -> Pairs:
     ------
     ValueError
         If `max_distance` is not from 0 to 47.
+
+    See Also
+    --------
+    perceptual_hash : Makes the hashes.
 
     References
     ----------
@@ -187,7 +191,7 @@ def _flip_distance(one: NDArray[np.uint64], other: NDArray[np.uint64], best: Any
 
 @kernel
 def _within(one: NDArray[np.uint64], other: NDArray[np.uint64], band: int, radius: int) -> Any:
-    """Whether a bucket of one's band that is looked into holds the other."""
+    """Return whether a bucket of one's band that is looked into holds the other."""
     differing = np.int64(_count_bits(np.uint64(_band_of(one, band) ^ _band_of(other, band))))
     return differing <= radius or (band >= FIRST_FLIPPED and WIDTH - differing <= radius)
 
@@ -251,7 +255,7 @@ def _found_before(
     radii: NDArray[np.int64],
     max_distance: int,
 ) -> bool:
-    """Whether an earlier band finds the pair, or any band finds it for the picture that is not transposed."""
+    """Return whether an earlier band finds the pair, or any band finds it for the picture that is not transposed."""
     for earlier in range(band):
         if _within(turned[transposed, i], turned[0, j], earlier, radii[earlier]):
             return True

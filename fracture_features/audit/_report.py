@@ -24,14 +24,14 @@ from ._parts import Parts
 from ._rotations import find_rotated
 
 DESCRIPTIONS = (LOOK, CONTENT)  # what the inventory has to say of each file
-COLUMNS = ("pixels", "hash", "crops", "blank", "constant", "constant_rows", "colour")
+COLUMNS = ("hash", "crops", "blank", "constant", "constant_rows", "colour")
 
 
 @dataclass(frozen=True, eq=False)
 class AuditReport:
-    """What `audit_dataset` found.
+    r"""The findings of `audit_dataset`, the copies and the groups that they make.
 
-    Attributes
+    Parameters
     ----------
     data : FractureDataset
         As given, with its inventory in `data.files`.
@@ -43,6 +43,20 @@ class AuditReport:
         the first.
     groups : ndarray of shape (n_samples,), dtype int64
         Images that hang together by copies, or by the patient where that is known, have the same number.
+
+    See Also
+    --------
+    audit_dataset : Make one.
+    fracture_features.report.write_audit : Write it as a page.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import audit_dataset, load_folder, make_radiographs
+    >>> folder = make_radiographs(20, folder=tempfile.mkdtemp(), random_state=0)
+    >>> report = audit_dataset(load_folder(folder, groups=r"patient(\d+)"))
+    >>> len(report.pairs), len(report.clean())
+    (0, 20)
     """
 
     data: FractureDataset
@@ -52,12 +66,12 @@ class AuditReport:
 
     @property
     def inflates(self) -> bool:
-        """Whether something was found that makes a result look better than it is."""
+        """True where something was found that makes a result look better than it is."""
         return any(finding.kind.inflates for finding in self.findings)
 
     @property
     def has_copies(self) -> bool:
-        """Whether copies were found that neither groups nor patients keep together."""
+        """True where copies were found that neither groups nor patients keep together."""
         return bool(self.pairs["across_groups"].any())
 
     def frame(self) -> pd.DataFrame:
@@ -126,6 +140,7 @@ def audit_dataset(
     Parameters
     ----------
     data : FractureDataset
+        From a loader.
     cache : str or path-like, default=None
         Folder in which what was seen of a file is kept for the next time.
     n_jobs : int, default=-1
@@ -139,6 +154,12 @@ def audit_dataset(
     ------
     ValueError
         If `data` is no FractureDataset.
+
+    See Also
+    --------
+    fracture_features.evaluation.shortcut_ledger : Where a ROC AUC can come from without a fracture.
+    fracture_features.evaluation.leak_cost : What copies are worth.
+    fracture_features.evaluate : Does it before anything is fitted.
 
     Examples
     --------
@@ -156,17 +177,21 @@ def audit_dataset(
 
 
 def audit_inventory(data: FractureDataset) -> AuditReport:
-    """As `audit_dataset`, where `data.files` holds what DESCRIPTIONS say of each file that can be read."""
+    """Audit a data set whose `files` hold what DESCRIPTIONS say of each file that can be read."""
     files = data.files.reindex(columns=list(dict.fromkeys([*data.files, *COLUMNS])))  # none may be readable
     data = data.with_files(files)
     parts = Parts(data)
     paths, readable = data.paths.tolist(), data.files["reason"].isna().to_numpy()
     copies = find_copies(paths, data.files)
-    families = np.where(readable, name_families(paths, data.y), -1)
-    copies = pd.concat([copies, find_rotated(paths, families, copies)], ignore_index=True)
+    families = name_families(paths, data.y)
+    copies = pd.concat([copies, find_rotated(paths, np.where(readable, families, -1), copies)], ignore_index=True)
     pairs = describe_pairs(data, copies, parts)
     components = copy_groups(len(data), pairs)
-    found = [*file_findings(data, data.files), *copy_findings(data, pairs, parts, components), *label_findings(parts)]
+    found = [
+        *file_findings(data, data.files),
+        *copy_findings(data, pairs, parts, components, families),
+        *label_findings(parts),
+    ]
     return AuditReport(data, sort_findings(found), pairs, _joined(components, parts.patients))
 
 

@@ -28,7 +28,7 @@ MAX_WORDS = 40
 
 
 def shortcut_features(data: FractureDataset, files: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """What is known of each image without a look at its bones.
+    """Collect what is known of each image without a look at its bones.
 
     Nothing in it is made from the label: not the class folder's name, nor words in a file's name that spell a class.
 
@@ -98,7 +98,7 @@ def _of_encoder(files: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_embedded(files: pd.DataFrame) -> pd.DataFrame:
-    """Which tags and texts there are, how many, and their values."""
+    """Return which tags and texts there are, how many, and their values."""
     found = [json.loads(text) if isinstance(text, str) and text else {} for text in files["embedded"]]
     counts = pd.DataFrame({"tags": [float(len(tags)) for tags in found]})
     names = sorted({name for tags in found for name in tags})
@@ -132,7 +132,7 @@ def _of_border(looks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_polarity(looks: pd.DataFrame) -> pd.DataFrame:
-    """How far two of three signs say that a picture is inverted; 0 where they do not.
+    """Return how far two of three signs say that a picture is inverted; 0 where they do not.
 
     By how much bones are bright tells what is shown, and one sign alone may be a bar's or a frame's.
     """

@@ -16,6 +16,8 @@ from ._store import (
     close_cache,
     damaged_files,
     open_cache,
+    pack_cache,
+    unpack_cache,
 )
 from ._store import _bypassed as _bypassed
 
@@ -31,5 +33,7 @@ __all__ = [
     "damaged_files",
     "digest",
     "open_cache",
+    "pack_cache",
     "set_caches",
+    "unpack_cache",
 ]

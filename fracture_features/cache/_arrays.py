@@ -19,7 +19,7 @@ def cached_arrays(
     compute: Callable[[NDArray[np.uint8]], NDArray[np.floating]],
     shape: tuple[int, ...],
 ) -> NDArray[np.float16]:
-    """What `compute` gives of images (n, height, width), an array of `shape` for each.
+    """Return what `compute` gives of images (n, height, width), an array of `shape` for each.
 
     Parameters
     ----------

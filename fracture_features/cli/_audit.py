@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -14,19 +14,21 @@ from typing import Any
 
 import pandas as pd
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from .. import __version__
+from .._console import table_screen
 from ..audit import AuditReport, Finding, audit_dataset, finding_frame, sort_findings
-from ..evaluation import leak_cost, ledger_findings, shortcut_ledger, temporary_cache
+from ..evaluation import leak_cost, ledger_findings, shortcut_ledger
 from ..exceptions import DatasetError
 from ..report import shorten_paths, shorten_text, with_intervals, write_audit
 from ._data import layout_of, load_data
 from ._exit import ExitCode
-from ._output import WIDTH, held_folder, replaced_files, write_csv
-from ._screen import messages, say, visible
+from ._extract import cache_of
+from ._output import fitted_tables, held_folder, replaced_files, write_csv
+from ._screen import messages, say, visible, write_out
+from ._spread import spread
 
 TITLES = {
     "shortcuts": "Where the ROC AUC can come from without a fracture, each alone and added to those before it",
@@ -41,7 +43,7 @@ def run_audit(args: argparse.Namespace) -> int:
     data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
     say(repr(data).strip("<>"))
     with nullcontext() if args.out is None else held_folder(args.out):
-        with nullcontext(str(args.cache)) if args.cache else temporary_cache() as cache:
+        with spread(args, data.paths[:1].tolist()), cache_of(args, data) as cache:
             with messages.status(f"Reading {len(data)} files"):
                 report = audit_dataset(data, cache=cache, n_jobs=args.jobs)
             tables = _measured(args, report, cache)
@@ -50,7 +52,7 @@ def run_audit(args: argparse.Namespace) -> int:
         )
         told = _as_json(report, findings, tables)
         if args.json:
-            sys.stdout.write(json.dumps(told, indent=1) + "\n")
+            write_out(json.dumps(told, indent=1) + "\n")
         else:
             print_findings(findings, report.data.paths.tolist())
             for name, table in tables.items():
@@ -82,7 +84,7 @@ def _measured(args: argparse.Namespace, report: AuditReport, cache: str) -> dict
 def print_findings(findings: Sequence[Finding], paths: Sequence[str]) -> None:
     """Print all findings, worst first, with examples, what they do and what to do."""
     names = shorten_paths(paths)
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    output = table_screen()
     if not findings:
         output.print("Nothing found.")
         return
@@ -93,7 +95,7 @@ def print_findings(findings: Sequence[Finding], paths: Sequence[str]) -> None:
         found = [finding.text, finding.detail, _counted(finding.counts)]
         lines = Text("\n".join(visible(line) for line in found if line))
         lines.append("".join(f"\n· {visible(shorten_text(example, names))}" for example in finding.examples), "dim")
-        table.add_row(code, lines, f"{kind.effect}.\n→ {kind.advice}")
+        table.add_row(code, lines, Text(f"{kind.effect}.\n→ {kind.advice}"))
     output.print(table)
 
 
@@ -102,13 +104,24 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 
 def print_table(frame: pd.DataFrame, title: str) -> None:
-    """Print a table of numbers, with the limits of an interval behind its value."""
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
-    shown = with_intervals(frame)
-    table = Table(*shown, box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="")
-    for row in shown.itertuples(index=False):
-        table.add_row(*(Text(visible(value)) for value in row))
-    output.print(table)
+    """Print a table of numbers, with the limits of an interval below its value."""
+    output = table_screen()
+    output.print(title)
+    for table in number_tables(frame, output.width):
+        output.print(table)
+
+
+def number_tables(frame: pd.DataFrame, width: int) -> list[Table]:
+    """As `fitted_tables` makes them; headings and names are wrapped between words."""
+    shown = with_intervals(frame).map(visible)
+    first, *others = map(str, shown)
+    names = [_wrapped(name, width // 4) for name in shown[first]]
+    columns = {_wrapped(name, 12): [cell.replace(" (", "\n(") for cell in shown[name]] for name in others}
+    return fitted_tables(first, names, columns, width)
+
+
+def _wrapped(text: str, width: int) -> str:
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _as_json(report: AuditReport, findings: Sequence[Finding], tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
-from rich.console import Console
 from rich.text import Text
 
+from .._console import Screen
 from ..cache import cache_size, clear_cache, damaged_files
 from ..datasets import load_folder
 from ..exceptions import CacheError
@@ -16,17 +15,19 @@ from ._data import layout_of, load_data, load_external
 from ._exit import ExitCode
 from ._parser import make_parser
 from ._rerun import draw, rerun
-from ._run import run
+from ._run import make_model, run
 
 
-def _check_installed(models: Sequence[str]) -> None:
-    for name in models:
+def _check_models(args: argparse.Namespace) -> None:
+    """What can be told of the models before any file is read or drawn."""
+    for name in args.models:
         check_installed(name)
+        make_model(name, args, None)
 
 
 def run_demo(args: argparse.Namespace) -> int:
     """Draw radiographs and compare models on them."""
-    _check_installed(args.models)
+    _check_models(args)
     folder = args.images or args.out / "radiographs"
     if args.digest is None:
         draw(folder, args.n_samples, args.seed)
@@ -37,7 +38,7 @@ def run_compare(args: argparse.Namespace) -> int:
     """Compare models on a data set, or run again what a manifest tells of."""
     if args.rerun is not None:
         return rerun(args, make_parser())
-    _check_installed(args.models)
+    _check_models(args)
     if args.split and args.repeats > 1:
         raise argparse.ArgumentTypeError(
             "--repeats: a split of the data's own cannot be divided anew; leave out --split"
@@ -50,7 +51,7 @@ def run_compare(args: argparse.Namespace) -> int:
 
 def run_cache(args: argparse.Namespace) -> int:
     """Print the size of a cache folder, or clear it."""
-    output = Console(highlight=False)
+    output = Screen()
     if args.action == "clear":
         clear_cache(args.folder)
         output.print(Text(f"{args.folder}: cache removed"), soft_wrap=True)

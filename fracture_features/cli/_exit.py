@@ -22,21 +22,28 @@ class ExitCode(IntEnum):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: what Ctrl-C would leave in order is left in order."""
+    """SIGTERM, or the terminal's end: what Ctrl-C would leave in order is left in order."""
 
 
 @contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Make SIGTERM raise `Terminated` in the main thread."""
+    """Make SIGTERM raise `Terminated` in the main thread, and SIGHUP the same, unless `nohup` has it ignored."""
 
     def terminate(number: int, frame: Any) -> None:
         raise Terminated
 
+    def hang_up(number: int, frame: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)  # for whoever handles that meanwhile, as a training does
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, terminate)
+    handlers: dict[int, Any] = {signal.SIGTERM: terminate}
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        handlers[signal.SIGHUP] = hang_up
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -19,8 +19,8 @@ def run_export(args: argparse.Namespace) -> int:
     paths = list(dict.fromkeys(path for given in args.paths for path in expand(given)))
     with held_file(args.onnx, "--onnx"), messages.status(f"Comparing on {len(paths)} images"):
         try:
-            export_onnx(model, args.onnx, paths)
+            takes = export_onnx(model, args.onnx, paths)
         except ImageReadError as error:
             raise FractureFeaturesError(str(error)) from error
-    say(f"The ONNX file is {args.onnx}, with the model's answers on {len(paths)} images")
+    say(f"The ONNX file is {args.onnx}, from {takes} to the model's own answers on {len(paths)} files")
     return ExitCode.DONE

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import glob
+import io
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,20 @@ import pandas as pd
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .._locks import held
+from .._write import whole_file
 from ..datasets import find_images, read_table
 from ..exceptions import FractureFeaturesError, ImageReadError
-from ..explain import explain_images, found_boxes
 from ..images import read_image
 from ..model import FractureModel, evaluate_model, load_model, read_manifest, train_model
 from ..pipeline import check_installed
-from ..plotting import overlay_boxes, overlay_heat_map
+from ..results import measure_label, with_interval
 from ._data import layout_of, load_data
 from ._exit import ExitCode
+from ._extract import cache_of
 from ._output import print_result, write_csv
 from ._run import make_model
-from ._screen import messages, say
+from ._screen import messages, say, write_out
+from ._spread import spread
 
 PATH_COLUMNS = ("path", "image", "file", "filename")
 
@@ -35,16 +38,18 @@ PATH_COLUMNS = ("path", "image", "file", "filename")
 def run_train(args: argparse.Namespace) -> int:
     """Train on all images of a data set and write the model."""
     check_installed(args.model)
+    make_model(args.model, args, None)  # raises where the size is wrong, before anything is read
     with held_file(args.out):
         data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
         say(repr(data).strip("<>"))
-        pipeline = make_model(args.model, args, None)
         options = {"operating_point": args.operating_point, "calibrate": args.calibrate, "random_state": args.seed}
-        with messages.status(f"Training {args.model} on {len(data)} images"):
-            model = train_model(pipeline, data, name=args.model, **options)
+        with spread(args, data.paths[:1].tolist()), cache_of(args, data) as cache:
+            pipeline = make_model(args.model, args, cache)
+            with messages.status(f"Training {args.model} on {len(data)} images"):
+                model = train_model(pipeline, data, name=args.model, **options)
         model.save(args.out)
     for row in model.info["estimates"] or ():
-        say(f"{row['measure'].replace('_', ' ')}: {row['value']:.3f} ({row['low']:.2f}–{row['high']:.2f})")
+        say(f"{measure_label(row['measure'])}: {with_interval(row['value'], row['low'], row['high'])}")
     say(f"The model is {args.out}")
     return ExitCode.DONE
 
@@ -74,20 +79,16 @@ def run_predict(args: argparse.Namespace) -> int:
     """Predict files one by one; what cannot be read is said, and the others go on."""
     model = load_model(args.model)
     paths = list(dict.fromkeys(path for given in args.paths for path in expand(given)))
-    columns = (TextColumn("Predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=messages, transient=True) as progress:
-        bar = progress.add_task("", total=len(paths))
-        frame = model.predict_frame(paths, on_block=lambda n: progress.advance(bar, n))
-    if args.maps is not None:
-        _write_maps(model, frame, args.maps)
-    if args.json:
-        sys.stdout.write(frame.to_json(orient="records", indent=1) + "\n")
-    elif args.out is None:
-        frame.to_csv(sys.stdout, index=False, errors="backslashreplace")
-    if args.out is not None:
-        with held_file(args.out):
-            write_csv(frame, args.out)
-        say(f"The predictions are in {args.out}")
+    with nullcontext() if args.out is None else held_file(args.out):
+        frame = _predict(model, paths)
+        if args.maps is not None:
+            _write_maps(model, frame, args.maps)
+        if args.json:
+            write_out(frame.to_json(orient="records", indent=1) + "\n")
+        elif args.out is None:
+            write_out(_csv_of(frame))
+        if args.out is not None:
+            _write_predictions(frame, args.out)
     failed = frame[frame["error"].notna()]
     for row in failed.itertuples():
         say(f"{row.path}: {row.error}", "Failed:", "red")
@@ -98,6 +99,29 @@ def run_predict(args: argparse.Namespace) -> int:
             "yellow",
         )
     return ExitCode.FAILURES if len(failed) else ExitCode.DONE
+
+
+def _predict(model: FractureModel, paths: list[str]) -> pd.DataFrame:
+    columns = (TextColumn("Predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=messages, transient=True) as progress:
+        bar = progress.add_task("", total=len(paths))
+        return model.predict_frame(paths, on_block=lambda n: progress.advance(bar, n))
+
+
+def _csv_of(frame: pd.DataFrame) -> str:
+    buffer = io.BytesIO()
+    frame.to_csv(buffer, index=False, errors="backslashreplace")
+    return buffer.getvalue().decode()
+
+
+def _write_predictions(frame: pd.DataFrame, out: Path) -> None:
+    """Write them or, where the disk takes nothing, print them."""
+    try:
+        write_csv(frame, out)
+    except OSError:
+        write_out(_csv_of(frame))
+        raise
+    say(f"The predictions are in {out}")
 
 
 def expand(given: str) -> list[str]:
@@ -141,11 +165,24 @@ def _write_maps(model: FractureModel, frame: pd.DataFrame, folder: Path) -> None
             k += 1
             name = f"{stem}-{k}"
         taken.add(name)
-        cv2.imwrite(str(folder / f"{name}.png"), painted(model, path))
+        _write_picture(painted(model, path), folder / f"{name}.png")
+
+
+def _write_picture(picture: Any, path: Path) -> None:
+    """Write a picture whole; OpenCV itself says of a full disk that all is well."""
+    try:
+        data = cv2.imencode(path.suffix, picture)[1]
+    except cv2.error as error:
+        raise FractureFeaturesError(f"--out {str(path)!r} cannot be written; expected a .png or .jpg") from error
+    with whole_file(path) as part:
+        part.write_bytes(data.tobytes())
 
 
 def painted(model: FractureModel, path: str) -> Any:
     """An image with its heat map over it, and the boxes of a model that finds any, BGR."""
+    from ..explain import explain_images, found_boxes  # predictions need neither
+    from ..plotting import overlay_boxes, overlay_heat_map
+
     image = read_image(path, max_side=1024)
     (heat_map,) = explain_images(model.pipeline, [path], shapes=[image.shape])
     boxes = found_boxes(model.pipeline, path, image.shape)
@@ -155,13 +192,12 @@ def painted(model: FractureModel, path: str) -> Any:
 def run_explain(args: argparse.Namespace) -> int:
     """Write one image with its heat map."""
     model = load_model(args.model)
-    try:
-        picture = painted(model, str(args.image))
-    except ImageReadError as error:
-        raise FractureFeaturesError(str(error)) from error
     with held_file(args.out):
-        if not cv2.imwrite(str(args.out), picture):
-            raise FractureFeaturesError(f"--out {str(args.out)!r} cannot be written; expected a .png or .jpg")
+        try:
+            picture = painted(model, str(args.image))
+        except ImageReadError as error:
+            raise FractureFeaturesError(str(error)) from error
+        _write_picture(picture, args.out)
     say(f"The map is {args.out}")
     return ExitCode.DONE
 
@@ -171,18 +207,18 @@ def run_evaluate(args: argparse.Namespace) -> int:
     model = load_model(args.model)
     data = load_data(args, args.folder, layout_of(args.layout, args.folder), args.groups)
     say(repr(data).strip("<>"))
-    with messages.status(f"Predicting {len(data)} images"):
-        result = evaluate_model(model, data)
-    print_result(result, "This model")
-    if args.out is not None:
-        with held_file(args.out):
+    with nullcontext() if args.out is None else held_file(args.out):
+        with messages.status(f"Predicting {len(data)} images"):
+            result = evaluate_model(model, data, recalibration=args.recalibrate, random_state=0)
+        print_result(result, "This model")
+        if args.out is not None:
             write_csv(result.frame(), args.out)
-        say(f"The measures are in {args.out}")
+            say(f"The measures are in {args.out}")
     return ExitCode.FAILURES if len(result.excluded) else ExitCode.DONE
 
 
 def run_info(args: argparse.Namespace) -> int:
     """Print what a model file says of itself; no part of the model is loaded."""
     manifest = read_manifest(args.model)
-    sys.stdout.write(json.dumps(manifest, indent=1) + "\n" if args.json else load_model(args.model).card())
+    write_out(json.dumps(manifest, indent=1) + "\n" if args.json else load_model(args.model).card())
     return ExitCode.DONE

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,25 @@ from typing import Any
 import pandas as pd
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .._console import table_screen
 from .._locks import LOCK, held
-from .._write import PART, remove_parts
+from .._text import without_formulas
+from .._write import PART, remove_parts, whole_file
 from ..audit import Finding
 from ..exceptions import FractureFeaturesError
-from ..results import EvaluationResult, describe_dominance, describe_inference, describe_withheld
+from ..report import with_intervals
+from ..results import (
+    EvaluationResult,
+    describe_dominance,
+    describe_inference,
+    describe_withheld,
+    interval,
+    number,
+    sorted_models,
+)
 from ._screen import say, visible
 
 COLUMNS = {
@@ -38,14 +47,13 @@ COLUMNS = {
 MAX_FINDINGS = 5
 STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 GAP = 3  # what a table puts beside a column
-# Width of the table where the output is no terminal.
-WIDTH = 120
-# What a spreadsheet takes for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 # What a run writes; one that replaces an earlier one leaves none of its files. The last says that all are there.
-TABLES = ("measures", "comparison", "places", "folds", "predictions", "external_measures", "external_predictions")
-FILES = (*(f"{name}.csv" for name in (*TABLES, "excluded", "failures")), "report.html", "manifest.json")
+TABLES = (
+    *("measures", "comparison", "places", "folds", "predictions", "external_measures", "external_predictions"),
+    *("subgroups", "by_study", "excluded", "failures"),
+)
+FILES = (*(f"{name}.csv" for name in TABLES), "report.html", "result.npz", "manifest.json")
 
 
 @contextmanager
@@ -86,8 +94,10 @@ def replaced_files(out: Path, names: Sequence[str] = FILES) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
 
 
-def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]) -> bool:
-    """Print the tables, then write them and the manifest into the folder; whether all could be written."""
+def write_result(
+    result: EvaluationResult, out: Path | None, run: dict[str, Any], more: Mapping[str, pd.DataFrame]
+) -> bool:
+    """Print the tables, then write them, `more` and the manifest into the folder; whether all could be written."""
     for row in result.failures.itertuples(index=False):
         say(f"{row.model}, fold {row.fold}: {row.reason}", "Failed:", "red")
     folds = "1 fold" if run["folds"] == 1 else f"{run['folds']} folds"
@@ -100,7 +110,7 @@ def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]
         return True
     try:
         with replaced_files(out) as folder:
-            _write(result, folder, run)
+            _write(result, folder, run, more)
     except OSError as error:
         say(f"{error.filename or out}: {error.strerror}; the tables are not written", "Error:", "red")
         return False
@@ -108,8 +118,8 @@ def write_result(result: EvaluationResult, out: Path | None, run: dict[str, Any]
     return True
 
 
-def _write(result: EvaluationResult, folder: Path, run: dict[str, Any]) -> None:
-    tables = {"excluded": result.excluded}
+def _write(result: EvaluationResult, folder: Path, run: dict[str, Any], more: Mapping[str, pd.DataFrame]) -> None:
+    tables = {"excluded": result.excluded, **more}
     if len(result.failures):
         tables["failures"] = result.failures
     if result.fold_results:
@@ -125,6 +135,7 @@ def _write(result: EvaluationResult, folder: Path, run: dict[str, Any]) -> None:
         }
     for name, table in tables.items():
         write_csv(table, folder / f"{name}.csv")
+    result.save(folder)
     (folder / "manifest.json").write_text(json.dumps({"run": run, **result.manifest()}, indent=1) + "\n")
 
 
@@ -140,8 +151,9 @@ def print_result(result: EvaluationResult, what: str) -> None:
     """Print the measures of a result."""
     if not result.fold_results:
         return
-    frame = result.frame()
-    output = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDTH)
+    order = {name: k for k, name in enumerate(sorted_models(result))}
+    frame = result.frame().sort_values("model", key=lambda names: names.map(order), kind="stable")
+    output = table_screen()
     for table in _tables(frame, output.width):
         output.print(table)
     groups = "images" if result.data.groups is None else "groups"
@@ -150,16 +162,16 @@ def print_result(result: EvaluationResult, what: str) -> None:
     labels = {name: label.replace("-\n", "").replace("\n", " ") for name, label in COLUMNS.items()}
     if withheld := describe_withheld(frame, labels):
         output.print(visible(withheld), soft_wrap=True, markup=False)
-    print_places(result, output)
+    print_places(result)
     if few := describe_dominance(result):
         say(few, "Note:", "yellow")
     if (frame["above_baselines"] == False).any():  # noqa: E712 - None is neither
         output.print("* not shown to be better than the best of the models that cannot see a fracture", soft_wrap=True)
 
 
-def print_places(result: EvaluationResult, output: Console) -> None:
+def print_places(result: EvaluationResult) -> None:
     """Print in how many fractured images each model that finds boxes points at the fracture."""
-    frame = result.places()
+    frame, output = result.places(), table_screen()
     row: Any
     for row in frame[frame["measure"] == "pointing"].itertuples():
         limits = "" if pd.isna(row.low) else f" ({row.low:.0%} to {row.high:.0%})"
@@ -185,46 +197,78 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
     A name that is not UTF-8 is written with escapes.
     """
+    with whole_file(path) as part:
+        without_formulas(frame).to_csv(part, index=False, errors="backslashreplace")
 
-    def escape(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
-    frame.map(escape).rename(columns=escape).to_csv(path, index=False, errors="backslashreplace")
+def print_frame(frame: pd.DataFrame, title: str) -> None:
+    """Print a table of measures, the limits of an interval behind its value."""
+    shown = with_intervals(frame, digits=2)
+    output = table_screen()
+    table = Table(box=box.SIMPLE_HEAD, title=Text(visible(title)), title_justify="left", title_style="")
+    for name in shown:
+        is_number = pd.api.types.is_numeric_dtype(frame.get(name, frame.iloc[:, 0])) or name == "value"
+        table.add_column(Text(visible(name)), justify="right" if is_number else "left")
+    for row in shown.itertuples(index=False):
+        table.add_row(*(Text(visible(value)) for value in row))
+    output.print(table)
 
 
 def _tables(frame: pd.DataFrame, width: int) -> list[Table]:
-    """The measures as one table or, where the terminal is narrow, as several, one below the other."""
+    """The measures."""
     names = {}
     for model, above in frame.groupby("model", sort=False)["above_baselines"].first().items():
         names[model] = "\n".join(_name_lines(f"{visible(model)}{' *' if above is False else ''}", width // 2))
     values = frame.set_index(["model", "measure"])
-    columns = {measure: [_cell(values.loc[(str(model), measure)], measure) for model in names] for measure in COLUMNS}
-    first = _width(["Model", *names.values()])
-    tables: list[Table] = []
+    columns = {
+        label: [_cell(values.loc[(str(model), measure)], measure) for model in names]
+        for measure, label in COLUMNS.items()
+    }
+    return fitted_tables("Model", list(names.values()), columns, width)
+
+
+def fitted_tables(heading: str, names: Sequence[str], columns: Mapping[str, Sequence[str]], width: int) -> list[Table]:
+    """One table or, where the terminal is narrow, several, one below the other; nothing in a cell is broken.
+
+    Parameters
+    ----------
+    heading : str
+        Of the first column, which all have.
+    names : sequence of str
+        Its cells.
+    columns : mapping of str to sequence of str
+        The cells under each other heading.
+    width : int
+        Of the terminal, in characters.
+    """
+    first = _width([heading, *names])
+    tables: list[list[str]] = []
     left = 0
-    for measure, cells in columns.items():
-        taken = _width([COLUMNS[measure], *cells])
+    for name, cells in columns.items():
+        taken = _width([name, *cells])
         if taken > left:
-            tables.append(Table("Model", box=box.SIMPLE_HEAD))
+            tables.append([])
             left = width - first - 1
-        tables[-1].add_column(COLUMNS[measure], justify="right", no_wrap=True)
+        tables[-1].append(name)
         left -= taken
-    start = 0
-    for table in tables:
-        measures = list(columns)[start : start + len(table.columns) - 1]
-        start += len(measures)
-        table.columns[0].no_wrap = True
-        for k, name in enumerate(names.values()):
-            table.add_row(Text(name), *(columns[measure][k] for measure in measures))
-    return tables
+    made = []
+    for headings in tables:
+        table = Table(box=box.SIMPLE_HEAD)
+        table.add_column(Text(heading), no_wrap=True)
+        for each in headings:
+            table.add_column(Text(each), justify="right", no_wrap=True)
+        for name, *cells in zip(names, *(columns[each] for each in headings), strict=True):
+            table.add_row(*map(Text, (name, *cells)))
+        made.append(table)
+    return made
 
 
 def _cell(row: Any, measure: str) -> str:
     """A value and its interval below it, where there is one; times have none."""
     if measure in ("fit_minutes", "predict_ms"):
         return f"{row['value']:.1f}"
-    value = "–" if pd.isna(row["value"]) else f"{row['value']:.3f}"
-    return value if pd.isna(row["low"]) else f"{value}\n{row['low']:.2f}–{row['high']:.2f}"
+    limits = interval(row["low"], row["high"])
+    return f"{number(row['value'])}\n{limits}" if limits else number(row["value"])
 
 
 def _width(cells: list[str]) -> int:

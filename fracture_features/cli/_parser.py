@@ -8,38 +8,53 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ._arguments import (
+    add_asked,
     add_common,
     add_data,
     add_seed_and_jobs,
+    add_spreading,
+    add_store,
+    at_least_0,
+    budget,
+    feature_names,
     folder,
+    jobs,
     model_file,
     model_name,
     model_operating_point,
+    part_of,
     port,
     positive_int,
 )
+from ._help import add_help
 from ._screen import visible
 
 
 class Parser(argparse.ArgumentParser):
-    """Shows what it was given, and obeys no terminal escape in it."""
+    """Says what is wrong on one line, as it was given, and obeys no terminal escape in it."""
+
+    def __init__(self, **options: Any):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
 
     def error(self, message: str) -> NoReturn:
-        super().error(visible(message))
+        self.exit(2, f"{self.prog}: error: {visible(message)} (see {self.prog} --help)\n")
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of every command."""
     parser = Parser(
         prog="fracture-features",
+        usage="%(prog)s COMMAND [options]",
         description="Compare fracture classifiers on a set of radiographs. Not a medical device.",
+        epilog="'fracture-features COMMAND --help' has examples of each.",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    parser.set_defaults(digest=None, images=None, argv=[])
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(digest=None, images=None, argv=[], store=None)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", prog=parser.prog)
 
-    for add in (_add_comparing, _add_audit, _add_train, _add_predicting, _add_files):
+    for add in (_add_comparing, _add_audit, _add_extract, _add_train, _add_predicting, _add_score, _add_files):
         add(commands)
+    add_help(commands)
     return parser
 
 
@@ -59,16 +74,21 @@ def _add_comparing(commands: Any) -> None:
         "--external-groups", metavar="G", help="as --groups, for --external (the same as --groups, where it applies)"
     )
     compare.add_argument("--no-audit", action="store_true", help="do not look for copies of images first")
+    compare.add_argument(
+        "--budget", metavar="TIME", type=budget, help="run the models that fit into 10m, 1h30m or so, cheapest first"
+    )
     add_common(compare, out=None)
+    add_store(compare)
+    add_asked(compare)
 
     demo = commands.add_parser("demo", help="draw synthetic radiographs and compare models on them")
-    demo.set_defaults(run="_commands:run_demo", split=False, no_audit=False)
+    demo.set_defaults(run="_commands:run_demo", split=False, no_audit=False, budget=None, subgroups=[], by_study=None)
     demo.add_argument("--n-samples", type=positive_int, default=300, help="images to draw (%(default)s)")
     add_common(demo, out=Path("fracture-features-demo"), folds=3)
 
 
 def _add_audit(commands: Any) -> None:
-    """The audit of a data set."""
+    """What is told of a data set before any model."""
     audit = commands.add_parser("audit", help="find copies, leaks, wrong labels, bad files and shortcuts in a data set")
     audit.set_defaults(run="_audit:run_audit")
     audit.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
@@ -78,6 +98,33 @@ def _add_audit(commands: Any) -> None:
     audit.add_argument("--cost", action="store_true", help="measure what copies are worth, with a cheap model")
     add_seed_and_jobs(audit)
     audit.add_argument("--cache", metavar="DIR", type=folder, help="keep what was seen of each file for the next run")
+    add_store(audit)
+    add_spreading(audit)
+
+    show = commands.add_parser("show", help="a page on a data set before any model: classes, sizes, images, variations")
+    show.set_defaults(run="_show:run_show")
+    show.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
+    add_data(show)
+    show.add_argument("--seed", type=at_least_0, default=0, help="which images are shown (%(default)s)")
+    show.add_argument("--out", metavar="FILE", type=Path, required=True, help="the page, such as page.html")
+
+
+def _add_extract(commands: Any) -> None:
+    """Features of all images, once."""
+    extract = commands.add_parser("extract", help="put features of all images of a folder into a store on disk")
+    extract.set_defaults(run="_extract:run_extract")
+    extract.add_argument("folder", type=Path, help="folder of radiographs")
+    extract.add_argument(
+        "--features", metavar="NAMES", type=feature_names, default="hog,lbp,edges", help="comma-separated (%(default)s)"
+    )
+    extract.add_argument("--out", metavar="DIR", type=folder, required=True, help="folder of the store")
+    extract.add_argument(
+        "--shard", metavar="I/N", type=part_of, default=(1, 1), help="the part of one of N machines over one folder"
+    )
+    extract.add_argument("--image-size", type=positive_int, help="pixels along each side (as the features want)")
+    extract.add_argument("--parquet", action="store_true", help="write the features as tables too")
+    extract.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 means all cores (%(default)s)")
+    add_spreading(extract)
 
 
 def _add_train(commands: Any) -> None:
@@ -97,6 +144,8 @@ def _add_train(commands: Any) -> None:
     train.add_argument("--calibrate", action="store_true", help="calibrate probabilities on the inner folds")
     train.add_argument("--image-size", type=positive_int, help="pixels along each side (as the features want)")
     add_seed_and_jobs(train)
+    add_store(train)
+    add_spreading(train)
     train.add_argument("--out", metavar="FILE", type=Path, required=True, help="the model file, such as model.ff")
 
 
@@ -115,6 +164,11 @@ def _add_predicting(commands: Any) -> None:
     evaluate.add_argument("model", type=model_file, help="the model file")
     evaluate.add_argument("folder", type=Path, help="folder of radiographs, or a csv with --layout csv")
     add_data(evaluate)
+    evaluate.add_argument(
+        "--recalibrate",
+        choices=["intercept", "logistic"],
+        help="measure the probabilities adapted to this source as well, each by images of other groups",
+    )
     evaluate.add_argument("--out", metavar="FILE", type=Path, help="csv of the measures")
 
     explain = commands.add_parser("explain", help="draw where a trained model looks in an image")
@@ -128,6 +182,15 @@ def _add_predicting(commands: Any) -> None:
     serve.add_argument("model", type=model_file, help="the model file")
     serve.add_argument("--port", type=port, default=8000, help="0 takes a free one (%(default)s)")
     serve.add_argument("--host", default="127.0.0.1", help="address; any but this machine's own is warned of")
+
+
+def _add_score(commands: Any) -> None:
+    """Predictions of anyone's model against the baselines."""
+    score = commands.add_parser("score", help="hold predictions on a published set against the baselines")
+    score.set_defaults(run="_score:run_score")
+    score.add_argument("predictions", type=Path, help="csv with the columns image_id, sha256, fold and score")
+    score.add_argument("--protocol", choices=["fracatlas"], required=True, help="whose images, groups and folds")
+    score.add_argument("--badge", metavar="FILE", type=Path, help="JSON of an endpoint badge of shields.io")
 
 
 def _add_files(commands: Any) -> None:

@@ -9,16 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
-messages = Console(stderr=True, highlight=False)
+from .._console import Screen, write_nowhere
+
+messages = Screen(stderr=True)
 
 
 def visible(text: Any) -> str:
     """Text on one line; what a terminal would obey (escapes, control and direction characters) is spelt out."""
     hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in hidden else c for c in str(text))
+
+
+def write_out(text: str) -> None:
+    """Print text of several lines to stdout, as it is where that is no terminal."""
+    try:
+        sys.stdout.write("\n".join(map(visible, text.split("\n"))) if sys.stdout.isatty() else text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it, such as `head`, has ended
+        write_nowhere(sys.stdout)
 
 
 def say(what: Any, label: str = "", style: str = "") -> None:

@@ -131,7 +131,7 @@ def restore_weights(model: Any, weights: Sequence[NDArray[Any]]) -> None:
 
 
 def _known(name: str, known: dict[str, Any], parameter: str, what: str) -> Any:
-    """What is known by `name`, or an error that proposes names like it."""
+    """Return what is known by `name`, or an error that proposes names like it."""
     if name not in known:
         folded = {each.lower(): each for each in known}
         close = [folded[each] for each in get_close_matches(str(name).lower(), folded, n=4, cutoff=0.5)]

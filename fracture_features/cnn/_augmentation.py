@@ -35,6 +35,7 @@ def augment_images(
     n_variations : int, default=1
         Of each image.
     random_state : int, RandomState or None, default=None
+        Seed of the variations.
 
     Returns
     -------
@@ -44,6 +45,11 @@ def augment_images(
     ------
     ValueError
         If `X` is no such stack, or `n_variations` no whole number of at least 1.
+
+    See Also
+    --------
+    CNNClassifier : Trains on such images.
+    fracture_features.plotting.plot_augmentation : Draw them.
 
     Examples
     --------

@@ -9,23 +9,20 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._validation import check_image_shape, check_image_stack
-from ._applications import application_names, check_side, restore_weights
+from ._applications import application_names, check_side
 from ._architectures import ARCHITECTURES, build_network, smallest_side
-from ._keras import load_keras, one_at_a_time
+from ._fitted import FittedNetwork
 from ._parts import Labelled, make_parts
 from ._progress import History
-from ._training import plan_stages, predict_blocks, train_network
-
-PREDICTION_BLOCK = 16  # images: of 64, MobileNetV2 at 448 pixels holds 4 GB of maps, and is no faster
-WORTH_COMPILING = 64  # images
+from ._training import plan_stages, train_network
 
 
-class CNNClassifier(ClassifierMixin, BaseEstimator):
+class CNNClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
     """A convolutional network, trained on a stack of grey images from scratch or from weights that are given.
 
     It runs on whatever backend keras is set to use (the environment variable `KERAS_BACKEND`) and is a
@@ -98,6 +95,11 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     model_ : keras.Model
         The network, from images (n, height, width) of 0 to 255 to probabilities.
 
+    See Also
+    --------
+    PretrainedExtractor : A frozen network as an extractor, with a classifier of your choice behind it.
+    fracture_features.make_pipeline : A pipeline from paths, `make_pipeline(classifier="cnn")`.
+
     Notes
     -----
     `fit` requests `groups`: under `sklearn.set_config(enable_metadata_routing=True)` pipelines and searches
@@ -109,6 +111,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     pipeline transform `X_val` too; without, `classifier__X_val=model["images"].transform(others)` gives it stacks.
 
     Networks compute in float32 whatever keras' policy is, and raise in a process forked from one that has run any.
+    Where onnxruntime and onnx are installed and keras has no graphics card, those trained here predict there: without
+    importing keras, in any process. Probabilities are those of `model_` to 2e-6.
 
     Ctrl-C before the first epoch is over raises KeyboardInterrupt whatever `on_interrupt` is, and a second one raises
     at once. Python tells the main thread alone of it: a `fit` in another thread runs on to its end. A `fit` that raises
@@ -144,9 +148,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     image_shape_: tuple[int, int]
     history_: History
     n_iter_: int
-    _built: tuple[str, tuple[int, int], int]
-    _weights: list[NDArray[np.float32]]
-    _model: Any = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "architecture": [StrOptions({*ARCHITECTURES, *application_names()})],
@@ -276,9 +277,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
             n_iter_=len(history["loss"]),
             classes_=classes,
             image_shape_=shape,
-            _built=(self.architecture, shape, len(classes)),
-            _weights=network.get_weights(),
-            _model=None,
+            **self._network_state(network, (self.architecture, shape, len(classes))),
         )
         return self
 
@@ -286,19 +285,6 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         if self.random_state is None:  # NumPy's global state is not ours to advance
             return int(np.random.default_rng().integers(2**31))
         return int(check_random_state(self.random_state).randint(2**31 - 1))
-
-    @property
-    def model_(self) -> Any:
-        """The network, rebuilt from its weights when first asked for after `fit`, unpickling or copying."""
-        check_is_fitted(self)
-        if (network := self._model) is None:
-            load_keras(needed_for="CNNClassifier")  # which refuses a forked process, before the lock that it may lack
-            with one_at_a_time:
-                network = self._model
-                if network is None:
-                    restore_weights(network := build_network(*self._built), self._weights)
-                    self._model = network  # once it is whole, for other threads ask too
-        return network
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class.
@@ -321,9 +307,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         stack = check_image_stack(X, estimator=self)
         check_image_shape(stack, self.image_shape_, estimator=self)
-        blocks = (np.asarray(stack[rows]) for rows in gen_batches(len(stack), PREDICTION_BLOCK))
-        probabilities = predict_blocks(self.model_, blocks, compiled=len(stack) > WORTH_COMPILING).astype(np.float64)
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+        return self._probabilities(stack)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Label of the most probable class.
@@ -342,7 +326,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the network out: its weights say it all."""
-        return {name: value for name, value in super().__getstate__().items() if name != "_model"}
+        return {name: value for name, value in super().__getstate__().items() if name not in ("_model", "_run")}
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that the input is a stack of images and results depend on a seed."""

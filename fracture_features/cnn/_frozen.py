@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._threads import count_threads, map_threads
 from ._keras import compile_prediction, load_keras
@@ -50,23 +49,23 @@ def _last_cut(layers: list[Any], end: int) -> int:
 
 
 def make_runner(body: Any) -> Run:
-    """Make a function from uint8 images (n, height, width) to what `body` gives, one at a time on every core.
+    """Make a function from uint8 images (n, height, width) to what `body` gives, on onnxruntime where it can."""
+    graph = graph_for_here(body)
+    return compile_prediction(body) if graph is None else run_each(open_graph(graph, body.get_weights()))
 
-    On onnxruntime where it can: on a CPU, and with layers that `write_graph` knows.
-    """
-    graph = write_graph(body) if has_onnxruntime() and _on_cpu() else None
-    if graph is None:
-        return compile_prediction(body)
-    run = open_graph(graph, body.get_weights())
+
+def graph_for_here(network: Any) -> bytes | None:
+    """The network's graph where onnxruntime can run it: on a CPU, and with layers that `write_graph` knows."""
+    return write_graph(network) if has_onnxruntime() and _on_cpu() else None
+
+
+def run_each(run: Run) -> Run:
+    """Make a function that runs images one at a time, on every core."""
     n_threads = count_threads(-1)  # counted here: keras may call from a thread that does not know of joblib
-
-    def run_each(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.concatenate(map_threads(run, images[:, None], n_threads))
-
-    return run_each
+    return lambda images: np.concatenate(map_threads(run, images[:, None], n_threads))
 
 
 def _on_cpu() -> bool:
-    """Whether keras computes there, in the words of each of its backends."""
+    """Return whether keras computes there, in the words of each of its backends."""
     keras = load_keras(needed_for="CNNClassifier")
     return "cpu" in str(keras.ops.zeros(1).device).lower()

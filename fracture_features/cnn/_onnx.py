@@ -36,7 +36,7 @@ class UnknownLayerError(Exception):
 
 
 def has_onnxruntime() -> bool:
-    """Whether the packages that `write_graph` and `open_graph` need are installed."""
+    """Tell whether the packages that `write_graph` and `open_graph` need are installed."""
     return all(find_spec(name) is not None for name in ("onnx", "onnxruntime"))
 
 

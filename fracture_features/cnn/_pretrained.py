@@ -54,6 +54,11 @@ class PretrainedExtractor(BaseExtractor):
     layer_ : str
         Name of the layer whose maps are pooled.
 
+    See Also
+    --------
+    CNNClassifier : Trains the network, or its last layers.
+    fracture_features.make_pipeline : A pipeline from paths, `make_pipeline("mobilenetv2", "svm")`.
+
     Notes
     -----
     `block_16_expand_max_17` is the maximum of map 17 of layer block_16_expand. Features belong to no place: there is
@@ -203,7 +208,7 @@ def _build(recipe: Recipe, weights: str | None) -> tuple[Any, str]:
 
 
 def _stamp(path: str | None) -> tuple[int, ...] | None:
-    """What changes when the file does."""
+    """Return what changes when the file does."""
     if path is None or not os.path.isfile(path):
         return None
     found = os.stat(path)

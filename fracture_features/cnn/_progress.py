@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .._console import Screen
 
 History = dict[str, list[float]]
 SHOWN = {"loss": "loss", "val_loss": "validation loss", "val_roc_auc": "validation ROC AUC"}
@@ -29,7 +30,7 @@ class TrainingProgress:
         self.verbose = verbose
         self.n_epochs = n_epochs
         columns = (TextColumn("{task.description}"), BarColumn(14), TimeRemainingColumn(), TextColumn("left"))
-        self.bar = Progress(*columns, console=Console(stderr=True, highlight=False), disable=verbose != 1)
+        self.bar = Progress(*columns, console=Screen(stderr=True), disable=verbose != 1)
         self.task = self.bar.add_task(f"Epoch 1/{n_epochs}", total=n_epochs * n_batches)
 
     def __enter__(self) -> Self:
@@ -55,7 +56,7 @@ class TrainingProgress:
         if self.verbose == 2:
             seconds = time.perf_counter() - self.started
             line = f"{epoch}: {describe(history, -1)}, {seconds:.0f} s"
-            Console(highlight=False, markup=False).print(line, soft_wrap=True)
+            Screen().print(line, soft_wrap=True, markup=False)
 
 
 def describe(history: History, epoch: int, names: Iterable[str] = SHOWN) -> str:

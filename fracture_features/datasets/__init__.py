@@ -3,7 +3,7 @@
 from ._coco import load_coco
 from ._csv import load_csv
 from ._dataset import FractureDataset, left_out_table
-from ._files import count_kinds, find_images
+from ._files import count_kinds, existing_folder, find_images
 from ._folder import load_folder
 from ._fracatlas import load_fracatlas
 from ._inventory import Description, take_inventory
@@ -13,7 +13,7 @@ from ._mura import load_mura
 from ._split import SPLIT_COLUMN, published_split
 from ._table import read_table
 from ._yolo import load_yolo
-from .synthetic import make_radiographs
+from .synthetic import is_drawn, make_radiographs
 
 __all__ = [
     "SPLIT_COLUMN",
@@ -21,7 +21,9 @@ __all__ = [
     "FractureDataset",
     "MetadataLookup",
     "count_kinds",
+    "existing_folder",
     "find_images",
+    "is_drawn",
     "is_fracture_name",
     "is_healthy_name",
     "left_out_table",

@@ -27,7 +27,7 @@ FRACTURE = "fracture"  # a label where a table has none
 
 
 def read_box_table(path: str | os.PathLike[str], relative: Sequence[str]) -> list[Marks | None]:
-    """What a csv of boxes says of each image, a row for each box.
+    """Read what a csv of boxes says of each image, a row for each box.
 
     Its columns are an image (`image`, or else the first) and `top, left, bottom, right` in pixels of the file, or
     `x_min, y_min, x_max, y_max` in any order, case and separators; `x1, y1, x2, y2` too. `label` may name what is
@@ -115,7 +115,7 @@ class _RowsByName:
 
 
 def read_voc(path: Path) -> Marks:
-    """What the Pascal VOC file of one image says.
+    """Read what the Pascal VOC file of one image says.
 
     Raises
     ------

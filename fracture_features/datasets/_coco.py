@@ -30,10 +30,10 @@ def load_coco(
     metadata_columns: Sequence[str] = (),
     salt: str | None = None,
 ) -> FractureDataset:
-    """Load a json file of COCO [1]_: images, annotations with boxes, categories.
+    """Load a json file of COCO: images, annotations with boxes, categories.
 
-    An image with a box of a fracture is fractured, every other one is not. Boxes of other categories (metal, text) and
-    outlines (segmentation) are left away.
+    The format is that of [1]_. An image with a box of a fracture is fractured, every other one is not. Boxes of other
+    categories (metal, text) and outlines (segmentation) are left away.
 
     Parameters
     ----------
@@ -68,14 +68,35 @@ def load_coco(
     DatasetWarning
         If boxes are empty or reach over the edge.
 
+    See Also
+    --------
+    load_yolo : Boxes in text files.
+    fracture_features.regions.RegionClassifier : Learns from boxes.
+
     References
     ----------
     .. [1] T.-Y. Lin et al., "Microsoft COCO: common objects in context", ECCV 2014. https://cocodataset.org
+
+    Examples
+    --------
+    >>> import json, tempfile, cv2, numpy as np
+    >>> from pathlib import Path
+    >>> from fracture_features import load_coco
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> images = [{"id": k, "file_name": f"{k}.png", "height": 40, "width": 30} for k in (0, 1)]
+    >>> for image in images:
+    ...     _ = cv2.imwrite(str(folder / image["file_name"]), np.zeros((40, 30), dtype=np.uint8))
+    >>> annotations = [{"id": 0, "image_id": 1, "category_id": 1, "bbox": [5, 5, 10, 20]}]
+    >>> coco = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "fracture"}]}
+    >>> _ = (folder / "boxes.json").write_text(json.dumps(coco))
+    >>> data = load_coco(folder / "boxes.json")
+    >>> data.y.tolist(), data.boxes[1].tolist()
+    ([0, 1], [[5.0, 5.0, 25.0, 15.0]])
     """
     path = Path(path)
     content = _read_json(path)
     images = _by_id(content["images"], "images", path)
-    files = NamedFiles(existing_folder(path.parent if root is None else root), path, salt)
+    files = NamedFiles(existing_folder(path.parent if root is None else root), path, salt, is_moved=root is not None)
     relative = [files.find(_text(image, "file_name", f"{path}, images, id {k}")) for k, image in images.items()]
     if twice := [name for name, n in Counter(relative).items() if n > 1]:
         raise DatasetError(f"{path}: several images are {twice[0]!r}; expected one")
@@ -98,6 +119,8 @@ def load_coco(
 
 def _read_json(path: Path) -> dict[str, Any]:
     """The lists of objects of a file of COCO."""
+    if path.exists() and not path.is_file():
+        raise DatasetError(f"{path}: it is no regular file; expected a json file as COCO has it")
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -30,7 +30,7 @@ def load_csv(
     salt: str | None = None,
     boxes: str | os.PathLike[str] | None = None,
 ) -> FractureDataset:
-    """Load a csv with one row for each image.
+    r"""Load a csv with one row for each image.
 
     Cells are read as text: `0005` stays what it is, `None` and `N/A` are words. Commas, semicolons and tabs separate;
     the encoding is UTF-8, UTF-16 with a byte order mark, or Windows-1252; an index column without a name is left away.
@@ -45,7 +45,8 @@ def load_csv(
         backslashes, or by an absolute path into `root`; its ending and, where the name is that of one file only, its
         folder may be missing.
     root : str or path-like, default=None
-        Folder of the images; None means the csv's own.
+        Folder of the images; None means the csv's own. Where it is given, absolute paths of another place, such as
+        `C:\data\a\1.png`, stand for what their end is below it.
     groups : str, path-like or array-like, default=None
         Which images belong together: a column of the csv, another csv of images and groups, a regular expression
         on the path, or an array.
@@ -82,6 +83,11 @@ def load_csv(
         If several spellings are taken for one class; if boxes are empty, reach over the edge, are on images of the
         class without fractures, or of images that are not there.
 
+    See Also
+    --------
+    load_folder : From a folder for each class.
+    load_coco, load_yolo : With boxes.
+
     Notes
     -----
     GRAZPEDWRI-DX [1]_ as published, its images unpacked beside its csv, in whichever folders::
@@ -93,6 +99,15 @@ def load_csv(
     ----------
     .. [1] E. Nagy et al., "A pediatric wrist trauma X-ray dataset (GRAZPEDWRI-DX) for machine learning", Scientific
        Data 9, 2022.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_csv, make_radiographs
+    >>> folder = make_radiographs(12, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_csv(folder / "truth.csv", label="fractured", groups="patient")
+    >>> len(data), data.target_names
+    (12, ['0', '1'])
     """
     path = Path(path)
     table = read_table(path)
@@ -101,7 +116,7 @@ def load_csv(
     folder = existing_folder(path.parent if root is None else root)
     if positive is None and is_fracture_name(label):
         positive = YES.get(frozenset(text.casefold() for text in labels))
-    files = NamedFiles(folder, path, salt)
+    files = NamedFiles(folder, path, salt, is_moved=root is not None)
     relative = [files.find(name) for name in names]
     check_unique(relative, table, path)
     values = as_values(table)

@@ -26,11 +26,12 @@ LEFT_OUT = ("path", "label", "reason")
 
 @dataclass(frozen=True, eq=False)
 class FractureDataset:
-    """Paths of radiographs with their labels, groups and whatever else is known of them.
+    r"""Paths of radiographs with their labels, groups and whatever else is known of them.
 
-    Attributes
+    Parameters
     ----------
     paths : ndarray of shape (n_samples,), dtype str
+        The files.
     y : ndarray of shape (n_samples,), dtype int64
         0 to n_classes - 1; of two classes 1 is fractured.
     target_names : list of str
@@ -52,6 +53,20 @@ class FractureDataset:
         known. None altogether where the data set knows no boxes.
     box_labels : ndarray of shape (n_samples,), dtype object, or None
         For each image a tuple with the label of each of its boxes, None where `boxes` is None.
+
+    See Also
+    --------
+    load_folder : From a folder for each class.
+    load_csv : From a table.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, make_radiographs
+    >>> folder = make_radiographs(20, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)")
+    >>> len(data), data.class_counts(), len(data.subset(data.y == 1))
+    (20, {'non-fractured': 10, 'fractured': 10}, 10)
     """
 
     paths: NDArray[np.str_]
@@ -67,12 +82,12 @@ class FractureDataset:
 
     @property
     def n_ignored(self) -> int:
-        """How many files were found that are no labelled images."""
+        """Number of files that are no labelled images."""
         return sum(self.ignored.values())
 
     @cached_property
     def files(self) -> pd.DataFrame:
-        """What one pass over the files found, a row for each image; taken when first asked for.
+        """Table of the files, a row for each image, from one pass over them when first asked for.
 
         Columns size (bytes), mtime, sha256, format, height and width (pixels, as displayed), reason (why it cannot be
         read; missing where it can) and, where there is any DICOM, ViewPosition, BodyPartExamined and Laterality. Ids
@@ -159,7 +174,7 @@ def make_dataset(
     groups, positive, metadata_columns, ignored, salt
         As in FractureDataset and in the loaders.
     contents : mapping of str to FileContent, default=None
-        What a loader saw of files that it opened.
+        What a loader saw of files.
     class_level : int, default=None
         Which folder of the path is the class.
     where : str, default=None
@@ -168,7 +183,7 @@ def make_dataset(
         What is marked in each image, None where nothing is known of it.
     """
     asked = isinstance(groups, str) and groups in ELEMENTS and groups not in frame
-    headers = read_headers(root, relative, salt, contents or {}, all_files=asked)
+    headers = read_headers(root, relative, salt, contents or {})
     elements = header_frame(headers)
     frame = frame.reset_index(drop=True)
     if elements is not None:

@@ -12,25 +12,13 @@ from ..images import FileContent, read_content
 # Known before anyone has looked for a fracture.
 METADATA = ("ViewPosition", "BodyPartExamined", "Laterality")
 ELEMENTS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", *METADATA)
-# Files of other endings are opened where an element is asked for.
-SUFFIXES = (".dcm", ".dicom", ".dic", ".ima", ".img", "")
 
 
 def read_headers(
-    root: Path, relative: Sequence[str], salt: str | None, known: Mapping[str, FileContent], *, all_files: bool
+    root: Path, relative: Sequence[str], salt: str | None, known: Mapping[str, FileContent]
 ) -> list[FileContent]:
-    """What is known of each file: of those in `known` as it is, of others after an opening, or nothing.
-
-    Opened are files whose endings are those of DICOM files, or, with `all_files`, all.
-    """
-
-    def content(name: str) -> FileContent:
-        if name in known:
-            return known[name]
-        is_asked = all_files or Path(name).suffix.lower() in SUFFIXES
-        return read_content(root / name, salt) if is_asked else FileContent()
-
-    return [content(name) for name in relative]
+    """Read what is known of each file: of those in `known` as it is, of others after an opening."""
+    return [known[name] if name in known else read_content(root / name, salt) for name in relative]
 
 
 def header_frame(contents: Sequence[FileContent]) -> pd.DataFrame | None:

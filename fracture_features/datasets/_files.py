@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ class FoundFiles:
     images : list of str
         Posix paths below the folder, sorted.
     contents : dict of str to FileContent
-        What was seen of those that had to be opened.
+        What was seen of each of them.
     ignored : Counter of str
         Other files and folders by kind, such as "DICOM presentation state".
     """
@@ -49,8 +50,9 @@ def existing_folder(root: str | os.PathLike[str]) -> Path:
 def find_images(folder: Path, salt: str | None = None) -> FoundFiles:
     """Find all images below a folder.
 
-    Links to folders are followed, each folder once, after those that are no links. What the ending does not tell, the
-    file's content does. Hidden files and folders, and the litter of network storage and systems, are passed over.
+    Links to folders are followed, each folder once, after those that are no links. The beginning of each file tells
+    what it is; where that is nothing known, an ending of images makes it one that cannot be read. Hidden files and
+    folders, and the litter of network storage and systems, are passed over.
 
     Parameters
     ----------
@@ -88,19 +90,18 @@ def _add_file(found: FoundFiles, path: Path, name: str, salt: str | None) -> Non
     """Note a file as an image or as something else."""
     suffix = path.suffix.lower()
     kind = f"{suffix} file" if suffix else "file of no known format"
+    is_image = False
     if os.path.exists(path) and not os.path.isfile(path):
-        kind, content = "FIFO, device or socket", FileContent()
-    elif suffix in IMAGE_SUFFIXES:
-        content = FileContent("by its name")  # not opened; whether it can be read is found out later
-    elif suffix in SPARE_SUFFIXES or path.name.endswith("~"):
-        content = FileContent()
-    else:
-        content = found.contents[name] = read_content(path, salt)
-    if content.format is None or content.left_out is not None:
-        found.ignored[content.left_out or kind] += 1
-        found.contents.pop(name, None)
-    else:
+        kind = "FIFO, device or socket"
+    elif suffix not in SPARE_SUFFIXES and not path.name.endswith("~"):
+        content = read_content(path, salt)
+        kind = content.left_out or kind
+        is_image = content.left_out is None and (content.format is not None or suffix in IMAGE_SUFFIXES)
+    if is_image:
         found.images.append(name)
+        found.contents[name] = content
+    else:
+        found.ignored[kind] += 1
 
 
 def no_images(found: FoundFiles) -> str:
@@ -135,6 +136,8 @@ class NamedFiles:
         What names them, for messages.
     salt : str or None
         As in `images.read_header`.
+    is_moved : bool, default=False
+        Whether an absolute path that leads elsewhere stands for what its end is below `root`.
 
     Attributes
     ----------
@@ -142,8 +145,8 @@ class NamedFiles:
         What was seen of files that had to be opened.
     """
 
-    def __init__(self, root: Path, table: Path, salt: str | None = None):
-        self.root, self.table, self.salt = root, table, salt
+    def __init__(self, root: Path, table: Path, salt: str | None = None, *, is_moved: bool = False):
+        self.root, self.table, self.salt, self.is_moved = root, table, salt, is_moved
         self.contents: dict[str, FileContent] = {}
         self._stems: dict[str, list[str]] | None = None
 
@@ -158,6 +161,8 @@ class NamedFiles:
         names = dict.fromkeys([name, name.strip(), name.strip().replace("\\", "/")])
         relative = [os.path.normpath(os.path.relpath(self.root / each, self.root)) for each in names]
         inside = [Path(path).as_posix() for path in relative if path.split(os.sep)[0] != ".."]
+        if self.is_moved and (end := self._end_below(list(names)[-1])) is not None:
+            inside.append(end)
         if not inside:
             raise DatasetError(
                 f"{self.table}: {name!r} leads out of the folder {str(self.root)!r}; give the images' folder as root="
@@ -174,6 +179,14 @@ class NamedFiles:
             found_there = f"{path!r} is no regular file" if os.path.exists(path) else f"there is no file {path!r}"
             raise DatasetError(f"{self.table}: {found_there}; expected an image for each row")
         return found[0]
+
+    def _end_below(self, name: str) -> str | None:
+        """The longest end of an absolute path that is a file below `root`."""
+        first, *parts = name.split("/")
+        if (first and not re.fullmatch("[A-Za-z]:", first)) or ".." in parts:
+            return None
+        ends = ("/".join(parts[k:]) for k in range(len(parts)))
+        return next((end for end in ends if os.path.isfile(self.root / end)), None)
 
     def _by_stem(self) -> dict[str, list[str]]:
         """All images below the folder, by their path and name without ending, and by their name."""

@@ -32,11 +32,12 @@ def load_folder(
     above the classes, such as body parts, are found by what the classes are called, and kept in `frame["folder"]`.
     Files may lie at any depth below their class, and folders may be links.
 
-    A file's content decides where its ending does not: DICOM files are found under any name, and add `PatientID`,
+    A file's content decides what it is: DICOM files are found under any name, and add `PatientID`,
     `StudyInstanceUID` and `SeriesInstanceUID` (hashed), `ViewPosition`, `BodyPartExamined` and `Laterality` to the
     frame. Presentation states, reports and the like are no labelled images; they are counted in `ignored`, as are
-    files of other formats. A DICOM whose header cannot be read has none of these; where groups are asked of it, it
-    stands in `left_out`. Files that end in `.jpg` and the like are not opened, unless groups are asked of the header.
+    files of other formats. What is called `.jpg` and the like, and is nothing known, is an image that cannot be read.
+    A DICOM whose header cannot be read has none of these columns; where groups are asked of it, it stands in
+    `left_out`.
 
     Of two classes the one named like a fracture is 1: `fractured/` beside `non-fractured/`, `not fractured`, `normal`,
     `healthy`, `sin_fractura`, … Names that are not certain (`no acute fracture`) need `positive=`. Spellings that
@@ -45,11 +46,13 @@ def load_folder(
     Parameters
     ----------
     root : str or path-like
+        The folder that holds the classes.
     groups : str, path-like or array-like, default=None
         Which images belong together: a regular expression on the path below `root` (r"patient(\d+)"), a csv of
         images and groups, a column of the frame ("PatientID"), or an array by the order of the paths.
     positive : str, default=None
-        The folder of the fractures, where two classes do not tell by their names.
+        The folder of the fractures, where two classes do not tell by their names, or those of folders above them do
+        not tell that they are none.
     metadata_columns : sequence of str, default=()
         Columns of the frame that are known before anyone has looked for a fracture, such as "folder".
     salt : str, default=None
@@ -74,8 +77,14 @@ def load_folder(
     Warns
     -----
     DatasetWarning
-        If several spellings are taken for one class; if boxes are empty, reach over the edge, are on images of the
+        If several spellings are taken for one class; if folders taken for classes have the same folders in each of
+        them, which may be the classes; if boxes are empty, reach over the edge, are on images of the
         class without fractures, or of images that are not there.
+
+    See Also
+    --------
+    load_csv : From a table of files and labels.
+    fracture_features.audit_dataset : What is wrong in it.
 
     Examples
     --------
@@ -90,7 +99,7 @@ def load_folder(
     if not found.images:
         raise NoReadableImagesError(f"{path}: {no_images(found)}")
     parts = [name.split("/") for name in found.images]
-    layout = read_layout(parts, str(path))
+    layout = read_layout(parts, positive, str(path))
     above = [k for k in range(layout.class_level) if k != layout.split_level]
     columns = {}
     if layout.split_level is not None:

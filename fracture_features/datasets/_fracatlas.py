@@ -26,7 +26,7 @@ BLOCK = 20
 
 
 def load_fracatlas(root: str | os.PathLike[str], *, groups: object = None) -> FractureDataset:
-    """Load FracAtlas from its folder, the one with `dataset.csv` and `images/`.
+    r"""Load FracAtlas from its folder, the one with `dataset.csv` and `images/`.
 
     Where the csv's `fractured` and the folder that an image lies in disagree, as they do on IMG0003298, the folder is
     right if the csv's `fracture_count` or a box in `Annotations/PASCAL VOC/` agrees with it, otherwise the csv. The
@@ -35,6 +35,7 @@ def load_fracatlas(root: str | os.PathLike[str], *, groups: object = None) -> Fr
     Parameters
     ----------
     root : str or path-like
+        The folder that holds `dataset.csv`.
     groups : "blocks", str, path-like or array-like, default=None
         FracAtlas has no patient ids. "blocks" keeps every 20 neighbouring image numbers together, since those often
         show the same patient; it does not find duplicates further apart. Or a csv of images and groups, or an array.
@@ -58,10 +59,30 @@ def load_fracatlas(root: str | os.PathLike[str], *, groups: object = None) -> Fr
         If the csv and the folders disagree on an image, or boxes are empty, reach over the edge or are on images
         without a fracture.
 
+    See Also
+    --------
+    fracture_features.protocols.load_protocol : Groups and folds that are fixed.
+    load_csv : Any other table.
+
     References
     ----------
     .. [1] I. Abedeen et al., "FracAtlas: a dataset for fracture classification, localization and segmentation of
        musculoskeletal radiographs", Scientific Data 10, 2023.
+
+    Examples
+    --------
+    >>> import tempfile, cv2, numpy as np
+    >>> from pathlib import Path
+    >>> from fracture_features import load_fracatlas
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name, number in (("Fractured", 0), ("Non_fractured", 20)):
+    ...     (folder / "images" / name).mkdir(parents=True)
+    ...     _ = cv2.imwrite(str(folder / "images" / name / f"IMG{number:07d}.jpg"), np.zeros((40, 30), dtype=np.uint8))
+    >>> columns = "image_id,hand,leg,hip,shoulder,hardware,multiscan,fractured,fracture_count,frontal,lateral,oblique"
+    >>> rows = ["IMG0000000.jpg,1,0,0,0,0,0,1,1,1,0,0", "IMG0000020.jpg,0,1,0,0,0,0,0,0,0,1,0"]
+    >>> _ = (folder / "dataset.csv").write_text("\n".join([columns, *rows]))
+    >>> load_fracatlas(folder, groups="blocks").frame[["body_part", "view"]].values.tolist()
+    [['hand', 'frontal'], ['leg', 'lateral']]
     """
     folder = existing_folder(root)
     path = folder / "dataset.csv"
@@ -94,7 +115,7 @@ def load_fracatlas(root: str | os.PathLike[str], *, groups: object = None) -> Fr
 
 
 def _boxes_of(folder: Path, names: list[str]) -> list[Marks | None] | None:
-    """What is marked in each image, where anything is."""
+    """Return what is marked in each image, where anything is."""
     files = [folder / ANNOTATIONS / f"{Path(name).stem}.xml" for name in names]
     found = [read_voc(path) if path.is_file() else None for path in files]
     return found if any(found) else None
@@ -139,7 +160,7 @@ def _labels_of(folder: Path, table: pd.DataFrame, there: set[str], path: Path) -
 
 
 def _has_box(folder: Path, name: str) -> bool:
-    """Whether a fracture is marked in the image."""
+    """Tell whether a fracture is marked in the image."""
     path = folder / ANNOTATIONS / f"{Path(name).stem}.xml"
     return path.is_file() and b"<object>" in path.read_bytes()
 

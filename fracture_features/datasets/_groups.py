@@ -102,7 +102,7 @@ def _from_pattern(pattern: str, relative: Sequence[str], frame: pd.DataFrame, cl
 
 
 def _lies_in_folder(match: re.Match[str], path: str, level: int) -> bool:
-    """Whether all that was captured lies within this folder's name."""
+    """Return whether all that was captured lies within this folder's name."""
     start = sum(len(part) + 1 for part in path.split("/")[:level])
     end = start + len(path.split("/")[level])
     spans = [match.span(k) for k in range(1, match.re.groups + 1) if match.span(k) != (-1, -1)] or [match.span()]
@@ -149,5 +149,5 @@ def _look_up(
 
 
 def _namesakes(relative: Sequence[str]) -> Counter[str]:
-    """How many images have a name, with or without its ending."""
+    """Return how many images have a name, with or without its ending."""
     return Counter(key for image in relative for key in {PurePosixPath(image).name, PurePosixPath(image).stem})

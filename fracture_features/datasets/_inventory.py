@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 import pandas as pd
+from joblib import Parallel, delayed
 from sklearn.utils import gen_batches
 
-from .._threads import map_threads
+from .._threads import has_processes, map_threads
 from ..cache import Cache, digest, open_cache
 from ..exceptions import ImageReadError
 from ..images import ImageFile, ImageReader, describe_file
@@ -55,7 +57,7 @@ def take_inventory(
         None stands for a reader with default parameters. With the cache of one of them, a file that has not changed
         since an earlier pass is not opened at all.
     n_jobs : int, default=-1
-        Threads.
+        Threads; under a `joblib.parallel_config` with processes, here or on other machines, these do the work.
 
     Returns
     -------
@@ -67,21 +69,30 @@ def take_inventory(
     """
     unique = {repr(reader): reader for reader in ([ImageReader()] if readers is None else readers)}
     ordered = [unique[name] for name in sorted(unique)]
-    folders = dict.fromkeys([cache, *(reader.cache for reader in ordered)])
-    caches = {folder: open_cache(folder) for folder in folders if folder is not None}
-
-    def describe(rows: slice) -> list[dict[str, Any]]:
-        keep: dict[Any, list[tuple[bytes, bytes]]] = {folder: [] for folder in caches}
-        found = [_row(ImageFile(path), ordered, [HEADER, *descriptions], caches, keep) for path in paths[rows]]
-        for folder, cache in caches.items():
-            cache.put(keep[folder])
-        return found
-
-    found = chain.from_iterable(map_threads(describe, gen_batches(len(paths), BLOCK), n_jobs))
+    folders = list(dict.fromkeys([cache, *(reader.cache for reader in ordered)]))
+    describe = partial(_rows, readers=ordered, descriptions=[HEADER, *descriptions], folders=folders)
+    if has_processes():
+        blocks = [paths[rows] for rows in gen_batches(len(paths), BLOCK * 16)]
+        found = list(chain.from_iterable(Parallel()(delayed(describe)(block) for block in blocks)))
+    else:
+        blocks = [paths[rows] for rows in gen_batches(len(paths), BLOCK)]
+        found = list(chain.from_iterable(map_threads(describe, blocks, n_jobs)))
     frame = pd.DataFrame(found)
     frame = frame.reindex(columns=[*COLUMNS, *(name for name in frame if name not in COLUMNS)])
     numbers = dict.fromkeys(("size", "height", "width"), "Int64")
     return frame.astype(numbers).assign(mtime=pd.to_datetime(frame["mtime"], utc=True))
+
+
+def _rows(
+    paths: Sequence[str], readers: list[ImageReader], descriptions: list[Description], folders: list[Any]
+) -> list[dict[str, Any]]:
+    """A row for each path; what is to be kept goes into the caches together."""
+    caches = {folder: open_cache(folder) for folder in folders if folder is not None}
+    keep: dict[Any, list[tuple[bytes, bytes]]] = {folder: [] for folder in caches}
+    found = [_row(ImageFile(path), readers, descriptions, caches, keep) for path in paths]
+    for folder, cache in caches.items():
+        cache.put(keep[folder])
+    return found
 
 
 def _row(
@@ -109,7 +120,7 @@ def _row(
 
 
 def _described(file: ImageFile, description: Description, cache: Cache | None, keep: Any) -> dict[str, Any]:
-    """What a description says of a file; from the cache where it is there."""
+    """Describe a file; from the cache where it is there."""
     if cache is None:
         return description.describe(file)
     key = digest(description.version, file.sha256(cache, keep))

@@ -81,7 +81,7 @@ def _merge_spellings(labels: list[str]) -> tuple[list[str], list[list[str]]]:
 
 def _fracture_of(names: list[str], where: str) -> str:
     """The fracture's of two classes, where that is certain."""
-    first, second = _without_shared_words([_words(name) for name in names])
+    first, second = _without_shared_words([plain_words(name) for name in names])
     for name, mine, others in ((names[0], first, second), (names[1], second, first)):
         if judge(others) == "healthy" and (judge(mine) == "fracture" or _speaks_of_fracture(mine)):
             return name
@@ -95,12 +95,12 @@ def _fracture_of(names: list[str], where: str) -> str:
 
 def is_fracture_name(name: str) -> bool:
     """Whether this is certainly a name of fractures: "Fractured" is; "not fractured" and "fracture count" are not."""
-    return judge(_words(name)) == "fracture"
+    return judge(plain_words(name)) == "fracture"
 
 
 def is_healthy_name(name: str) -> bool:
-    """Whether this is certainly a name of what is not fractured: "normal", "no fracture", "sin_fractura"."""
-    return judge(_words(name)) == "healthy"
+    """Tell whether this is certainly a name of what is not fractured: "normal", "no fracture", "sin_fractura"."""
+    return judge(plain_words(name)) == "healthy"
 
 
 def judge(words: Sequence[str]) -> str | None:
@@ -118,18 +118,18 @@ def _kind(word: str) -> str:
 
 
 def _known(words: Sequence[str]) -> bool:
-    """Whether a word is of fractures, of health or a negation."""
+    """Return whether a word is of fractures, of health or a negation."""
     return any(_kind(word) not in ("unknown", "filler") or re.search(STEM, word) for word in words)
 
 
 def _speaks_of_fracture(words: Sequence[str]) -> bool:
-    """Whether fractures are named, and nothing that is known as a negation."""
+    """Return whether fractures are named, and nothing that is known as a negation."""
     kinds = {_kind(word) for word in words}
     named = "fracture" in kinds or any(re.search(STEM, word) for word in words)
     return named and kinds.isdisjoint({"negation", "healthy"})
 
 
-def _words(name: str) -> list[str]:
+def plain_words(name: str) -> list[str]:
     """Lower-case words without accents and numbers; a negation that is a part of a word is a word."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     name = "".join(c for c in unicodedata.normalize("NFKD", name.casefold()) if not unicodedata.combining(c))

@@ -25,6 +25,10 @@ class MetadataLookup(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         column that somebody filled in afterwards tells the label. Of a comparison with external images it has their
         rows too: `pd.concat([data.metadata(), external.metadata()])`.
 
+    See Also
+    --------
+    FractureDataset.metadata : The table it takes.
+
     Notes
     -----
     `set_output` has no effect: the output is always a DataFrame.
@@ -55,6 +59,13 @@ class MetadataLookup(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Check the table; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : array-like of str
+            Paths.
+        y : object, default=None
+            Ignored.
 
         Raises
         ------

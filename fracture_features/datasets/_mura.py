@@ -26,6 +26,7 @@ def load_mura(root: str | os.PathLike[str]) -> FractureDataset:
     Parameters
     ----------
     root : str or path-like
+        The folder that holds `train/` and `valid/`.
 
     Returns
     -------
@@ -39,10 +40,28 @@ def load_mura(root: str | os.PathLike[str]) -> FractureDataset:
         If `root` is no folder, holds no images (NoReadableImagesError) or one class only, or an image lies where MURA
         has none.
 
+    See Also
+    --------
+    fracture_features.EvaluationResult.by_study : Measure by study, as its labels are.
+    load_folder : Any other folder.
+
     References
     ----------
     .. [1] P. Rajpurkar et al., "MURA: large dataset for abnormality detection in musculoskeletal radiographs",
        MIDL 2018.
+
+    Examples
+    --------
+    >>> import tempfile, cv2, numpy as np
+    >>> from pathlib import Path
+    >>> from fracture_features import load_mura
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for study in ("patient00001/study1_positive", "patient00002/study1_negative"):
+    ...     (folder / "train" / "XR_WRIST" / study).mkdir(parents=True)
+    ...     path = folder / "train" / "XR_WRIST" / study / "image1.png"
+    ...     _ = cv2.imwrite(str(path), np.zeros((40, 30), dtype=np.uint8))
+    >>> load_mura(folder).frame["body_part"].tolist()
+    ['WRIST', 'WRIST']
     """
     folder = existing_folder(root)
     found = find_images(folder)

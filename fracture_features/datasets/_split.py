@@ -15,12 +15,37 @@ HELD_OUT = ("test", "val")  # the first that is there is tested
 
 
 def published_split(data: FractureDataset) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The split that the data came with: its test part, or else its validation part, and all that is not.
+    """Return the split that the data came with: the rows that train and the rows that test.
+
+    Parameters
+    ----------
+    data : FractureDataset
+        With a column "split" of its frame.
+
+    Returns
+    -------
+    train, test : ndarray of int64
+        Rows. Tested is the test part or, where there is none, the validation part; all else trains.
 
     Raises
     ------
     DatasetError
         If `data.frame` has no column "split", or one without a name for each image and a part to test.
+
+    See Also
+    --------
+    fracture_features.evaluate : Takes `cv="split"`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from dataclasses import replace
+    >>> from fracture_features import load_folder, make_radiographs
+    >>> from fracture_features.datasets import published_split
+    >>> data = load_folder(make_radiographs(6, folder=tempfile.mkdtemp(), random_state=0))
+    >>> data = replace(data, frame=data.frame.assign(split=["train", "test"] * 3))
+    >>> [rows.tolist() for rows in published_split(data)]
+    [[0, 2, 4], [1, 3, 5]]
     """
     if SPLIT_COLUMN not in data.frame:
         raise DatasetError(f"cv='split': no column 'split'; there are {list(data.frame.columns)}")

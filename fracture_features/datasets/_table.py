@@ -31,18 +31,22 @@ OTHERS = (
     (b"PAR1", "a Parquet file; save it as csv"),
     (b"\x1f\x8b", "compressed by gzip; unpack it"),
     (b"SQLite format 3", "an SQLite database; export the table as csv"),
+    (b"<", "an HTML or XML page"),
+    (b"{", "a JSON file"),
+    (b"[{", "a JSON file"),
     (b"version https://git-lfs", "a pointer of Git LFS; fetch the file itself with `git lfs pull`"),
 )
 INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,14})")  # a float64 holds every one of them
-NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?(?:[eE][+-]?\d{1,2})?")
+NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?(?:[eE][+-]\d{1,2})?")  # 1E5 may be a patient
+INDEX = re.compile(r"(?:Unnamed: \d+)?")  # what pandas calls its own index, read and written again
 
 
 def read_table(path: Path) -> pd.DataFrame:
     """Read the csv `path`, every cell as the text it is.
 
     Separated by commas, semicolons, tabs or vertical bars, whichever its header has most of. In UTF-8, in UTF-16 or
-    UTF-32 with a byte order mark, or in Windows-1252. Columns without a name, such as the index that pandas writes, are
-    left away.
+    UTF-32 with a byte order mark, or in Windows-1252. Columns without a name, such as the index that pandas writes (or
+    "Unnamed: 0", where it has read it again), are left away.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def read_table(path: Path) -> pd.DataFrame:
     columns = {
         name: pd.Series([cells[k] if cells[k].strip() else None for _, cells in rows], dtype=object)
         for k, name in enumerate(names)
-        if name
+        if not INDEX.fullmatch(name)
     }
     return pd.DataFrame(columns).set_axis(pd.Index([line for line, _ in rows]))
 
@@ -139,7 +143,8 @@ def check_unique(names: Sequence[str], table: pd.DataFrame, path: Path) -> None:
 def as_values(table: pd.DataFrame) -> pd.DataFrame:
     """Columns of which every cell is a number or empty as numbers, the others as text without blanks at the ends.
 
-    A number is what is written as one, with no zero before it: `0005` and numbers of more than 15 digits are text.
+    A number is what is written as one, with no zero before it: `0005`, `1E5` and numbers of more than 15 digits are
+    text, `1E+05` is a number.
     """
     return pd.DataFrame({name: _as_values(table[name]) for name in table}, index=table.index)
 

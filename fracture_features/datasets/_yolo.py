@@ -25,12 +25,12 @@ def load_yolo(
     positive: str | Sequence[str] | None = None,
     salt: str | None = None,
 ) -> FractureDataset:
-    r"""Load a folder of YOLO [1]_: images below `images/`, a text file for each below `labels/`.
+    r"""Load a folder of YOLO: images below `images/`, a text file for each below `labels/`.
 
-    Both folders stand side by side, below `train/`, `valid/` and `test/` or above them. A line of a text file is a
-    class number and a box, centre, width and height in shares of the image; or a class number and an outline, whose
-    box is taken. An image with a box of a fracture is fractured; one without, or without a text file, is not. Boxes of
-    other classes (metal, text) are left away.
+    The format is that of [1]_. Both folders stand side by side, below `train/`, `valid/` and `test/` or above them. A
+    line of a text file is a class number and a box, centre, width and height in shares of the image; or a class number
+    and an outline, whose box is taken. An image with a box of a fracture is fractured; one without, or without a text
+    file, is not. Boxes of other classes (metal, text) are left away.
 
     Parameters
     ----------
@@ -61,10 +61,31 @@ def load_yolo(
     DatasetWarning
         If boxes are empty or reach over the edge.
 
+    See Also
+    --------
+    load_coco : Boxes in a json file.
+    fracture_features.regions.RegionClassifier : Learns from boxes.
+
     References
     ----------
     .. [1] J. Redmon, S. Divvala, R. Girshick, A. Farhadi, "You only look once: unified, real-time object detection",
        CVPR 2016. The files are those of Darknet and Ultralytics.
+
+    Examples
+    --------
+    >>> import tempfile, cv2, numpy as np
+    >>> from pathlib import Path
+    >>> from fracture_features import load_yolo
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "images").mkdir(), (folder / "labels").mkdir()
+    (None, None)
+    >>> for k in (0, 1):
+    ...     _ = cv2.imwrite(str(folder / "images" / f"{k}.png"), np.zeros((40, 20), dtype=np.uint8))
+    >>> _ = (folder / "labels" / "1.txt").write_text("0 0.5 0.5 0.5 0.5")
+    >>> _ = (folder / "data.yaml").write_text("names: [fracture]")
+    >>> data = load_yolo(folder)
+    >>> data.y.tolist(), data.boxes[1].tolist()
+    ([0, 1], [[10.0, 5.0, 30.0, 15.0]])
     """
     folder = existing_folder(root)
     found = find_images(folder, salt)
@@ -128,7 +149,8 @@ def _mark(where: str, number: str, *cells: str, names: dict[int, str]) -> Mark:
 
 def _class_names(folder: Path) -> dict[int, str]:
     """Name of each class by its number, where a yaml file says them."""
-    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")], key=lambda path: (path.stem != "data", path.name))
+    found = [path for pattern in ("*.yaml", "*.yml") for path in folder.glob(pattern) if path.is_file()]
+    files = sorted(found, key=lambda path: (path.stem != "data", path.name))
     if not files or (len(files) > 1 and files[0].stem != "data"):
         return {}
     try:

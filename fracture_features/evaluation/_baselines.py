@@ -28,6 +28,8 @@ BASELINES = {
     METADATA: "what is known without a pixel",
     PROBE: "brightness, border and an 8 x 8 thumbnail",
 }
+# Which of them are evaluated.
+BASELINE_SETS = {"all": (MAJORITY, METADATA, PROBE), "metadata": (MAJORITY, METADATA), "none": ()}
 PROBE_SIZE = 256  # pixels along each side
 THUMBNAIL = 8  # pixels along each side
 LEVELS = 16  # bins of the histogram
@@ -41,7 +43,7 @@ def baseline_models(
     random_state: int | None = None,
     n_jobs: int | None = None,
 ) -> dict[str, Any]:
-    """Models to hold beside every result, by name.
+    r"""Models to hold beside every result, by name.
 
     "majority class" knows how frequent the classes are; "metadata only" `data.metadata_columns`, height and width of
     the image, and the size of the file, but no pixel; "shortcut probe" what can be seen from across the room:
@@ -63,12 +65,27 @@ def baseline_models(
     models : dict of str to classifier
         Take paths.
 
+    See Also
+    --------
+    fracture_features.evaluate : Puts them beside every result.
+    shortcut_ledger : Which shortcut it is.
+
     References
     ----------
     .. [1] J. Zech et al., "Variable generalization performance of a deep learning model to detect pneumonia in chest
        radiographs", PLOS Medicine 15(11), 2018.
     .. [2] M. Badgeley et al., "Deep learning predicts hip fracture using confounding patient and healthcare
        variables", npj Digital Medicine 2(31), 2019.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, make_radiographs
+    >>> from fracture_features.evaluation import baseline_models
+    >>> folder = make_radiographs(20, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)")
+    >>> list(baseline_models(data, random_state=0))
+    ['majority class', 'metadata only', 'shortcut probe']
     """
 
     def forest() -> RandomForestClassifier:
@@ -90,12 +107,12 @@ def baseline_models(
 
 
 def probe_reader(cache: str | os.PathLike[str] | None) -> ImageReader:
-    """How the shortcut probe reads."""
+    """Make the reader of the shortcut probe."""
     return ImageReader(image_size=PROBE_SIZE, cache=cache)
 
 
 def metadata_table(data: FractureDataset) -> pd.DataFrame:
-    """What is known of each image without a look at its pixels.
+    """Collect what is known of each image without a look at its pixels.
 
     Returns
     -------
@@ -115,7 +132,7 @@ def metadata_table(data: FractureDataset) -> pd.DataFrame:
 
 
 def describe_appearance(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How images look from afar.
+    """Describe how images look from afar.
 
     Parameters
     ----------

@@ -41,6 +41,17 @@ class Checkpoint:
     ----------
     folder : Path
         Made where it is missing.
+
+    See Also
+    --------
+    fracture_features.evaluate : Takes one, or its folder, as `checkpoint`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fracture_features.evaluation import Checkpoint
+    >>> checkpoint = Checkpoint(Path(tempfile.mkdtemp()) / "checkpoint")
     """
 
     folder: Path
@@ -101,7 +112,7 @@ def _read(file: Any, prefix: str) -> dict[str, Any]:
 
 
 def describe_data(data: FractureDataset) -> list[Any]:
-    """What of a data set a result depends on."""
+    """Return what of a data set a result depends on."""
     metadata = data.frame[list(data.metadata_columns)]
     boxes = None if data.boxes is None else [None if each is None else each.tolist() for each in data.boxes]
     return [data.paths, data.files["sha256"].to_numpy(), data.y, data.target_names, data.groups, metadata, boxes]

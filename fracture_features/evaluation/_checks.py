@@ -17,12 +17,16 @@ from .._validation import is_whole
 from ..audit import AuditReport
 from ..datasets import FractureDataset
 from ..exceptions import DatasetError, DatasetWarning, UngroupedDataWarning
-from ._baselines import BASELINES
+from ._baselines import BASELINE_SETS, BASELINES
 from ._nested import find_fitted, inner_cvs, owner_of
 
 
-def check_options(*, audit: Any, random_state: Any, n_jobs: Any, keep_models: Any, on_error: Any, verbose: Any) -> None:
+def check_options(
+    *, baselines: Any, audit: Any, random_state: Any, n_jobs: Any, keep_models: Any, on_error: Any, verbose: Any
+) -> None:
     """Raise ValueError for a parameter of `evaluate` that is none of those it takes."""
+    if baselines not in tuple(BASELINE_SETS):
+        raise ValueError(f"baselines must be one of {tuple(BASELINE_SETS)}, got {baselines!r}")
     if random_state is not None and not (is_whole(random_state) and 0 <= random_state < 2**32):
         raise ValueError(f"random_state must be None or an integer from 0 to 2**32 - 1, got {random_state!r}")
     if n_jobs is not None and (not is_whole(n_jobs) or n_jobs == 0):
@@ -137,7 +141,7 @@ def _has_scores(model: Any) -> bool:
 
 
 def _entrances(model: Any) -> Iterator[Any]:
-    """What gets the paths that a model is given: the first steps of its pipelines, however deep."""
+    """Return what gets the paths that a model is given: the first steps of its pipelines, however deep."""
     if isinstance(model, Pipeline):
         inner = [step for _, step in model.steps if step not in (None, "passthrough")][:1]
     elif isinstance(model, FeatureUnion):

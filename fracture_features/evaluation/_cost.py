@@ -77,6 +77,10 @@ def leak_cost(
     DatasetError
         If no file can be read (NoReadableImagesError), or the data cannot be divided so.
 
+    See Also
+    --------
+    fracture_features.audit_dataset : Finds the copies.
+
     Examples
     --------
     >>> import shutil, tempfile
@@ -150,7 +154,7 @@ def _kin(data: FractureDataset, copies: pd.DataFrame) -> dict[str, Rows]:
 def _fold_results(
     model: Any, data: FractureDataset, splits: list[Split], kin: dict[str, Rows]
 ) -> dict[str, list[FoldResult]]:
-    """What the model gives on each fold of each setting; no folds where a training part lacks a class."""
+    """Return what the model gives on each fold of each setting; no folds where a training part lacks a class."""
     found: dict[str, list[FoldResult]] = {setting: [] for setting in kin}
     for k, (train, test) in enumerate(splits, start=1):
         known: dict[bytes, NDArray[np.float64]] = {}

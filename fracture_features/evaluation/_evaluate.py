@@ -17,7 +17,7 @@ from ..audit import DESCRIPTIONS, AuditReport, audit_inventory
 from ..datasets import FractureDataset
 from ..results import FAILURE_COLUMNS, EvaluationResult, FoldResult
 from ..results._fold import Role
-from ._baselines import baseline_models, probe_reader
+from ._baselines import BASELINE_SETS, PROBE, baseline_models, probe_reader
 from ._checkpoint import Checkpoint
 from ._checks import check_data, check_models, check_options, check_other_files, warn_without_groups
 from ._files import exclude_unreadable, join, read_files, shared_cache, temporary_cache, with_cache
@@ -38,6 +38,7 @@ def evaluate(
     operating_point: OperatingPoint = None,
     calibrate: bool = False,
     external: FractureDataset | None = None,
+    baselines: str = "all",
     audit: bool | AuditReport = True,
     random_state: int | None = None,
     n_jobs: int | None = None,
@@ -61,6 +62,7 @@ def evaluate(
         image. Those whose `cache` is None share a temporary one.
         Where a search or another part of a model has a number as `cv`, it gets inner folds that keep groups together.
     data : FractureDataset
+        What the models are trained and tested on.
     cv : int, "split", splitter or iterable of (train, test), default=5
         A number stands for StratifiedGroupKFold, or StratifiedKFold where there are no groups, shuffled; "split" for
         the column of that name in `data.frame`, whose "test" (where there is none, its "val") is tested and whose other
@@ -77,6 +79,9 @@ def evaluate(
         Whether to calibrate each model's probabilities by Platt's method, on folds within the training part.
     external : FractureDataset, default=None
         Images of another source, which each fold's fitted model scores once; `result.external` holds what came out.
+    baselines : {"all", "metadata", "none"}, default="all"
+        Which models that cannot see a fracture are evaluated beside: all three, the majority class and the metadata, or
+        none, and then nothing is said of whether a model is better than a shortcut.
     audit : bool or AuditReport, default=True
         Whether to look for copies of images first (`audit_dataset`), or what that gave of these files. Copies that no
         group keeps together are kept together in the folds; where folds are given, or the data's own split is used,
@@ -133,6 +138,12 @@ def evaluate(
     CheckpointWarning
         If a finished job is found damaged, and is run again; if a job or a fitted model cannot be kept.
 
+    See Also
+    --------
+    fracture_features.train_model : Fit one pipeline on all images.
+    fracture_features.EvaluationResult : What can be read from the result.
+    fracture_features.report.write_report : Write it as a page.
+
     Examples
     --------
     >>> import tempfile
@@ -144,6 +155,7 @@ def evaluate(
     ['majority class', 'metadata only', 'shortcut probe', 'HOG + SVM']
     """
     check_options(
+        baselines=baselines,
         audit=audit,
         random_state=random_state,
         n_jobs=n_jobs,
@@ -162,7 +174,7 @@ def evaluate(
     if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(Path(checkpoint))
     with temporary_cache() as folder:
-        plan = _plan(models, data, external, folds, n_repeats, audit, random_state, folder)
+        plan = _plan(models, data, external, folds, n_repeats, baselines, audit, random_state, folder)
         runner = Runner(plan.data, rule, calibrate, random_state)
         with config_context(enable_metadata_routing=True):
             if (groups := plan.data.groups) is not None:
@@ -204,6 +216,7 @@ def _plan(
     external: FractureDataset | None,
     folds: Any,
     n_repeats: int,
+    baselines: str,
     audit: bool | AuditReport,
     random_state: int | None,
     folder: str,
@@ -211,7 +224,8 @@ def _plan(
     """Read every file, and say what is to be fitted on which of them."""
     models = {name: with_cache(model, folder) for name, model in models.items()}
     shared = shared_cache(models.values(), folder)
-    readers = [probe_reader(shared), *models.values()]
+    shown = BASELINE_SETS[baselines]
+    readers = [*([probe_reader(shared)] if PROBE in shown else []), *models.values()]
     if isinstance(audit, AuditReport):
         given = read_files(given, readers)
         report: AuditReport | None = audit
@@ -236,10 +250,8 @@ def _plan(
         check_classes(external, np.arange(len(external)), "external", "expected every class")
         check_other_files(data, external)
         known = join(data, external)
-    roles: dict[Role, Mapping[str, Any]] = {
-        "baseline": baseline_models(known, cache=shared, random_state=random_state),
-        "model": models,
-    }
+    blind = baseline_models(known, cache=shared, random_state=random_state) if shown else {}
+    roles: dict[Role, Mapping[str, Any]] = {"baseline": {name: blind[name] for name in shown}, "model": models}
     n_folds = len(splits) // n_repeats
     jobs = [
         Job(name, role, estimator, n_folds * repetition + k, train, test)

@@ -37,7 +37,7 @@ Rule = Callable[[NDArray[np.int64], NDArray[np.float64]], float]
 
 
 def operating_rule(operating_point: OperatingPoint, n_classes: int) -> Rule | None:
-    """How to choose the threshold from labels and scores; None leaves it to the classifier.
+    """Return how to choose the threshold from labels and scores; None leaves it to the classifier.
 
     Raises
     ------
@@ -165,7 +165,7 @@ class Runner:
         return self.rule(part.y, scores)
 
     def run(self, job: Job) -> tuple[FoldResult, Any]:
-        """What a model gives on the test part, and the fitted model."""
+        """Return what a model gives on the test part, and the fitted model."""
         start, compiling = time.perf_counter(), seconds_compiling()
         where = describe_job(job.model, job.fold)
         fitted = self.fit(job.estimator, job.train, where)
@@ -214,7 +214,7 @@ def plain_value(value: Any) -> Any:
 
 
 def _learns_from_images(model: Any) -> bool:
-    """Whether a classifier in it takes images: what it gives is not in the cache."""
+    """Return whether a classifier in it takes images: what it gives is not in the cache."""
     parts = [model, *model.get_params().values()]
     return any(is_classifier(part) and get_tags(part).input_tags.three_d_array for part in parts if _is_estimator(part))
 
@@ -270,5 +270,5 @@ def reseeded(model: Any, n_repeats: int) -> list[Any]:
 
 
 def describe_job(name: str, fold: int) -> str:
-    """How errors name a model and a fold."""
+    """Name a model and a fold, for errors."""
     return f"models[{name!r}], fold {fold}"

@@ -73,7 +73,7 @@ class HoldOut(NamedTuple):
 
 
 def ignores_groups(cv: Any) -> bool:
-    """Whether it divides images as if there were no groups: a share of them, or a splitter that does not ask."""
+    """Tell whether images are divided as if there were no groups: by a share, or by a splitter that does not ask."""
     if hasattr(cv, "split") and not isinstance(cv, str):
         return not get_routing_for_object(cv).consumes("split", ["groups"])
     return isinstance(cv, Real) and not is_whole(cv)

@@ -113,7 +113,7 @@ class Worker:
         return job.fold == 1 if self.keep_models == "first" else bool(self.keep_models)
 
     def keys(self, jobs: list[Job]) -> list[str]:
-        """What each job is found again by."""
+        """Return the digest by which each job is found again."""
         if self.checkpoint is None:
             return [""] * len(jobs)
         runner = self.runner
@@ -148,7 +148,7 @@ def run_jobs(worker: Worker, jobs: list[Job], n_jobs: int | None) -> Iterator[Ou
 
 
 def predict_external(fold: FoldResult, fitted: Any, external: FractureDataset) -> FoldResult:
-    """What a fold's fitted model gives on images of another source."""
+    """Return what a fold's fitted model gives on images of another source."""
     where = f"{describe_job(fold.model, fold.fold)}, on external"
     n_classes = len(external.target_names)
     y_pred, scores, probabilities = predict_at(fitted, external.paths, fold.threshold, n_classes, where)

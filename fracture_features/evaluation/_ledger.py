@@ -52,7 +52,7 @@ Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 def shortcut_ledger(
     data: FractureDataset, *, cv: int = 5, random_state: int | None = None, n_jobs: int | None = None
 ) -> pd.DataFrame:
-    """Say where the area under the ROC curve can come from without a fracture.
+    r"""Say where the area under the ROC curve can come from without a fracture.
 
     Of each family of `shortcut_features` a small boosted model is cross-validated alone, and together with the families
     before it. Folds keep groups together; where none are known, neighbours by file name, which often show one patient.
@@ -87,6 +87,11 @@ def shortcut_ledger(
     DatasetError
         If a class has fewer readable images, or groups, than folds.
 
+    See Also
+    --------
+    baseline_models : What is put beside every result.
+    fracture_features.audit_dataset : Copies and bad files.
+
     Notes
     -----
     A family that tells the classes apart need not be a flaw: bones of one kind break more often than others. It says
@@ -97,6 +102,17 @@ def shortcut_ledger(
     .. [1] M. Badgeley et al., "Deep learning predicts hip fracture using confounding patient and healthcare
        variables", npj Digital Medicine 2(31), 2019.
     .. [2] S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statistics 6(2), 1979.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, make_radiographs
+    >>> from fracture_features.evaluation import shortcut_ledger
+    >>> folder = make_radiographs(40, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)")
+    >>> ledger = shortcut_ledger(data, cv=3, random_state=0)
+    >>> {"family", "roc_auc", "is_shortcut"} < set(ledger.columns)
+    True
     """
     check_count(cv, name="cv", minimum=2)
     files = vars(data).get("files")
@@ -197,7 +213,7 @@ class _Folds:
         return jackknife(self.y, metrics, groups=self.groups, folds=self.of_row, random_state=int(self.seed))
 
     def adds(self, first: Table, second: Table, score_of_second: NDArray[np.float64], p_value: float = NO_GAIN) -> bool:
-        """Whether two tables together tell more than the second alone."""
+        """Return whether two tables together tell more than the second alone."""
         (both,) = self.scores([np.hstack([second, first])])
         comparison = compare(self.jackknife([both, score_of_second]), 0, 1, test_fraction=1 / self.n)
         return comparison.difference > 0 and comparison.p_value <= p_value

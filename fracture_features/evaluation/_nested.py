@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
-from types import MethodType
+from inspect import getclosurevars
+from types import FunctionType, MethodType
 from typing import Any
 
 from sklearn.base import clone
@@ -33,7 +34,7 @@ def owner_of(model: Any, name: str) -> Any:
 
 
 def find_fitted(model: Any) -> str | None:
-    """What `clone` leaves fitted or takes for fitted, in words, if there is any."""
+    """Find what `clone` leaves fitted or takes for fitted, in words, if there is any."""
     for name, value in _parameters(model).items():
         parameter = name.rpartition("__")[2]
         if (parameter == "cv" and isinstance(value, str) and value == "prefit") or (
@@ -61,7 +62,7 @@ def parts_of(part: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _inside(part: Any) -> Iterator[tuple[str, Any]]:
-    """What may hold an estimator, with its name: parameters, entries, what a function is a method of or is bound to."""
+    """What may hold an estimator, with its name: parameters, entries, what a function is a method of or refers to."""
     if isinstance(part, dict):
         yield from part.items()
     elif isinstance(part, list | tuple | set) and len(part) < MANY:
@@ -72,6 +73,9 @@ def _inside(part: Any) -> Iterator[tuple[str, Any]]:
         yield from {"func": part.func, "args": part.args, "keywords": part.keywords}.items()
     elif isinstance(part, MethodType):
         yield part.__name__, part.__self__
+    elif isinstance(part, FunctionType):
+        variables = getclosurevars(part)
+        yield from ((k, v) for k, v in {**variables.globals, **variables.nonlocals}.items() if _is_estimator(v))
     elif _is_estimator(part):
         for key, value in part.get_params(deep=False).items():
             yield "" if key in STEPS else key, value
@@ -82,7 +86,7 @@ def _is_estimator(part: Any) -> bool:
 
 
 def is_fitted_on_all_rows(model: Any, name: str) -> bool:
-    """Whether nothing but pipelines stands around the model that the parameter belongs to."""
+    """Tell whether nothing but pipelines stands around the model that the parameter belongs to."""
     parameters = _parameters(model)
     return all(isinstance(parameters[ancestor], Pipeline) for ancestor in _ancestors(name)[1:])
 
@@ -105,7 +109,7 @@ def weights_classes(model: Any) -> bool:
 
 
 def is_told(model: Any, name: str) -> bool:
-    """Whether groups reach the owner of a parameter if its `fit` asks for them, by metadata routing.
+    """Tell whether groups reach the owner of a parameter if its `fit` asks for them, by metadata routing.
 
     A search hands on what the model that it is given asks for, whatever it puts in a step's place.
     """
@@ -148,7 +152,7 @@ def _parameters(model: Any) -> dict[str, Any]:
 
 
 def _ancestors(name: str) -> list[str]:
-    """What stands around a parameter, from its owner to the model itself, which has no name."""
+    """Return what stands around a parameter, from its owner to the model itself, which has no name."""
     ancestors = []
     while name:
         name = name.rpartition("__")[0]

@@ -47,6 +47,11 @@ class RecalibratedClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (2,)
         The classifier's.
 
+    See Also
+    --------
+    fracture_features.metrics.calibration_slope : Whether it is needed.
+    sklearn.calibration.CalibratedClassifierCV : Calibrate while training.
+
     Notes
     -----
     A classifier that has scores and no probabilities, such as `SVC`, gets them from new images by Platt's method in
@@ -113,22 +118,14 @@ class RecalibratedClassifier(ClassifierMixin, BaseEstimator):
         if not np.array_equal(found := np.unique(labels), classes):
             raise ValueError(f"y must hold both classes of the classifier, {classes.tolist()}, got {found.tolist()}")
         probability = self.estimator.predict_proba(X)[:, 1]
-        is_positive = labels == classes[1]
-        slope = calibration_slope(is_positive, probability) if self.method == "logistic" else 1.0
-        if np.isnan(slope):
-            raise ValueError(
-                "method='logistic' finds no finite slope: the probabilities separate the classes or are all the same; "
-                "give more images, or method='intercept'"
-            )
-        intercept = _intercept(slope * _logit(probability), is_positive.mean())
-        self.classes_, self.intercept_, self.slope_ = classes, intercept, slope
+        self.intercept_, self.slope_ = find_recalibration(probability, labels == classes[1], self.method)
+        self.classes_ = classes
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predict the probability of each class, (n_samples, 2)."""
         check_is_fitted(self)
-        positive = expit(self.intercept_ + self.slope_ * _logit(self.estimator.predict_proba(X)[:, 1]))
-        return np.column_stack([1 - positive, positive])
+        return recalibrate(self.estimator.predict_proba(X)[:, 1], self.intercept_, self.slope_)
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Predict the more probable class, (n_samples,)."""
@@ -156,6 +153,25 @@ class RecalibratedClassifier(ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_class = False
         tags.input_tags = get_tags(self.estimator).input_tags
         return tags
+
+
+def find_recalibration(
+    probability: NDArray[np.float64], is_positive: NDArray[np.bool_], method: str
+) -> tuple[float, float]:
+    """Intercept and slope of `RecalibratedClassifier` from probabilities of class 1 (n,); ValueError if not finite."""
+    slope = calibration_slope(is_positive, probability) if method == "logistic" else 1.0
+    if np.isnan(slope):
+        raise ValueError(
+            "method='logistic' finds no finite slope: the probabilities separate the classes or are all the same; "
+            "give more images, or method='intercept'"
+        )
+    return _intercept(slope * _logit(probability), is_positive.mean()), slope
+
+
+def recalibrate(probability: NDArray[np.float64], intercept: float, slope: float) -> NDArray[np.float64]:
+    """Probabilities (n, 2) from those of class 1 (n,)."""
+    positive = expit(intercept + slope * _logit(probability))
+    return np.column_stack([1 - positive, positive])
 
 
 def _logit(probability: ArrayLike) -> NDArray[np.float64]:

@@ -126,7 +126,7 @@ def _split(data: FractureDataset, cv: Any) -> list[Split]:
 
 
 def is_unused_split(data: FractureDataset, folds: Iterable[Split]) -> bool:
-    """Whether the data came with a split, and a fold tests other images or trains on some of its test part."""
+    """Tell whether the data came with a split, and a fold tests other images or trains on some of its test part."""
     if SPLIT_COLUMN not in data.frame:
         return False
     try:

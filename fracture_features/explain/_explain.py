@@ -78,6 +78,10 @@ def explain_images(
     ImageReadError
         At a file that cannot be read.
 
+    See Also
+    --------
+    fracture_features.plotting.plot_heat_map : Draw a map over its image.
+
     Notes
     -----
     Where features have places, sums outlast the way back from the reader's size to the file's: a pixel's value is

@@ -29,7 +29,7 @@ def extractors_of(features: Any) -> list[Any]:
 
 
 def has_regions(extractor: Any) -> bool:
-    """Whether each of its features is computed from a box of pixels."""
+    """Tell whether each of its features is computed from a box of pixels."""
     return hasattr(extractor, "feature_regions")
 
 
@@ -67,7 +67,7 @@ def linear_map(
 
 
 def is_placed(extractor: Any) -> bool:
-    """Whether what a linear score owes to the extractor has places."""
+    """Tell whether what a linear score owes to the extractor has places."""
     return has_regions(extractor) or isinstance(extractor, FisherVectorExtractor)
 
 
@@ -88,7 +88,7 @@ def group_regions(features: Any) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
 
 
 def absent_features(features: Any, steps: Pipeline, stack_shape: tuple[int, int]) -> NDArray[np.float64]:
-    """What features are replaced by (n_features,): their mean over the training images.
+    """Return what features are replaced by (n_features,): their mean over the training images.
 
     The scaler or the reducer knows it. Where there is neither, as before trees, the features of a black image, which
     shows nothing.
@@ -108,7 +108,7 @@ def occlude_regions(
     column: int,
     frame: Frame,
 ) -> NDArray[np.float64]:
-    """What the score loses when a region's features are replaced, region after region.
+    """Measure what the score loses when a region's features are replaced, region after region.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ class Frame(NamedTuple):
 
 
 def find_frame(shape: tuple[int, int], reader: ImageReader, stack_shape: tuple[int, int]) -> Frame:
-    """Where `reader`, whose images have `stack_shape` (height, width), puts an image of `shape`."""
+    """Find where `reader`, whose images have `stack_shape` (height, width), puts an image of `shape`."""
     return Frame(image_box(shape, reader.resize, stack_shape), shape)
 
 

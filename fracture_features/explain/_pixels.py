@@ -18,7 +18,7 @@ BATCH = 32
 def occlude_pixels(
     score: Callable[[NDArray[np.uint8]], NDArray[np.float64]], image: NDArray[np.uint8], frame: Frame
 ) -> NDArray[np.float64]:
-    """What the score loses when a window of the image is blurred, window after window.
+    """Measure what the score loses when a window of the image is blurred, window after window.
 
     Windows have soft edges, raised cosines an eighth of the image's longer side wide at half their height and half of
     that apart, for a hard edge is an edge to see. What they hide is replaced by the image blurred [1]_. The level of a

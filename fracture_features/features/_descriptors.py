@@ -272,7 +272,7 @@ def _fold(values, out):  # type: ignore[no-untyped-def]
 
 
 def mirrored(patches: Patches) -> Patches:
-    """What `dense_descriptors` gives for the mirrored image, in another order."""
+    """Return what `dense_descriptors` gives for the mirrored image, in another order."""
     signs = np.ones(LENGTH, dtype=np.float32)
     signs[LENGTH // 2 :] = -1
     return Patches(patches.descriptors * signs, patches.positions * np.array([1, -1], dtype=np.float32))

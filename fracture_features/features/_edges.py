@@ -53,6 +53,11 @@ class EdgeExtractor(GridExtractor):
     image_shape_ : tuple of (int, int)
         Height and width of the fitted images.
 
+    See Also
+    --------
+    HOGExtractor : Directions of gradients.
+    fracture_features.make_pipeline : A pipeline from paths to labels.
+
     Notes
     -----
     The filters and the detector are OpenCV's, with the image mirrored at its border and its smoothed grey

@@ -89,6 +89,11 @@ class FisherVectorExtractor(BaseExtractor):
         `weights`, `means` and `variances` of the Gaussians; their dimensions are the components and the positions,
         in the order of the features' names.
 
+    See Also
+    --------
+    fracture_features.PretrainedExtractor : A frozen network.
+    fracture_features.make_pipeline : A pipeline from paths to labels.
+
     Notes
     -----
     `gaussian12_mean_pc3` is the gradient by the mean of Gaussian 12 in the direction of principal component 3,

@@ -51,6 +51,11 @@ class GaborExtractor(GridExtractor):
     image_shape_ : tuple of (int, int)
         Height and width of the fitted images.
 
+    See Also
+    --------
+    FisherVectorExtractor : The strongest that needs no network.
+    fracture_features.make_pipeline : A pipeline from paths to labels.
+
     Notes
     -----
     The kernels are those of `skimage.filters.gabor_kernel` with equal sigmas, cut off at three of these in every

@@ -47,6 +47,11 @@ class HOGExtractor(BaseExtractor):
     image_shape_ : tuple of (int, int)
         Height and width of the fitted images.
 
+    See Also
+    --------
+    LBPExtractor : Texture.
+    fracture_features.make_pipeline : A pipeline from paths to labels.
+
     Notes
     -----
     Features have the order (block row, block column, cell row, cell column, bin), all of one block together:

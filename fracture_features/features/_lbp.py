@@ -67,6 +67,11 @@ class LBPExtractor(GridExtractor):
     image_shape_ : tuple of (int, int)
         Height and width of the fitted images.
 
+    See Also
+    --------
+    GaborExtractor : Energy by frequency and direction.
+    fracture_features.make_pipeline : A pipeline from paths to labels.
+
     Notes
     -----
     `cell1x2_code5` is the share of code 5 in the cell in row 1, column 2; the shares of a cell sum to 1. Where
@@ -222,7 +227,7 @@ def _smallest_rotations(n_points: int) -> NDArray[np.int32]:
 
 
 def _sampling(shape: tuple[int, ...], n_points: int, radius: float) -> tuple[NDArray[Any], ...]:
-    """Where the points lie: whole pixels to add (P,) and the way left to the next one, rows then columns.
+    """Return where the points lie: whole pixels to add (P,) and the way left to the next one, rows then columns.
 
     That way, (P, height) and (P, width), is scikit-image's to the last bit, which decides the comparison on
     flat areas: the offsets rounded, the sum taken at each absolute coordinate.
@@ -266,7 +271,7 @@ def _pattern_codes(image, method, rows, row_weights, columns, column_weights):  
 
 @kernel
 def _compare(pixels, stride, starts, row_weights, column_weights, centre, signs):  # type: ignore[no-untyped-def]
-    """Whether each point (P, width) is at least as bright as the centre, for the centres of a row."""
+    """Return whether each point (P, width) is at least as bright as the centre, for the centres of a row."""
     n_points, width = signs.shape
     for p in range(n_points):
         top, bottom, row_weight = pixels[starts[p] :], pixels[starts[p] + stride :], row_weights[p]

@@ -60,7 +60,7 @@ def decode_gif(data: bytes) -> NDArray[np.uint8]:
 
 
 def _frames(file: BinaryIO) -> Iterator[tuple[int, int | None]]:
-    """Where each frame is described, and its transparent index."""
+    """Return where each frame is described, and its transparent index."""
     transparent = None
     while (kind := file.read(1)) and kind[0] != GIF_END:
         if kind[0] == EXTENSION:

@@ -35,7 +35,7 @@ def show_grey(cells: Cells, elements: Elements, header: PixelHeader) -> NDArray[
 
 
 def _padded(codes: NDArray[Any], levels: NDArray[Any], elements: Elements, header: PixelHeader) -> NDArray[np.bool_]:
-    """Which cells, or the values stored in them, lie in the range of padding.
+    """Return which cells, or the values stored in them, lie in the range of padding.
 
     Its sign is that of the pixels, whatever its VR: padding of -2000 is written as 63536 too.
     """
@@ -128,7 +128,7 @@ def _entries(source: Elements, name: str) -> NDArray[Any]:
 
 
 def luminance_of_palette(indices: NDArray[Any], elements: Elements, header: PixelHeader) -> NDArray[np.uint8]:
-    """What the three tables show; entries of 8 bits may stand in 16 that are declared."""
+    """Return what the three tables show; entries of 8 bits may stand in 16 that are declared."""
     span = np.array([0.0, (1 << header.stored) - 1])
     tables = [_look_up(np.arange(1 << header.allocated), elements, name, span) for name in PALETTE]
     full = 255 if max(table.max() for table in tables) <= 255 else 65535

@@ -239,7 +239,7 @@ def number(elements: Elements, name: str, default: float | None = None) -> float
 
 
 def _usual_vr(name: str) -> str:
-    """Where a file does not say it."""
+    """Return the usual VR of an element, for files that do not say it."""
     decimal = name.startswith(("Window", "Rescale")) or name == "NumberOfFrames"
     return "" if decimal else "US"
 

@@ -7,7 +7,7 @@ import io
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,16 @@ from . import _decode
 from ._dicom import attributes
 from ._errors import check_file, named_errors
 from ._memory import find_held
+
+Value = TypeVar("Value")
+
+
+class once(cached_property[Value]):
+    """As functools.cached_property, without its lock: before Python 3.12 one instance at a time computes."""
+
+    def __get__(self, instance: object, owner: type | None = None) -> Value:  # type: ignore[override]
+        value = instance.__dict__[self.func.__name__] = self.func(instance)
+        return value
 
 
 class ImageFile:
@@ -30,7 +40,7 @@ class ImageFile:
     def __init__(self, path: str | os.PathLike[str]):
         self.path = path
 
-    @cached_property
+    @once
     def data(self) -> bytes:
         """All of it; ImageReadError where it cannot be opened."""
         held = find_held(self.path)
@@ -40,19 +50,19 @@ class ImageFile:
             check_file(self.path)
             return Path(self.path).read_bytes()
 
-    @cached_property
+    @once
     def image(self) -> NDArray[np.uint8]:
         """At the size of the file, as `read_image` gives it; ImageReadError where it cannot be decoded."""
         with named_errors(self.path):
             return _decode.decode(self.data, None)
 
-    @cached_property
+    @once
     def status(self) -> os.stat_result:
         """Size, times and inode; ImageReadError where there is no such file."""
         with named_errors(self.path):
             return os.stat(self.path)
 
-    @cached_property
+    @once
     def _sha256(self) -> bytes:
         return hashlib.sha256(self.data).digest()
 
@@ -65,17 +75,21 @@ class ImageFile:
         """
         if cache is None or keep is None:
             return self._sha256
+        (found,) = cache.get([self.key])
+        if found is None:
+            keep.append((self.key, self._sha256))
+        return self._sha256 if found is None else found
+
+    @cached_property
+    def key(self) -> bytes:
+        """What the SHA-256 of a file that has not changed is found by in a cache."""
         s = self.status
         known = s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_dev
-        key = digest("file", os.path.abspath(self.path), repr(known))
-        (found,) = cache.get([key])
-        if found is None:
-            keep.append((key, self._sha256))
-        return self._sha256 if found is None else found
+        return digest("file", os.path.abspath(self.path), repr(known))
 
 
 def describe_file(file: ImageFile) -> dict[str, Any]:
-    """What a file's header says: format, height and width as displayed and, of DICOM, what names nobody.
+    """Describe what a file's header says: format, height and width as displayed and, of DICOM, what names nobody.
 
     Raises
     ------

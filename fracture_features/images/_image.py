@@ -30,13 +30,14 @@ def read_image(path: str | os.PathLike[str], *, max_side: int | None = None) -> 
     inverted last; its VOI LUT has the full scale that holds its largest entry, and a RescaleSlope of 0 is an error.
 
     What tells nothing of the pixels is passed over, damaged or not: colour profiles, comments, EXIF blocks that cannot
-    be parsed, bytes behind the end of the image. Any damage to the pixels that their format can show is an error. TIFF
-    in fax compression is not read. No setting that a program has made in Pillow, OpenCV, pydicom or NumPy changes a
-    pixel or an error.
+    be parsed, thumbnails, bytes behind the end of the image. Any damage to the pixels that their format can show is an
+    error. TIFF in fax compression is not read. No setting that a program has made in Pillow, OpenCV, pydicom or NumPy
+    changes a pixel or an error.
 
     Parameters
     ----------
     path : str or path-like
+        The file.
     max_side : int, default=None
         Height and width in pixels to which a larger image is shrunk, its proportions kept. A JPEG is then decoded at a
         lower resolution. None means the size of the file.
@@ -54,6 +55,10 @@ def read_image(path: str | os.PathLike[str], *, max_side: int | None = None) -> 
         than 1 GiB, a pipe or a device, or is no image; the message names it and says which.
     MissingDependencyError
         If it is DICOM in JPEG 2000, JPEG-LS or JPEG of more than 8 bits, and the `dicom` extra is not installed.
+
+    See Also
+    --------
+    ImageReader : Files as a stack of one size.
 
     Examples
     --------

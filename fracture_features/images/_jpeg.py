@@ -26,6 +26,8 @@ AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # The segments that say what three or four components are.
 YCBCR = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
 NO_TRANSFORM = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
+# What libjpeg-turbo says of whole files: chroma subsampled in an unusual way, YCbCr without loss.
+NOT_READ = ("tjDecompressHeader3(): Could not determine subsampling", "Unsupported color conversion")
 # A progressive file has about ten; each costs as much as the whole image.
 MAX_SCANS = 200
 
@@ -91,7 +93,8 @@ def _decode(stream: bytes, colours: str, header: JpegHeader, scale: float) -> ND
             stream, colours, min_height=height if scale < 1 else 0, min_width=width if scale < 1 else 0, strict=True
         )
     except ValueError as error:
-        raise DecodeError(f"damaged or cut short ({error})") from error
+        what = "of a kind that is not read" if str(error).startswith(NOT_READ) else "damaged or cut short"
+        raise DecodeError(f"{what} ({error})") from error
     return image
 
 
@@ -173,7 +176,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_adobe(marker: int, part: bytes) -> bool:
-    """Whether the segment is one by which libjpeg knows the components: shorter ones it passes over."""
+    """Tell whether the segment is one by which libjpeg knows the components: shorter ones it passes over."""
     return marker == 0xEE and len(part) >= 16 and part[4:9] == b"Adobe"
 
 
@@ -194,6 +197,6 @@ def _only_pixels(segments: list[tuple[int, bytes]], rgb: bool, *, refined: bool)
 
 
 def _refines(scan: bytes) -> bool:
-    """Whether a scan adds bits to coefficients other than the mean."""
+    """Return whether a scan adds bits to coefficients other than the mean."""
     parameters = scan[5 + 2 * scan[4] :][:3]
     return len(parameters) == 3 and parameters[0] > 0 and parameters[2] >> 4 > 0

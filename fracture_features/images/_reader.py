@@ -77,6 +77,10 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
     n_jobs : int, default=None
         Number of threads that read files; None means 1, -1 all cores.
 
+    See Also
+    --------
+    read_image : One file at its own size.
+
     Examples
     --------
     >>> import tempfile, cv2, numpy as np
@@ -222,7 +226,7 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return image
 
     def _recipe(self) -> bytes:
-        """What the pixels depend on beside the file's content."""
+        """Return what the pixels depend on beside the file's content."""
         version = code_version(type(self), _decode, *_decode.MODULES, _image)
         return digest(version, *_decoder_versions(), fingerprint(self.image_shape(), self.resize, self.contrast))
 

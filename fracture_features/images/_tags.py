@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ._errors import DecodeError
 
-ORIENTATION, XMP = 274, 700
+ORIENTATION, XMP, SUBFILE = 274, 700, 254
 TURNED = (5, 6, 7, 8)  # orientations whose width is displayed as height
 # Bytes, text, 16 and 32 bit numbers, of either sign, and BigTIFF's 64 bits.
 TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}
@@ -25,7 +25,7 @@ XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])")
 
 
 class Directory(NamedTuple):
-    """The first page's tags, the byte order, and how many pages there are."""
+    """The first page's tags, the byte order, and how many pages there are beside thumbnails and masks."""
 
     tags: dict[int, tuple[int, ...]]
     order: str
@@ -41,14 +41,20 @@ def read_directory(file: BinaryIO, wanted: frozenset[int]) -> Directory:
         raise DecodeError("its TIFF header is damaged or cut short")
     (offset,) = struct.unpack(f"{order}Q", head[8:16]) if big else struct.unpack(f"{order}I", head[4:8])
     tags, following = _read_page(file, offset, order, big, wanted)
-    seen = {0, offset}
+    seen, pages = {0, offset}, 1
     while following not in seen and len(seen) <= MAX_PAGES:
         seen.add(following)
         try:
-            _, following = _read_page(file, following, order, big, frozenset())
+            others, following = _read_page(file, following, order, big, frozenset([SUBFILE]))
         except DecodeError:  # what lies there is no page
-            return Directory(tags, order, len(seen) - 2)
-    return Directory(tags, order, len(seen) - 1)
+            break
+        pages += not is_spare(others)
+    return Directory(tags, order, pages)
+
+
+def is_spare(tags: dict[int, tuple[int, ...]]) -> bool:
+    """Whether a page is a thumbnail or a mask of another."""
+    return bool((tags.get(SUBFILE) or (0,))[0] & 0b101)
 
 
 def _read_page(

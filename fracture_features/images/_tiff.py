@@ -12,7 +12,7 @@ from ._errors import MAX_BYTES, DecodeError, check_size
 from ._jpeg import decode_jpeg
 from ._levels import full_scale, inflate, luminance, scale, to_grey, unpack_bits, unpack_runs
 from ._lzw import unpack_lzw
-from ._tags import MAX_SAMPLES, ORIENTATION, XMP, orientation, read_directory
+from ._tags import MAX_SAMPLES, ORIENTATION, SUBFILE, XMP, is_spare, orientation, read_directory
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, OFFSETS = 256, 257, 258, 259, 262, 266, 273
 SAMPLES, ROWS, COUNTS, PLANAR, PREDICTOR, COLOURS = 277, 278, 279, 284, 317, 320
@@ -20,7 +20,18 @@ TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, EXTRA, FORMAT, JPEG_TABLES =
 SUBSAMPLING = 530
 SHAPE = frozenset([WIDTH, HEIGHT, ORIENTATION, XMP])
 WANTED = SHAPE | {BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, OFFSETS, SAMPLES, ROWS, COUNTS, PLANAR, PREDICTOR}
-WANTED |= {COLOURS, TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, EXTRA, FORMAT, JPEG_TABLES, SUBSAMPLING}
+WANTED |= {
+    SUBFILE,
+    COLOURS,
+    TILE_WIDTH,
+    TILE_HEIGHT,
+    TILE_OFFSETS,
+    TILE_COUNTS,
+    EXTRA,
+    FORMAT,
+    JPEG_TABLES,
+    SUBSAMPLING,
+}
 NONE, LZW, JPEG, PACKBITS, DEFLATE = 1, 5, 7, 32773, (8, 32946)
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 COLOUR_SAMPLES = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}
@@ -96,6 +107,8 @@ def decode_tiff(data: bytes) -> tuple[NDArray[np.uint8], int]:
     page = Page(io.BytesIO(data), WANTED)
     if page.pages != 1:
         raise DecodeError(f"it holds {page.pages} pages or frames; expected one image")
+    if is_spare(page.tags):
+        raise DecodeError("its first page is a thumbnail or a mask; expected the image")
     page.read_layout()
     image = _jpegs(page, data) if page.compression == JPEG else _grey(page, _samples(page, data))
     return image, _orientation(page)
@@ -107,7 +120,7 @@ def _orientation(page: Page) -> int:
 
 
 def _grey(page: Page, samples: NDArray[Any]) -> NDArray[np.uint8]:
-    """What the samples (height, width, samples) show."""
+    """Return what the samples (height, width, samples) show."""
     n = COLOUR_SAMPLES[page.meaning]
     colours = samples[:, :, :n] if n > 1 else samples[:, :, 0]
     extra = page.tags.get(EXTRA, (ALPHA,))[0] if page.samples > n else 0

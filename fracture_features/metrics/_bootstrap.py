@@ -19,7 +19,7 @@ from ._types import Floats, Interval, Kernel, Labels
 class Resampled(NamedTuple):
     """Values of several metrics or models on the same resamples, a row for each.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n_metrics,), dtype float64
         On the samples as they are.
@@ -29,6 +29,17 @@ class Resampled(NamedTuple):
         How many groups have the class that fewest have: with a few fractured patients among many, these count.
     shares : tuple of (Share or None)
         For each metric what it is a share of, if it is a measure that is one.
+
+    See Also
+    --------
+    resample : Make them.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import resample
+    >>> resampled = resample([0, 1] * 10, [("roc_auc", [0, 1] * 10)], n_resamples=20, random_state=0)
+    >>> resampled.values.tolist(), resampled.draws.shape
+    ([1.0], (1, 20))
     """
 
     values: Floats
@@ -47,7 +58,7 @@ class Resampled(NamedTuple):
 class ResampledCurve(NamedTuple):
     """A curve and its resamples.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n_points,), dtype float64
         On the samples as they are.
@@ -55,6 +66,17 @@ class ResampledCurve(NamedTuple):
         On each resample; NaN where undefined.
     n_groups : int
         How many groups have the class that fewest have, as in `Resampled`.
+
+    See Also
+    --------
+    resample_curve : Make one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fracture_features.metrics import ResampledCurve
+    >>> ResampledCurve(np.zeros(3), np.zeros((10, 3)), 5).draws.shape
+    (10, 3)
     """
 
     values: Floats
@@ -94,7 +116,9 @@ def resample(
         Which model's test part a sample stands in. With repeated folds every image stands there once for each
         repetition, with the same group and another fold. None takes them all for one.
     n_resamples : int, default=2000
+        Resamples of whole groups.
     random_state : int, default=None
+        Seed of the resamples.
 
     Returns
     -------
@@ -108,6 +132,11 @@ def resample(
     ValueError
         If lengths differ, labels are unknown or of one class only in a fold, a measure's score is not finite, a metric
         is unknown, or a callable gives anything but a real number. What a callable raises is passed on.
+
+    See Also
+    --------
+    jackknife : Leave out one group after the other instead.
+    bootstrap_interval : The interval of one metric.
 
     References
     ----------
@@ -153,8 +182,8 @@ def resample_curve(
 
     Parameters
     ----------
-    y_true, groups, folds, n_resamples, random_state
-        As for `resample`.
+    y_true : array-like of shape (n_samples,)
+        Whole numbers; 0 and 1 for measures of two classes.
     y_score : array-like of shape (n_samples,) or (n_samples, n_classes)
         Finite numbers.
     curve : callable
@@ -162,6 +191,14 @@ def resample_curve(
         (n_samples,) or (n_samples, n_classes) float64, (n_rows, n_samples) float64 and (n_rows, n_points): a curve for
         each row of weights, which tell how often each sample was drawn; a row of NaN where it is undefined, as where
         a class has no weight. It is called from several threads.
+    groups : array-like of shape (n_samples,), default=None
+        Images of one patient share a group; None takes every image for a group of its own.
+    folds : array-like of shape (n_samples,), default=None
+        Which model's test part a sample stands in; None takes them all for one.
+    n_resamples : int, default=2000
+        Resamples of whole groups.
+    random_state : int, default=None
+        Seed of the resamples.
 
     Returns
     -------
@@ -173,6 +210,11 @@ def resample_curve(
     ValueError
         If lengths differ, labels are of one class only in a fold, a score is not finite, or `curve` gives another
         shape or another number of points in another fold.
+
+    See Also
+    --------
+    resample : Metrics on the same resamples.
+    fracture_features.plotting.plot_roc : Draw curves with bands.
 
     References
     ----------
@@ -214,7 +256,7 @@ def _share(kernel: Kernel, labels: Labels, scores: NDArray, index: NDArray[np.in
 
 
 def check_metric(metric: Metric, labels: Labels, scores: ArrayLike) -> tuple[Kernel, NDArray]:
-    """What computes a metric of many resamples, and its checked scores; raises ValueError."""
+    """Return what computes a metric of many resamples, and its checked scores; raises ValueError."""
     if isinstance(metric, str | Measure) or not callable(metric):
         measure = get_measure(metric)
         return measure, measure.check(labels, scores)[1]
@@ -253,10 +295,20 @@ def bootstrap_interval(
     metric : str, Measure or callable
         A name from `MEASURES`, a `Measure` or, slower, any `metric(y_true, y_score)`, scikit-learn's among them: see
         `resample`.
-    y_true, y_score, groups, folds, n_resamples, random_state
-        As for `resample`.
+    y_true : array-like of shape (n_samples,)
+        Whole numbers; 0 and 1 for measures of two classes.
+    y_score : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Predicted labels, scores or probabilities, as the metric takes them.
+    groups : array-like of shape (n_samples,), default=None
+        Images of one patient share a group; None takes every image for a group of its own.
+    folds : array-like of shape (n_samples,), default=None
+        Which model's test part a sample stands in; None takes them all for one.
     confidence_level : float, default=0.95
         Between 0 and 1.
+    n_resamples : int, default=2000
+        Resamples of whole groups.
+    random_state : int, default=None
+        Seed of the resamples.
 
     Returns
     -------
@@ -268,6 +320,10 @@ def bootstrap_interval(
     ------
     ValueError
         As `resample` does, or if `confidence_level` lies outside.
+
+    See Also
+    --------
+    metric_interval : By leaving out groups, of the method too.
 
     Examples
     --------

@@ -44,7 +44,7 @@ def _logit(probability: Floats) -> Floats:
 
 
 def _separated(x: Floats, y: Labels, weights: Floats) -> NDArray[np.bool_]:
-    """Whether a threshold on `x` parts the classes of a resample, up to ties at the threshold itself."""
+    """Return whether a threshold on `x` parts the classes of a resample, up to ties at the threshold itself."""
     lowest, highest = {}, {}
     if len(np.unique(y)) < 2:
         return np.ones(len(weights), dtype=bool)

@@ -17,7 +17,28 @@ from ._types import Floats
 
 
 class Comparison(NamedTuple):
-    """Difference of two models on the same images, with its interval and two-sided p-value."""
+    """Difference of two models on the same images, with its interval and two-sided p-value.
+
+    Parameters
+    ----------
+    difference : float
+        First model minus second.
+    low, high : float
+        Limits of its interval.
+    p_value : float
+        Two-sided.
+
+    See Also
+    --------
+    compare : Make one from two rows of a jackknife.
+    paired_comparison : Make one from two scores.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import paired_comparison
+    >>> paired_comparison("roc_auc", [0, 1] * 10, range(20), range(20)).p_value
+    1.0
+    """
 
     difference: float
     low: float
@@ -29,7 +50,27 @@ SMALLEST_SHARE = 1e-3  # of a share times its complement
 
 
 class TTest(NamedTuple):
-    """Result of a t test: statistic, degrees of freedom and two-sided p-value."""
+    """Result of a t test: statistic, degrees of freedom and two-sided p-value.
+
+    Parameters
+    ----------
+    statistic : float
+        The mean difference over its standard error.
+    df : int
+        Degrees of freedom.
+    p_value : float
+        Two-sided.
+
+    See Also
+    --------
+    corrected_resampled_ttest : Make one.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import corrected_resampled_ttest
+    >>> corrected_resampled_ttest([0.01, 0.01, -0.02], n_train=80, n_test=40).df
+    2
+    """
 
     statistic: float
     df: int
@@ -49,9 +90,11 @@ def compare(
     Parameters
     ----------
     jackknifed : Jackknifed
+        From `jackknife`.
     first, second : int
         Rows.
     confidence_level : float, default=0.95
+        Between 0 and 1.
     test_fraction : float, default=None
         As in `metric_interval`: given, the difference is of the two methods, trained anew.
 
@@ -69,6 +112,11 @@ def compare(
     ------
     ValueError
         If `confidence_level` lies outside 0 to 1.
+
+    See Also
+    --------
+    paired_comparison : From scores.
+    holm : Correct p-values for being several.
 
     Examples
     --------
@@ -95,7 +143,33 @@ def compare(
 def difference_error(
     jackknifed: Jackknifed, first: int, second: int, test_fraction: float | None = None
 ) -> tuple[float, float, float]:
-    """Difference of two rows, its standard error and degrees of freedom: see `compare`; an error of NaN has none."""
+    """Return the difference of two rows, its standard error and degrees of freedom.
+
+    Parameters
+    ----------
+    jackknifed : Jackknifed
+        From `jackknife`.
+    first, second : int
+        Rows.
+    test_fraction : float, default=None
+        As for `compare`.
+
+    Returns
+    -------
+    difference, error, df : float
+        An error of NaN stands for none: the difference is undefined or a class has fewer than two groups.
+
+    See Also
+    --------
+    compare : The interval and the p-value.
+    power_of_difference : How often such a difference would be found.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import difference_error, jackknife
+    >>> difference_error(jackknife([0, 1] * 10, [("roc_auc", range(20)), ("roc_auc", range(20))]), 0, 1)[:2]
+    (0.0, 0.0)
+    """
     with np.errstate(invalid="ignore"):  # two infinite likelihood ratios have no difference
         difference = float(jackknifed.values[first] - jackknifed.values[second])
     if first == second:
@@ -151,12 +225,20 @@ def paired_comparison(
     metric : str, Measure or callable
         A name from `MEASURES`, a `Measure` or, slower, any `metric(y_true, y_score)`, scikit-learn's among them: see
         `resample`.
-    y_true, y_score, groups, folds
-        As for `resample`.
+    y_true : array-like of shape (n_samples,)
+        Whole numbers; 0 and 1 for measures of two classes.
+    y_score : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Predicted labels, scores or probabilities, as the metric takes them.
     y_reference : array-like
         As `y_score`, of the model that is subtracted.
-    test_fraction, confidence_level
+    groups : array-like of shape (n_samples,), default=None
+        Images of one patient share a group; None takes every image for a group of its own.
+    folds : array-like of shape (n_samples,), default=None
+        Which model's test part a sample stands in; None takes them all for one.
+    test_fraction : float, default=None
         As for `compare`.
+    confidence_level : float, default=0.95
+        Between 0 and 1.
     random_state : int, default=0
         As for `jackknife`.
 
@@ -169,6 +251,11 @@ def paired_comparison(
     ------
     ValueError
         As `resample` does, or if `confidence_level` or `test_fraction` lies outside 0 to 1.
+
+    See Also
+    --------
+    compare : From two rows of a jackknife.
+    non_inferiority : Whether a model is not worse by a margin.
 
     Examples
     --------
@@ -189,6 +276,7 @@ def holm(p_values: ArrayLike) -> Floats:
     Parameters
     ----------
     p_values : array-like of shape (n_tests,)
+        From 0 to 1.
 
     Returns
     -------
@@ -200,6 +288,10 @@ def holm(p_values: ArrayLike) -> Floats:
     ------
     ValueError
         If a value is no number from 0 to 1.
+
+    See Also
+    --------
+    compare : Where p-values come from.
 
     References
     ----------
@@ -243,6 +335,10 @@ def corrected_resampled_ttest(differences: ArrayLike, n_train: float, n_test: fl
     ------
     ValueError
         If there are fewer than two differences, one is not finite, or a size is not positive.
+
+    See Also
+    --------
+    compare : A test that respects groups.
 
     References
     ----------

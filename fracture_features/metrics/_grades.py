@@ -20,6 +20,10 @@ def quadratic_kappa() -> Measure:
         have 1 and 3 next to each other. 1 for full agreement, 0 for that of chance, for two grades plain kappa. NaN
         where labels and predictions are one and the same grade throughout.
 
+    See Also
+    --------
+    metric_interval : Its interval.
+
     References
     ----------
     .. [1] J. Cohen, "Weighted kappa: nominal scale agreement with provision for scaled disagreement or partial credit",

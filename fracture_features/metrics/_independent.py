@@ -15,7 +15,27 @@ from ._types import Floats, Interval
 
 
 class ZTest(NamedTuple):
-    """Result of a z test: difference, its standard errors from 0 and two-sided p-value."""
+    """Result of a z test: difference, its standard errors from 0 and two-sided p-value.
+
+    Parameters
+    ----------
+    difference : float
+        First model minus second.
+    statistic : float
+        The difference over its standard error.
+    p_value : float
+        Two-sided.
+
+    See Also
+    --------
+    delong_test : Make one.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import delong_test
+    >>> delong_test([0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6], [1, 2, 4, 3, 5, 6]).p_value
+    1.0
+    """
 
     difference: float
     statistic: float
@@ -32,9 +52,11 @@ def delong_interval(
     y_true : array-like of shape (n_samples,)
         0 or 1.
     y_score : array-like of shape (n_samples,)
+        Higher speaks for 1.
     groups : array-like of shape (n_samples,), default=None
         None says that images are independent.
     confidence_level : float, default=0.95
+        Between 0 and 1.
 
     Returns
     -------
@@ -45,6 +67,11 @@ def delong_interval(
     ------
     ValueError
         If a group holds several images, there are fewer than two of a class, or the input is otherwise bad.
+
+    See Also
+    --------
+    metric_interval : Where patients have several images.
+    delong_test : Two models.
 
     References
     ----------
@@ -69,13 +96,35 @@ def delong_test(
 ) -> ZTest:
     """DeLong's test of two areas under the ROC curve on the same independent images.
 
-    Parameters, errors and reference as for `delong_interval`; `y_reference` is as `y_score`, of the model that is
-    subtracted.
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        0 or 1.
+    y_score, y_reference : array-like of shape (n_samples,)
+        Scores of two models; the reference is subtracted.
+    groups : array-like of shape (n_samples,), default=None
+        None says that images are independent.
 
     Returns
     -------
     test : ZTest
         A statistic of 0 and a p-value of 1 where the two rank all pairs alike.
+
+    Raises
+    ------
+    ValueError
+        As `delong_interval` does.
+
+    See Also
+    --------
+    paired_comparison : Where patients have several images.
+    delong_interval : One model.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import delong_test
+    >>> round(delong_test([0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6], [1, 2, 5, 4, 3, 6]).difference, 3)
+    0.111
     """
     above, below = _placements(y_true, [y_score, y_reference], groups)
     # Of the placements' differences: those of two models that rank alike are 0, and no rounding error is left.
@@ -114,6 +163,7 @@ def wilson_interval(
     groups : array-like of shape (n_samples,), default=None
         None says that images are independent.
     confidence_level : float, default=0.95
+        Between 0 and 1.
 
     Returns
     -------
@@ -123,6 +173,10 @@ def wilson_interval(
     ------
     ValueError
         If a group holds several images, or the input is otherwise bad.
+
+    See Also
+    --------
+    share_interval : Where patients have several images.
 
     References
     ----------

@@ -35,7 +35,7 @@ class Spread(NamedTuple):
 class Jackknifed(NamedTuple):
     """Values of several metrics or models on the same samples, and how far each group moves them; a row for each.
 
-    Attributes
+    Parameters
     ----------
     values : ndarray of shape (n_metrics,), dtype float64
         Means over the folds.
@@ -43,6 +43,7 @@ class Jackknifed(NamedTuple):
         What each group adds to the deviation of the value from what it estimates; their squares add up to the
         jackknife's variance.
     of_folds : ndarray of shape (n_metrics, n_folds), dtype float64
+        Values in each fold.
     repetition : ndarray of shape (n_folds,)
         Which repetition of the folds each fold belongs to.
     is_rare : ndarray of shape (n_groups,), dtype bool
@@ -54,6 +55,19 @@ class Jackknifed(NamedTuple):
     parts : tuple of (tuple of int)
         Rows, among all, of the measures that a metric's interval is made from; empty where it has one of its own.
     kernels : tuple of (Measure or callable)
+        What computes each metric.
+
+    See Also
+    --------
+    jackknife : Make one.
+    compare : The difference of two rows.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import jackknife
+    >>> jackknifed = jackknife([0, 1] * 10, [("roc_auc", range(20))])
+    >>> jackknifed.influences.shape, jackknifed.n_groups
+    ((1, 20), 10)
     """
 
     values: Floats
@@ -147,8 +161,14 @@ def jackknife(
 
     Parameters
     ----------
-    y_true, metrics, groups, folds
+    y_true : array-like of shape (n_samples,)
+        Whole numbers; 0 and 1 for measures of two classes.
+    metrics : sequence of (metric, y_score)
         As for `resample`.
+    groups : array-like of shape (n_samples,), default=None
+        Images of one patient share a group; None takes every image for a group of its own.
+    folds : array-like of shape (n_samples,), default=None
+        Which model's test part a sample stands in; None takes them all for one.
     repetitions : array-like of shape (n_samples,), default=None
         Which repetition of the folds a sample's row belongs to; None takes all folds for one.
     random_state : int, default=0
@@ -164,6 +184,12 @@ def jackknife(
     ------
     ValueError
         As `resample` does.
+
+    See Also
+    --------
+    metric_interval : The interval of one metric.
+    compare : The difference of two rows.
+    resample : Draw groups instead.
 
     References
     ----------
@@ -250,7 +276,7 @@ def _has_rarest(labels: Labels, left_out: NDArray[np.intp], n: int) -> NDArray[n
 
 
 def _left_out(index: NDArray[np.intp], rows: list[NDArray[np.intp]], seed: int | None) -> tuple[NDArray[np.intp], int]:
-    """What is left out together with each sample, numbered, and how many such parts there are."""
+    """Return what is left out together with each sample, numbered, and how many such parts there are."""
     n = int(index.max()) + 1
     if max(len(np.unique(index[part])) for part in rows) <= MAX_LEFT_OUT:
         return index, n
@@ -305,14 +331,24 @@ def metric_interval(
 
     Parameters
     ----------
-    metric, y_true, y_score, groups, folds
-        As for `bootstrap_interval`.
+    metric : str, Measure or callable
+        A name from `MEASURES`, a `Measure` or, slower, any `metric(y_true, y_score)`, scikit-learn's among them: see
+        `resample`.
+    y_true : array-like of shape (n_samples,)
+        Whole numbers; 0 and 1 for measures of two classes.
+    y_score : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Predicted labels, scores or probabilities, as the metric takes them.
+    groups : array-like of shape (n_samples,), default=None
+        Images of one patient share a group; None takes every image for a group of its own.
+    folds : array-like of shape (n_samples,), default=None
+        Which model's test part a sample stands in; None takes them all for one.
     test_fraction : float, default=None
         Share of the images that a fold's test part holds. Given, the interval is of the method, trained anew: the
         variance is multiplied by 2 - `test_fraction`, for models whose training parts overlap, and have learned from
         each other's test parts [2]_; of little overfitted models `effective_test_fraction` is to be given. None: of
         these fitted models on other patients.
     confidence_level : float, default=0.95
+        Between 0 and 1.
 
     Returns
     -------
@@ -323,6 +359,11 @@ def metric_interval(
     ------
     ValueError
         As `resample` does, or if `confidence_level` or `test_fraction` lies outside 0 to 1.
+
+    See Also
+    --------
+    paired_comparison : The difference of two models.
+    bootstrap_interval : By resamples of whole groups.
 
     References
     ----------

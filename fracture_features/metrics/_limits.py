@@ -130,7 +130,25 @@ def ratio_limits(numerator: float, of_numerator: Interval, denominator: float, o
 
 
 class Share(NamedTuple):
-    """What a measure that is a share is a share of: so many samples, of so many groups."""
+    """The samples and groups that a share is of.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples among which is counted.
+    n_groups : int
+        Groups that these are of.
+
+    See Also
+    --------
+    share_interval : The interval of a share.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import Share
+    >>> Share(n_samples=40, n_groups=20).n_groups
+    20
+    """
 
     n_samples: int
     n_groups: int
@@ -152,12 +170,18 @@ def share_interval(value: float, draws: Floats, share: Share, confidence_level: 
     draws : ndarray of shape (n_resamples,)
         Of it.
     share : Share
+        What it is a share of.
     confidence_level : float
+        Between 0 and 1.
 
     Returns
     -------
     interval : Interval
         NaN where `value` is, or there are fewer than two groups.
+
+    See Also
+    --------
+    percentile_interval : Where the value is no share.
 
     References
     ----------
@@ -193,7 +217,9 @@ def percentile_interval(values: Floats, confidence_level: float, n_groups: int |
     Parameters
     ----------
     values : ndarray of shape (n_resamples,)
+        Resampled values.
     confidence_level : float
+        Between 0 and 1.
     n_groups : int, default=None
         None takes them for a great many.
 
@@ -207,6 +233,10 @@ def percentile_interval(values: Floats, confidence_level: float, n_groups: int |
     ------
     ValueError
         If `confidence_level` lies outside 0 to 1.
+
+    See Also
+    --------
+    share_interval : Where the value is a share.
 
     References
     ----------

@@ -24,7 +24,7 @@ Part = tuple[float, Interval]  # a value and its interval
 class Measure:
     """A measure, and what it takes.
 
-    Attributes
+    Parameters
     ----------
     function : callable
         `function(y_true, y_score, weights) -> values` of many resamples at once, of shapes (n_samples,) int64,
@@ -48,6 +48,19 @@ class Measure:
         `parts(y_true)` gives the measures that its interval is made from, where it has none of its own.
     limits : callable or None
         `limits(*parts)` of (value, interval) of each of these gives the interval.
+
+    See Also
+    --------
+    sensitivity_at : A measure of scores at a specificity.
+    one_vs_rest : One class of many.
+    macro : The mean over the classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fracture_features.metrics import MEASURES
+    >>> MEASURES["roc_auc"](np.array([0, 0, 1, 1]), np.array([1.0, 3, 2, 4]), np.ones((1, 4))).tolist()
+    [0.75]
     """
 
     function: Kernel
@@ -67,6 +80,13 @@ class Measure:
 
     def check(self, y_true: ArrayLike, y_score: ArrayLike) -> tuple[Labels, Floats | Labels]:
         """Return both as arrays.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_samples,)
+            Whole numbers.
+        y_score : array-like of shape (n_samples,) or (n_samples, n_classes)
+            What the measure takes.
 
         Raises
         ------
@@ -181,6 +201,7 @@ def at_prevalence(name: Literal["ppv", "npv"], prevalence: float) -> Measure:
     Parameters
     ----------
     name : {"ppv", "npv"}
+        Which predictive value.
     prevalence : float
         Share of fractures, between 0 and 1.
 
@@ -192,6 +213,10 @@ def at_prevalence(name: Literal["ppv", "npv"], prevalence: float) -> Measure:
     ------
     ValueError
         If `name` is another measure or `prevalence` lies outside.
+
+    See Also
+    --------
+    ppv_score : The value alone.
 
     Examples
     --------
@@ -215,6 +240,7 @@ def one_vs_rest(metric: str | Measure, label: int) -> Measure:
     Parameters
     ----------
     metric : str or Measure
+        A name from `MEASURES`, or a measure.
     label : int
         From 0; the measure takes column `label` of the scores or probabilities (n_samples, n_classes), or asks of
         each predicted label whether it is this one.
@@ -228,6 +254,10 @@ def one_vs_rest(metric: str | Measure, label: int) -> Measure:
     ------
     ValueError
         If the measure is unknown or `label` is negative.
+
+    See Also
+    --------
+    macro : The mean over the classes.
 
     Examples
     --------
@@ -264,7 +294,9 @@ def macro(metric: str | Measure, n_classes: int) -> Measure:
     Parameters
     ----------
     metric : str or Measure
+        A name from `MEASURES`, or a measure.
     n_classes : int
+        At least 2.
 
     Returns
     -------
@@ -275,6 +307,10 @@ def macro(metric: str | Measure, n_classes: int) -> Measure:
     ------
     ValueError
         If the measure is unknown or there are fewer than two classes.
+
+    See Also
+    --------
+    one_vs_rest : One class.
 
     Examples
     --------

@@ -15,15 +15,26 @@ from ._jackknife import Jackknifed
 class NonInferiority(NamedTuple):
     """Difference of two models on the same images, held against a margin.
 
-    Attributes
+    Parameters
     ----------
     difference, low, high : float
         New model minus reference, and the interval of level 1 - 2 alpha.
     margin : float
+        Largest loss that would not matter.
     p_value : float
         One-sided, of the hypothesis that the new model is worse by the margin or more.
     shown : bool
         Whether that is rejected.
+
+    See Also
+    --------
+    non_inferiority : Make one.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import NonInferiority
+    >>> NonInferiority(-0.01, -0.03, 0.01, margin=0.05, p_value=0.001, shown=True).shown
+    True
     """
 
     difference: float
@@ -73,6 +84,10 @@ def non_inferiority(
     ------
     ValueError
         If `margin` or `alpha` lies outside.
+
+    See Also
+    --------
+    compare : The difference and its interval.
 
     References
     ----------

@@ -38,6 +38,10 @@ def sensitivity_threshold(y_true: ArrayLike, y_score: ArrayLike, sensitivity: fl
         If `sensitivity` lies outside, lengths differ, labels are other than 0 and 1 or of one class only, or a score
         is not finite.
 
+    See Also
+    --------
+    youden_threshold : The highest sum of sensitivity and specificity.
+
     Examples
     --------
     >>> from fracture_features.metrics import sensitivity_threshold
@@ -53,13 +57,27 @@ def sensitivity_threshold(y_true: ArrayLike, y_score: ArrayLike, sensitivity: fl
 def youden_threshold(y_true: ArrayLike, y_score: ArrayLike) -> float:
     """Threshold with the highest sensitivity + specificity - 1 (Youden's J).
 
-    Parameters and errors as for `sensitivity_threshold`.
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        0 or 1.
+    y_score : array-like of shape (n_samples,)
+        Higher speaks for 1.
 
     Returns
     -------
     threshold : float
         One of the scores, from which on images are called fractured; of several with the same J the lowest, which
         has the highest sensitivity.
+
+    Raises
+    ------
+    ValueError
+        As `sensitivity_threshold` does.
+
+    See Also
+    --------
+    sensitivity_threshold : A sensitivity that is wanted.
 
     References
     ----------
@@ -109,6 +127,10 @@ def decision_curve(y_true: ArrayLike, y_prob: ArrayLike, thresholds: ArrayLike |
     ------
     ValueError
         If a threshold or probability lies outside, lengths differ, or labels are other than 0 and 1 or of one class.
+
+    See Also
+    --------
+    fracture_features.plotting.plot_decision_curve : Draw it, with a band.
 
     References
     ----------

@@ -44,6 +44,10 @@ def effective_test_fraction(test_fraction: float, fitted_auc: float, tested_auc:
     ValueError
         If `test_fraction` lies outside 0 to 1.
 
+    See Also
+    --------
+    metric_interval : Takes it as `test_fraction`.
+
     References
     ----------
     .. [1] C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003.

@@ -25,10 +25,21 @@ class Matches(NamedTuple):
     images : ndarray of shape (n_found,), dtype int64
         Number of the image.
     scores : ndarray of shape (n_found,), dtype float64
+        Higher for a fracture.
     kinds : ndarray of shape (n_found,), dtype int64
         0 where no marked box is met, 1 where one is for the first time, 2 where it was met by a higher one.
     n_marked : ndarray of shape (n_images,), dtype int64
         Marked boxes of each image.
+
+    See Also
+    --------
+    match_boxes : Make them.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import match_boxes
+    >>> match_boxes([[[0, 0, 4, 4]]], [[0.9]], [[[0, 0, 4, 4]]]).kinds.tolist()
+    [1]
     """
 
     images: NDArray[np.int64]
@@ -38,7 +49,22 @@ class Matches(NamedTuple):
 
 
 def box_overlaps(found: ArrayLike, marked: ArrayLike) -> Floats:
-    """Intersection over union of each found box with each marked one, (n_found, n_marked).
+    """Intersection over union of each found box with each marked one.
+
+    Parameters
+    ----------
+    found, marked : array-like of shape (n_found, 4) and (n_marked, 4)
+        Top, left, bottom and right.
+
+    Returns
+    -------
+    overlaps : ndarray of shape (n_found, n_marked), dtype float64
+        From 0 to 1.
+
+    See Also
+    --------
+    best_overlaps : The overlap of the highest box of each image.
+    match_boxes : Which box meets which.
 
     Examples
     --------
@@ -55,7 +81,29 @@ def box_overlaps(found: ArrayLike, marked: ArrayLike) -> Floats:
 
 
 def points_in_boxes(points: ArrayLike, marked: ArrayLike) -> NDArray[np.bool_]:
-    """Whether each point (row, column) lies in each marked box, (n_points, n_marked); bottom and right are outside."""
+    """Tell whether each point lies in each marked box, whose bottom and right edges are outside.
+
+    Parameters
+    ----------
+    points : array-like of shape (n_points, 2)
+        Row and column.
+    marked : array-like of shape (n_marked, 4)
+        Top, left, bottom and right.
+
+    Returns
+    -------
+    inside : ndarray of shape (n_points, n_marked), dtype bool
+
+    See Also
+    --------
+    pointing_hits : The highest point of each image against its boxes.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import points_in_boxes
+    >>> points_in_boxes([[0, 0], [4, 4]], [[0, 0, 4, 4]]).tolist()
+    [[True], [False]]
+    """
     p, b = (
         np.asarray(points, dtype=np.float64).reshape(-1, 1, 2),
         np.asarray(marked, dtype=np.float64).reshape(1, -1, 4),
@@ -64,7 +112,7 @@ def points_in_boxes(points: ArrayLike, marked: ArrayLike) -> NDArray[np.bool_]:
 
 
 def pointing_hits(points: Sequence[ArrayLike | None], marked: Sequence[ArrayLike]) -> NDArray[np.bool_]:
-    """The pointing game [1]_: whether the highest point of each image lies in one of its boxes, (n_images,).
+    """Play the pointing game [1]_: tell whether the highest point of each image lies in one of its boxes.
 
     Parameters
     ----------
@@ -72,6 +120,14 @@ def pointing_hits(points: Sequence[ArrayLike | None], marked: Sequence[ArrayLike
         None where a model gives none, which is no hit.
     marked : sequence of ndarray of shape (n_boxes, 4)
         Top, left, bottom and right.
+
+    Returns
+    -------
+    hits : ndarray of shape (n_images,), dtype bool
+
+    See Also
+    --------
+    place_measures : All measures of places, with intervals.
 
     References
     ----------
@@ -95,17 +151,34 @@ def match_boxes(
     Parameters
     ----------
     found, scores : sequences of ndarray of shape (n_found, 4) and (n_found,)
-        Of each image.
+        The boxes of each image, and their scores.
     marked : sequence of ndarray of shape (n_boxes, 4)
-        Of each image; empty where there are none.
+        The marked boxes of each image; empty where there are none.
     rule : {"centre", "overlap"}, default="centre"
         A marked box is met by a found one whose centre lies in it, as usual for FROC, or by one whose intersection
         over union with it is at least 0.5, as for AP50. Of several the one with the largest overlap is met.
+
+    Returns
+    -------
+    matches : Matches
+        What each found box is.
 
     Raises
     ------
     ValueError
         If `rule` is neither, or lengths differ.
+
+    See Also
+    --------
+    froc_curve : Sensitivity against false boxes.
+    box_average_precision : Area under precision and recall.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import match_boxes
+    >>> matches = match_boxes([[[0, 0, 4, 4], [5, 5, 9, 9]]], [[0.9, 0.8]], [[[0, 0, 4, 4]]])
+    >>> matches.kinds.tolist(), matches.n_marked.tolist()
+    ([1, 0], [1])
     """
     if rule not in ("centre", "overlap"):
         raise ValueError(f"rule must be 'centre' or 'overlap', got {rule!r}.")
@@ -143,15 +216,41 @@ def _kinds(found: Floats, marked: Floats, rule: str) -> list[int]:
 
 
 def froc_curve(matches: Matches, counts: ArrayLike | None = None) -> tuple[Floats, Floats]:
-    """The free-response curve [1]_: share of marked boxes found against false boxes an image, from (0, 0) on.
+    """Return the free-response curve [1]_: the share of marked boxes found against false boxes an image.
 
-    A box that meets what a higher one has met is neither found nor false. `counts` (n_images,) say how often each
-    image counts.
+    A box that meets what a higher one has met is neither found nor false.
+
+    Parameters
+    ----------
+    matches : Matches
+        From `match_boxes`.
+    counts : array-like of shape (n_images,), default=None
+        How often each image counts, as in a resample; None counts each once.
+
+    Returns
+    -------
+    false : ndarray of shape (n_points,), dtype float64
+        False boxes an image, from 0 on.
+    found : ndarray of shape (n_points,), dtype float64
+        Share of the marked boxes that are found.
+
+    See Also
+    --------
+    froc_sensitivity : One point of it.
 
     References
     ----------
     .. [1] D. P. Chakraborty, "Maximum likelihood analysis of free-response receiver operating characteristic (FROC)
        data", Medical Physics 16(4), 1989.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import froc_curve, match_boxes
+    >>> found, marked = [[[0, 0, 4, 4], [5, 5, 9, 9]], [[1, 1, 3, 3]]], [[[0, 0, 4, 4]], [[1, 1, 3, 3]]]
+    >>> matches = match_boxes(found, [[0.9, 0.8], [0.7]], marked)
+    >>> false, found = froc_curve(matches)
+    >>> false.tolist(), found.tolist()
+    ([0.0, 0.0, 0.5, 0.5], [0.0, 0.5, 0.5, 1.0])
     """
     each = np.ones(len(matches.n_marked)) if counts is None else np.asarray(counts, dtype=np.float64)
     own = each[matches.images]
@@ -163,19 +262,71 @@ def froc_curve(matches: Matches, counts: ArrayLike | None = None) -> tuple[Float
 
 
 def froc_sensitivity(matches: Matches, false_rate: float, counts: ArrayLike | None = None) -> float:
-    """Share of marked boxes found with at most `false_rate` false boxes an image."""
+    """Return the share of marked boxes that are found with at most so many false boxes an image.
+
+    Parameters
+    ----------
+    matches : Matches
+        From `match_boxes`.
+    false_rate : float
+        False boxes an image.
+    counts : array-like of shape (n_images,), default=None
+        How often each image counts, as in a resample; None counts each once.
+
+    Returns
+    -------
+    sensitivity : float
+
+    See Also
+    --------
+    froc_curve : The whole curve.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import froc_sensitivity, match_boxes
+    >>> found, marked = [[[0, 0, 4, 4], [5, 5, 9, 9]], [[1, 1, 3, 3]]], [[[0, 0, 4, 4]], [[1, 1, 3, 3]]]
+    >>> matches = match_boxes(found, [[0.9, 0.8], [0.7]], marked)
+    >>> froc_sensitivity(matches, 0.25), froc_sensitivity(matches, 0.5)
+    (0.5, 1.0)
+    """
     false, found = froc_curve(matches, counts)
     return float(found[np.searchsorted(false, false_rate * (1 + 1e-12), side="right") - 1])
 
 
 def box_average_precision(matches: Matches, counts: ArrayLike | None = None) -> float:
-    """Area under precision and recall of boxes; a box that meets what is met already is false. 0 where none is found.
+    """Return the area under precision and recall of boxes.
 
-    Of `match_boxes(..., rule="overlap")` it is AP50 [1]_: precision at a recall is the highest at that recall or more.
+    A box that meets what is met already is false. Of `match_boxes(..., rule="overlap")` it is AP50 [1]_:
+    precision at a recall is the highest at that recall or more.
+
+    Parameters
+    ----------
+    matches : Matches
+        From `match_boxes`.
+    counts : array-like of shape (n_images,), default=None
+        How often each image counts, as in a resample; None counts each once.
+
+    Returns
+    -------
+    precision : float
+        0 where no box is found; NaN where none is marked.
+
+    See Also
+    --------
+    froc_curve : Sensitivity against false boxes.
+    place_measures : All measures of places, with intervals.
 
     References
     ----------
     .. [1] M. Everingham et al., "The Pascal visual object classes (VOC) challenge", IJCV 88, 2010.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import box_average_precision, match_boxes
+    >>> found, marked = [[[0, 0, 4, 4], [5, 5, 9, 9]], [[1, 1, 3, 3]]], [[[0, 0, 4, 4]], [[1, 1, 3, 3]]]
+    >>> matches = match_boxes(found, [[0.9, 0.8], [0.7]], marked)
+    >>> round(box_average_precision(matches), 3)
+    0.833
     """
     each = np.ones(len(matches.n_marked)) if counts is None else np.asarray(counts, dtype=np.float64)
     own = each[matches.images]
@@ -188,7 +339,30 @@ def box_average_precision(matches: Matches, counts: ArrayLike | None = None) -> 
 
 
 def best_overlaps(found: Sequence[ArrayLike], scores: Sequence[ArrayLike], marked: Sequence[ArrayLike]) -> Floats:
-    """Of each image the largest overlap of its highest box with a marked one; 0 where none is found, NaN unmarked."""
+    """Return the largest overlap of the highest box of each image with a marked one.
+
+    Parameters
+    ----------
+    found, scores : sequences of ndarray of shape (n_found, 4) and (n_found,)
+        The boxes of each image, and their scores.
+    marked : sequence of ndarray of shape (n_boxes, 4)
+        The marked boxes of each image.
+
+    Returns
+    -------
+    overlaps : ndarray of shape (n_images,), dtype float64
+        0 where no box is found, NaN where none is marked.
+
+    See Also
+    --------
+    box_overlaps : Of each box with each.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import best_overlaps
+    >>> best_overlaps([[[0, 0, 2, 4]], []], [[0.9], []], [[[0, 0, 4, 4]], [[1, 1, 3, 3]]]).tolist()
+    [0.5, 0.0]
+    """
     out = []
     for own, each, truth in zip(found, scores, marked, strict=True):
         boxes, values = np.asarray(own, float).reshape(-1, 4), np.asarray(each, float)
@@ -200,7 +374,25 @@ def best_overlaps(found: Sequence[ArrayLike], scores: Sequence[ArrayLike], marke
 
 
 class PlaceMeasure(NamedTuple):
-    """A measure and its interval."""
+    """A measure and its interval.
+
+    Parameters
+    ----------
+    value : float
+        The measure on the images as they are.
+    interval : Interval
+        Its 95 % percentile interval over resampled groups.
+
+    See Also
+    --------
+    place_measures : Make them.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import Interval, PlaceMeasure
+    >>> PlaceMeasure(0.4, Interval(0.3, 0.5)).interval.low
+    0.3
+    """
 
     value: float
     interval: Interval
@@ -220,16 +412,35 @@ def place_measures(
 
     Parameters
     ----------
-    points, found, scores, marked
-        Of each image, as in `pointing_hits` and `match_boxes`; images without a marked box have an empty one.
+    points : sequence of (row, column) or None
+        The highest point of each image, as in `pointing_hits`.
+    found, scores, marked : sequences of ndarray
+        Boxes of each image, as in `match_boxes`; images without a marked box have an empty one.
     groups : array-like of shape (n_images,), default=None
         Patients; None takes every image for a group of its own.
+    n_resamples : int, default=1000
+        Resamples of whole groups.
+    random_state : int, default=None
+        Seed of the resamples.
 
     Returns
     -------
     measures : dict of str to PlaceMeasure
         `pointing` and `best_box_iou` over marked images; `sensitivity_at_0.25` and `sensitivity_at_1`, of boxes, at
         that many false boxes an image over all images; `ap50`.
+
+    See Also
+    --------
+    match_boxes : Which box meets which.
+    fracture_features.regions.RegionClassifier : A model that finds places.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import place_measures
+    >>> found, marked = [[[0, 0, 4, 4]], [[6, 6, 8, 8]]] * 5, [[[0, 0, 4, 4]], [[1, 1, 3, 3]]] * 5
+    >>> measures = place_measures([(1, 1), (7, 7)] * 5, found, [[0.9], [0.8]] * 5, marked, random_state=0)
+    >>> measures["pointing"].value, measures["ap50"].value
+    (0.5, 0.5)
     """
     n = len(marked)
     names = np.arange(n) if groups is None else np.asarray(groups)

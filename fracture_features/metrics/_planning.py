@@ -17,17 +17,28 @@ Enough = Callable[[float, float], bool]
 
 
 class SampleSize(NamedTuple):
-    """How many patients a study needs.
+    """The number of patients that a study needs.
 
-    Attributes
+    Parameters
     ----------
     n_patients : int
+        All of them.
     n_fractured : int
         Of the patients, those with a fracture, rounded down.
     n_images : int
         Of all patients.
     design_effect : float
         By how much the images of one patient, being alike, make a variance larger than independent ones would.
+
+    See Also
+    --------
+    plan_sample_size : Make one.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import plan_sample_size
+    >>> plan_sample_size(measure="sensitivity", value=0.9, half_width=0.05, prevalence=0.2).n_patients
+    705
     """
 
     n_patients: int
@@ -97,6 +108,10 @@ def plan_sample_size(
     ValueError
         If an argument lies outside, both or neither of `half_width` and `difference` are given, or `difference` comes
         with another measure than "roc_auc", without `correlation` or leads to an area of 1 or more.
+
+    See Also
+    --------
+    power_of_difference : What a study of a given size can find.
 
     References
     ----------
@@ -179,6 +194,10 @@ def power_of_difference(
     ------
     ValueError
         If a number lies outside.
+
+    See Also
+    --------
+    plan_sample_size : How many patients are needed.
 
     References
     ----------

@@ -22,13 +22,20 @@ def group_weights(groups: ArrayLike, n_resamples: int, rng: np.random.Generator)
     Parameters
     ----------
     groups : array-like of shape (n_samples,)
+        Group of each sample.
     n_resamples : int
+        How many resamples.
     rng : numpy.random.Generator
+        Draws the groups.
 
     Returns
     -------
     weights : ndarray of shape (n_resamples, n_samples), dtype float64
         How often each sample is drawn.
+
+    See Also
+    --------
+    resample : Metrics on such resamples.
 
     Examples
     --------
@@ -42,15 +49,20 @@ def group_weights(groups: ArrayLike, n_resamples: int, rng: np.random.Generator)
 
 
 def rarest_groups(labels: Labels, groups: NDArray) -> int:
-    """How many groups have the class that fewest have.
+    """Count the groups that have the class which fewest have.
 
     Parameters
     ----------
     labels, groups : ndarray of shape (n_samples,)
+        Class and group of each sample.
 
     Returns
     -------
     n_groups : int
+
+    See Also
+    --------
+    jackknife : Where this number limits what is known.
 
     Examples
     --------
@@ -133,7 +145,7 @@ def _blocks(
 
 
 def _counts(n_groups: int, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """How often each group is drawn, (n_resamples, n_groups)."""
+    """Return how often each group is drawn, (n_resamples, n_groups)."""
     drawn = rng.integers(0, n_groups, (n_resamples, n_groups)) + n_groups * np.arange(n_resamples)[:, None]
     counts = np.bincount(drawn.ravel(), minlength=n_resamples * n_groups)
     return counts.reshape(n_resamples, n_groups).astype(np.float64)

@@ -40,6 +40,11 @@ def sensitivity_at(specificity: float = 0.9) -> Measure:
     ValueError
         If `specificity` lies outside.
 
+    See Also
+    --------
+    partial_auc : The area up to a share of false positives.
+    sensitivity_threshold : The threshold itself.
+
     References
     ----------
     .. [1] M. S. Pepe, "The statistical evaluation of medical tests for classification and prediction", section 5.2,
@@ -82,6 +87,10 @@ def partial_auc(max_fpr: float = 0.1) -> Measure:
     ------
     ValueError
         If `max_fpr` lies outside.
+
+    See Also
+    --------
+    sensitivity_at : One point of the curve.
 
     References
     ----------

@@ -46,6 +46,11 @@ def sensitivity_score(
         If lengths differ or are 0, there are more than two classes, `pos_label` is none of them, values are continuous
         where labels are expected, or a weight is negative or not finite.
 
+    See Also
+    --------
+    specificity_score : The share of the negatives that are predicted as negative.
+    metric_interval : An interval, by leaving out groups.
+
     References
     ----------
     .. [1] D. G. Altman and J. M. Bland, "Diagnostic tests 1: sensitivity and specificity", BMJ 308:1552, 1994.
@@ -69,12 +74,31 @@ def specificity_score(
 ) -> float:
     """Specificity: the share of the negatives that are predicted as negative.
 
-    Parameters, errors and reference as for `sensitivity_score`.
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Labels of one class or two: numbers, booleans or strings.
+    y_pred : array-like of shape (n_samples,)
+        Predicted labels, of the same kind.
+    pos_label : int, float, bool or str, default=1
+        The positive class.
+    sample_weight : array-like of shape (n_samples,), default=None
+        None gives every sample the weight 1.
 
     Returns
     -------
     score : float
         From 0 to 1; NaN where it is 0/0, as there is no negative of any weight.
+
+    Raises
+    ------
+    ValueError
+        As `sensitivity_score` does.
+
+    See Also
+    --------
+    sensitivity_score : The share of the positives that are predicted as positive.
+    metric_interval : An interval, by leaving out groups.
 
     Examples
     --------
@@ -97,8 +121,14 @@ def ppv_score(
 
     Parameters
     ----------
-    y_true, y_pred, pos_label, sample_weight
-        As for `sensitivity_score`.
+    y_true : array-like of shape (n_samples,)
+        Labels of one class or two: numbers, booleans or strings.
+    y_pred : array-like of shape (n_samples,)
+        Predicted labels, of the same kind.
+    pos_label : int, float, bool or str, default=1
+        The positive class.
+    sample_weight : array-like of shape (n_samples,), default=None
+        None gives every sample the weight 1.
     prevalence : float, default=None
         Share of positives where the model will be used, between 0 and 1; the value then follows from sensitivity and
         specificity by Bayes' rule [1]_. None takes that of `y_true`, which gives `sklearn.metrics.precision_score`.
@@ -113,6 +143,11 @@ def ppv_score(
     ------
     ValueError
         As `sensitivity_score` does, or if `prevalence` lies outside.
+
+    See Also
+    --------
+    npv_score : The share of the predicted negatives that are negative.
+    at_prevalence : The measure at another prevalence, for intervals.
 
     References
     ----------
@@ -142,13 +177,34 @@ def npv_score(
 ) -> float:
     """Negative predictive value: the share of the predicted negatives that are negative.
 
-    Parameters, errors and reference as for `ppv_score`; `prevalence` is that of the positives here too.
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Labels of one class or two: numbers, booleans or strings.
+    y_pred : array-like of shape (n_samples,)
+        Predicted labels, of the same kind.
+    pos_label : int, float, bool or str, default=1
+        The positive class.
+    sample_weight : array-like of shape (n_samples,), default=None
+        None gives every sample the weight 1.
+    prevalence : float, default=None
+        Share of positives where the model will be used, between 0 and 1. None takes that of `y_true`.
 
     Returns
     -------
     score : float
         From 0 to 1; NaN where it is 0/0, as nothing is predicted as negative, or, at a given prevalence, where
         sensitivity or specificity is.
+
+    Raises
+    ------
+    ValueError
+        As `ppv_score` does.
+
+    See Also
+    --------
+    ppv_score : The share of the predicted positives that are positive.
+    at_prevalence : The measure at another prevalence, for intervals.
 
     Examples
     --------
@@ -169,13 +225,31 @@ def positive_likelihood_ratio(
     By so much a predicted positive multiplies the odds of the positive class. `sklearn.metrics.class_likelihood_ratios`
     gives both ratios as a pair, which no grid search can use, and takes the greater label for the positive one.
 
-    Parameters and errors as for `sensitivity_score`.
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Labels of one class or two: numbers, booleans or strings.
+    y_pred : array-like of shape (n_samples,)
+        Predicted labels, of the same kind.
+    pos_label : int, float, bool or str, default=1
+        The positive class.
+    sample_weight : array-like of shape (n_samples,), default=None
+        None gives every sample the weight 1.
 
     Returns
     -------
     ratio : float
         From 0 on, above 1 for a useful model; infinite where there are true but no false positives; NaN where it is
         0/0 or a class is missing.
+
+    Raises
+    ------
+    ValueError
+        As `sensitivity_score` does.
+
+    See Also
+    --------
+    negative_likelihood_ratio : The ratio of a negative answer.
 
     References
     ----------
@@ -195,14 +269,33 @@ def negative_likelihood_ratio(
 ) -> float:
     """Negative likelihood ratio: (1 - sensitivity) / specificity.
 
-    By so much a predicted negative multiplies the odds of the positive class. Parameters and errors as for
-    `sensitivity_score`, reference as for `positive_likelihood_ratio`.
+    By so much a predicted negative multiplies the odds of the positive class.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Labels of one class or two: numbers, booleans or strings.
+    y_pred : array-like of shape (n_samples,)
+        Predicted labels, of the same kind.
+    pos_label : int, float, bool or str, default=1
+        The positive class.
+    sample_weight : array-like of shape (n_samples,), default=None
+        None gives every sample the weight 1.
 
     Returns
     -------
     ratio : float
         From 0 on, below 1 for a useful model; infinite where there are false but no true negatives; NaN where it is
         0/0 or a class is missing.
+
+    Raises
+    ------
+    ValueError
+        As `sensitivity_score` does.
+
+    See Also
+    --------
+    positive_likelihood_ratio : The ratio of a positive answer.
 
     Examples
     --------
@@ -222,10 +315,14 @@ def calibration_intercept(
 
     Parameters
     ----------
-    y_true, pos_label, sample_weight
-        As for `sensitivity_score`.
+    y_true : array-like of shape (n_samples,)
+        Labels of one class or two: numbers, booleans or strings.
     y_prob : array-like of shape (n_samples,)
         Probabilities of the positive class; below 1e-8 and above 1 - 1e-8 they count as these.
+    pos_label : int, float, bool or str, default=1
+        The positive class.
+    sample_weight : array-like of shape (n_samples,), default=None
+        None gives every sample the weight 1.
 
     Returns
     -------
@@ -236,6 +333,11 @@ def calibration_intercept(
     ------
     ValueError
         As `sensitivity_score` does, or if a probability lies outside 0 to 1.
+
+    See Also
+    --------
+    calibration_slope : Whether probabilities are too extreme.
+    fracture_features.RecalibratedClassifier : Adapt a fitted model's probabilities to another source.
 
     References
     ----------
@@ -257,13 +359,32 @@ def calibration_slope(
 ) -> float:
     """Slope b of the logistic recalibration logit P(positive) = a + b logit(p); 1 is best, below 1 is overconfident.
 
-    Parameters, errors and reference as for `calibration_intercept`.
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Labels of one class or two: numbers, booleans or strings.
+    y_prob : array-like of shape (n_samples,)
+        Probabilities of the positive class; below 1e-8 and above 1 - 1e-8 they count as these.
+    pos_label : int, float, bool or str, default=1
+        The positive class.
+    sample_weight : array-like of shape (n_samples,), default=None
+        None gives every sample the weight 1.
 
     Returns
     -------
     slope : float
         NaN where the classes are separated by the probability, or all probabilities are the same: no finite slope is
         the most likely one then.
+
+    Raises
+    ------
+    ValueError
+        As `calibration_intercept` does.
+
+    See Also
+    --------
+    calibration_intercept : Whether probabilities are too low on the whole.
+    fracture_features.RecalibratedClassifier : Adapt a fitted model's probabilities to another source.
 
     Examples
     --------

@@ -15,7 +15,23 @@ Kernel = Callable[..., Floats]
 
 
 class Interval(NamedTuple):
-    """Limits of a confidence interval."""
+    """Limits of a confidence interval.
+
+    Parameters
+    ----------
+    low, high : float
+        The limits; NaN where there is no interval.
+
+    See Also
+    --------
+    metric_interval : Make one.
+
+    Examples
+    --------
+    >>> from fracture_features.metrics import Interval
+    >>> Interval(0.8, 0.9).low
+    0.8
+    """
 
     low: float
     high: float

@@ -219,7 +219,7 @@ def _partial(content: Any) -> list[Node]:
 
 
 def json_value(node: Any) -> Any:
-    """What a JsonNode holds; None for anything else."""
+    """Return what a JsonNode holds; None for anything else."""
     if not isinstance(node, dict) or node.get("__loader__") != "JsonNode" or not isinstance(node.get("content"), str):
         return None
     try:

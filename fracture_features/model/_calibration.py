@@ -21,6 +21,17 @@ class Calibration:
     ----------
     slopes, intercepts : tuple of float
         a and b of each class, one of each where there are two classes.
+
+    See Also
+    --------
+    fracture_features.train_model : Learns it with `calibrate=True`.
+    fracture_features.RecalibratedClassifier : For another source of images.
+
+    Examples
+    --------
+    >>> from fracture_features.model import Calibration
+    >>> Calibration(slopes=(-1.0,), intercepts=(0.0,)).slopes
+    (-1.0,)
     """
 
     slopes: tuple[float, ...]

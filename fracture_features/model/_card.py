@@ -36,7 +36,10 @@ def model_card(target_names: list[str], info: Mapping[str, Any], is_calibrated: 
         "## Measures",
         *_measures(info["measures"]),
         *_estimates(info["estimates"]),
-        "## Subgroups, ethics",
+        *_subgroups(info.get("subgroups")),
+        "## Audit of the data",
+        *_findings(info.get("findings")),
+        "## Ethics",
         BLANK,
         "## Limits",
         "- Cross-validated on images of the same source; other hospitals, devices and patients may differ.",
@@ -82,6 +85,25 @@ def _estimates(estimates: list[dict[str, Any]] | None) -> list[str]:
     if not estimates:
         return []
     return ["What the decision does on other patients, by inner folds:", _table("share", estimates)]
+
+
+def _subgroups(subgroups: list[dict[str, Any]] | None) -> list[str]:
+    if not subgroups:
+        return ["## Subgroups", f"Not measured when it was trained. {BLANK}"]
+    lines = [
+        f"| {_text(row['column'])} | {_text(row['subgroup'])} | {row['n_evaluated']} | {_value(row)} |"
+        for row in subgroups
+    ]
+    table = "\n".join(["| by | subgroup | images | ROC AUC |", "| --- | --- | --- | --- |", *lines])
+    return ["## Subgroups", "– where a subgroup has too few images of a class to be measured:", table]
+
+
+def _findings(findings: list[dict[str, Any]] | None) -> list[str]:
+    if findings is None:  # of a file that was written before there were any
+        return [f"Not audited. {BLANK}"]
+    if not findings:
+        return ["Nothing was found by `audit_dataset`."]
+    return [f"- {row['code']} {_text(row['title'])}: {row['count']}" for row in findings]
 
 
 def _table(heading: str, rows: list[dict[str, Any]]) -> str:

@@ -21,7 +21,7 @@ Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Decision:
-    """What is called a fracture and what is not, by the score of class 1.
+    """The scores of class 1 from which on an image is called fractured, or set aside.
 
     Parameters
     ----------
@@ -29,6 +29,16 @@ class Decision:
         Below it there is no fracture; -inf where no image is set aside so.
     high : float
         From it on there is a fracture. Between the two an image is inconclusive; none is where they are equal.
+
+    See Also
+    --------
+    fracture_features.train_model : Chooses it by `operating_point`.
+
+    Examples
+    --------
+    >>> from fracture_features.model import Decision
+    >>> Decision(low=-0.5, high=0.3).low
+    -0.5
     """
 
     low: float
@@ -122,7 +132,7 @@ def estimate_decision(
     folds: Sequence[Fold],
     random_state: int | None = None,
 ) -> pd.DataFrame:
-    """What a decision will do on other patients.
+    """Estimate what a decision will do on other patients.
 
     For each fold thresholds are chosen on the scores of the others, so that none is measured on what chose it. The
     variance is that of the estimate's distance from what the threshold chosen on all scores does: groups are drawn

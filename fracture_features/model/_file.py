@@ -156,11 +156,12 @@ def read_model_file(
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a model file says of itself; no other member is read.
+    r"""Read what a model file says of itself; no other member is read.
 
     Parameters
     ----------
     path : path-like
+        The file.
 
     Returns
     -------
@@ -173,6 +174,23 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
         If it is no model file, a newer one, or cut.
     OSError
         If there is no such file.
+
+    See Also
+    --------
+    fracture_features.load_model : Load the model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, make_pipeline, make_radiographs, train_model
+    >>> from fracture_features.model import read_manifest
+    >>> folder = make_radiographs(60, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)")
+    >>> model = train_model(make_pipeline("edges", "svm", image_size=48), data, random_state=0)
+    >>> file = tempfile.mkdtemp() + "/model.ff"
+    >>> model.save(file)
+    >>> sorted(read_manifest(file))
+    ['format', 'format_version', 'members', 'state', 'versions']
     """
     with _explained(f"{os.fspath(path)!r} is no model file that can be read"), Members(path) as archive:
         return _read_manifest(archive)

@@ -14,8 +14,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from .._text import any_text
+from .._validation import check_paths
 from ..evaluation import class_scores
-from ..exceptions import ImageReadError
+from ..exceptions import ImageReadError, ModelFileError
 from ._calibration import Calibration
 from ._card import model_card
 from ._decision import Decision
@@ -31,12 +32,12 @@ def _has_probabilities(model: FractureModel) -> bool:
 
 
 class FractureModel(ClassifierMixin, BaseEstimator):
-    """A fitted classifier of radiographs, as `train_model` and `load_model` give it.
+    r"""A fitted classifier of radiographs, as `train_model` and `load_model` give it.
 
     It is a scikit-learn classifier over paths that is fitted already: `fit` raises, `predict` and the like work in
     displays, metrics and `FrozenEstimator`.
 
-    Attributes
+    Parameters
     ----------
     pipeline : classifier
         Fitted, from paths to labels.
@@ -50,6 +51,23 @@ class FractureModel(ClassifierMixin, BaseEstimator):
         Tells files that are unlike those the model was trained on.
     info : dict
         What it was trained on and with, and how it was measured: `train_model` says what is in it.
+
+    See Also
+    --------
+    fracture_features.train_model : Make one.
+    load_model : Read one from a file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, make_pipeline, make_radiographs, train_model
+    >>> folder = make_radiographs(60, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)")
+    >>> model = train_model(make_pipeline("edges", "svm", image_size=48), data, random_state=0)
+    >>> model.predict(data.paths[:3]).shape
+    (3,)
+    >>> list(model.predict_frame(data.paths[:3]).columns)[:2]
+    ['path', 'label']
     """
 
     def __init__(
@@ -103,14 +121,12 @@ class FractureModel(ClassifierMixin, BaseEstimator):
         return (self.decision_function(X) >= self.decision.low).astype(np.int64)
 
     @any_text
-    def predict_frame(
-        self, paths: Sequence[str | os.PathLike[str]], *, on_block: Callable[[int], None] | None = None
-    ) -> pd.DataFrame:
+    def predict_frame(self, paths: ArrayLike, *, on_block: Callable[[int], None] | None = None) -> pd.DataFrame:
         """Predict files one by one: what cannot be read has an error, and the others go on.
 
         Parameters
         ----------
-        paths : sequence of str or path-like
+        paths : array-like of shape (n_samples,) or (n_samples, 1) of str or path-like
         on_block : callable, default=None
             Called with the number of files of each block that is done.
 
@@ -122,8 +138,13 @@ class FractureModel(ClassifierMixin, BaseEstimator):
             threshold of class 1 (NaN with more classes; the lower threshold of two); unlike_training, whether the file
             is unlike those the model was trained on, and unlikeness, which is above 1 then; error, why it has no
             prediction.
+
+        Raises
+        ------
+        ValueError
+            If `paths` is no such list.
         """
-        names = [os.fspath(path) for path in paths]
+        names = check_paths(paths, estimator=self) if np.size(paths) else []
         blocks = []
         for start in range(0, len(names), BLOCK):
             blocks.append(self._predict_block(names[start : start + BLOCK]))
@@ -204,11 +225,12 @@ class FractureModel(ClassifierMixin, BaseEstimator):
 
 
 def load_model(path: str | os.PathLike[str]) -> FractureModel:
-    """Load a model that `FractureModel.save` wrote; nothing in the file is run.
+    r"""Load a model that `FractureModel.save` wrote; nothing in the file is run.
 
     Parameters
     ----------
     path : str or path-like
+        The file.
 
     Returns
     -------
@@ -227,8 +249,28 @@ def load_model(path: str | os.PathLike[str]) -> FractureModel:
     -----
     ModelFileWarning
         If it was saved with other versions of the packages that it needs.
+
+    See Also
+    --------
+    FractureModel.save : Writes the file.
+    read_manifest : What a file says of itself.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, load_model, make_pipeline, make_radiographs, train_model
+    >>> folder = make_radiographs(60, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)")
+    >>> model = train_model(make_pipeline("edges", "svm", image_size=48), data, random_state=0)
+    >>> file = tempfile.mkdtemp() + "/model.ff"
+    >>> model.save(file)
+    >>> loaded = load_model(file)
+    >>> bool((loaded.predict(data.paths) == model.predict(data.paths)).all())
+    True
     """
     estimator, state, arrays = read_model_file(path)
+    if missing := {"target_names", "decision", "calibration", "info"} - set(state):
+        raise ModelFileError(f"{os.fspath(path)}: it holds an estimator alone, without {sorted(missing)}")
     decision, calibration = state["decision"], state["calibration"]
     return FractureModel(
         estimator,

@@ -27,8 +27,8 @@ from ..regions import RegionClassifier
 OPERATORS = frozenset(
     (
         *("Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "Conv", "Div", "Flatten"),
-        *("GlobalAveragePool", "GlobalMaxPool", "HardSwish", "Identity", "Max", "MaxPool", "Mul", "Pad", "Relu"),
-        *("Reshape", "Sigmoid", "Sqrt", "Sub", "Transpose"),
+        *("GlobalAveragePool", "GlobalMaxPool", "HardSwish", "Identity", "MatMul", "Max", "MaxPool", "Mul", "Pad"),
+        *("Relu", "Reshape", "Sigmoid", "Softmax", "Sqrt", "Sub", "Transpose"),
     )
 )
 MOST_NODES = 5000
@@ -43,7 +43,8 @@ def check_classifier(part: CNNClassifier) -> None:
     ModelFileError
         If that is no architecture of this library's, or of another size than the classifier.
     """
-    part.__dict__.pop("_model", None)
+    for name in ("_model", "_run"):
+        part.__dict__.pop(name, None)
     type(part)._validate_params(part)
     _check_name(part.weights)
     if "_weights" not in vars(part):
@@ -56,6 +57,7 @@ def check_classifier(part: CNNClassifier) -> None:
     _require(shape == part.image_shape_, "its network is for other images")
     _check_images(shape, smallest_side(architecture))
     _check_weights(part._weights)
+    part._graph = _graph_of(part)
 
 
 def check_network(part: PretrainedExtractor) -> None:
@@ -101,7 +103,7 @@ def check_regions(part: RegionClassifier) -> None:
 
 def _check_network(network: Any, image_shape: tuple[int, int]) -> None:
     _require(isinstance(network, Network) and isinstance(network.recipe, Recipe), "its network is none")
-    recipe, graph = network.recipe, vars(network).get("_graph")
+    recipe = network.recipe
     _require(recipe.architecture in SMALLEST, f"its network is {recipe.architecture!r}, unknown here")
     _require(recipe.image_shape == image_shape, "its network is for other images")
     _require(isinstance(recipe.layer, str | None) and isinstance(network.layer, str), "its network has no layer")
@@ -110,8 +112,7 @@ def _check_network(network: Any, image_shape: tuple[int, int]) -> None:
     _check_weights(network.weights)
     network.__dict__.pop("_runner", None)
     network.digest = digest(repr(recipe), *(np.ascontiguousarray(array).tobytes() for array in network.weights))
-    _require(graph is None or (isinstance(graph, np.ndarray) and graph.dtype == np.uint8), "its graph is none")
-    network._graph = None if graph is None or not has_onnxruntime() else _checked_graph(graph.tobytes())
+    network._graph = _graph_of(network)
 
 
 def _require(condition: bool, what: str) -> None:
@@ -135,6 +136,13 @@ def _check_weights(weights: Any) -> None:
     is_list = isinstance(weights, list) and all(isinstance(array, np.ndarray | np.generic) for array in weights)
     # Not all are arrays of floats: keras counts what it has seen, too.
     _require(is_list and all(array.dtype.kind in "fiu" for array in weights), "its network has no weights")
+
+
+def _graph_of(part: Any) -> bytes | None:
+    """The graph that a part runs on onnxruntime, where that is installed."""
+    graph = vars(part).get("_graph")
+    _require(graph is None or (isinstance(graph, np.ndarray) and graph.dtype == np.uint8), "its graph is none")
+    return None if graph is None or not has_onnxruntime() else _checked_graph(graph.tobytes())
 
 
 def _checked_graph(graph: bytes) -> bytes:

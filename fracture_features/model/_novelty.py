@@ -50,7 +50,7 @@ def see(model: Any, paths: NDArray[np.str_]) -> Seen:
 
 
 def texture(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What hardly varies between radiographs, (n, 8).
+    """Measure what hardly varies between radiographs, (n, 8).
 
     Logarithms of the energy of the image, of its gradients along rows and columns and of its Laplacian; mean level of
     the middle, and of the border less that; share of the most frequent level; and of black.
@@ -116,15 +116,27 @@ class Novelty:
     Parameters
     ----------
     blocks : sequence of Block
+        Mean, deviation and principal components of each kind of features.
     tails : ndarray of shape (2 * n_blocks,)
         Of each distance, the value that 98.5 % of held-out images stay below.
     limit : float
         Of the largest distance over its tail, the same; beyond it an image is unlike those the model was trained on.
 
+    See Also
+    --------
+    FractureModel.predict_frame : Its column `unlike_training`.
+
     References
     ----------
     .. [1] J. E. Jackson and G. S. Mudholkar, "Control procedures for residuals associated with principal component
        analysis", Technometrics 21(3), 1979 (Hotelling's T² and the square of the residual).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fracture_features.model import Novelty
+    >>> Novelty([], np.empty(0), limit=1.0).limit
+    1.0
     """
 
     blocks: Sequence[Block]
@@ -157,7 +169,7 @@ class Novelty:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """What `arrays` gave."""
+        """Make one from what `arrays` gave."""
         names = ("mean", "deviation", "components", "scales")
         blocks = [Block(*(arrays[f"{k}_{name}"] for name in names)) for k in range(len(arrays["tails"]) // 2)]
         return cls(blocks, arrays["tails"], float(arrays["limit"]))

@@ -15,7 +15,6 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from .._optional import require
 from .._write import whole_file
-from ..cnn import PretrainedExtractor
 from ..evaluation import class_scores
 from ..exceptions import ExportError
 from ..features._base import BaseExtractor
@@ -23,6 +22,7 @@ from ..images import ImageReader
 from ._calibration import Calibration
 from ._decision import INCONCLUSIVE, NO, YES, Decision
 from ._model import FractureModel
+from ._onnx_images import extractors, write_extractors
 from ._onnx_steps import CLASSIFIERS, FLOAT, TRANSFORMERS, Answers, Operators, writer
 
 TOLERANCE = 1e-5
@@ -30,23 +30,30 @@ OPSETS = {"": 17, "ai.onnx.ml": 1}
 IR_VERSION = 8  # the oldest that has this opset
 
 
-def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]) -> None:
+def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]) -> str:
     r"""Write a trained model as ONNX, once it has given the model's own answers to some files.
 
-    What the file takes is `images`, uint8 (n, height, width), as the model's ImageReader gives them, where a network
-    reads them; else `features`, float32 (n, n_features), as the pipeline's extractors give them: HOG, LBP, edges, Gabor
-    filters and Fisher vectors are not in it. It gives `score`, float32 (n,) of class 1 or (n, n_classes);
-    `probability`, float32 (n, n_classes), calibrated where the model is, and absent where the model has none; and
-    `label`, int64 (n,), the class, or -1 between two thresholds. Its metadata, JSON each, name the classes, the
-    thresholds, how images are read, and the steps that come before it and in it.
+    What the file takes is `images`, uint8 (n, height, width), as the model's ImageReader gives them, if all that reads
+    them is a network, `HOGExtractor` or `LBPExtractor` of at most 16 points. Where another extractor does, it takes
+    `features`, float32 (n, n_features), as the pipeline's extractors give them: edges are followed from pixel to pixel,
+    which no operator says, and Gabor filters and Fisher vectors are not written. It gives `score`, float32 (n,) of
+    class 1 or (n, n_classes); `probability`, float32 (n, n_classes), calibrated where the model is, and absent where
+    the model has none; and `label`, int64 (n,), the class, or -1 between two thresholds. Its metadata, JSON each, name
+    the classes, the thresholds, how images are read, and the steps that come before it and in it.
 
     Parameters
     ----------
     model : FractureModel
+        From `train_model` or `load_model`.
     path : str or path-like
         Written beside its place and moved there: it is whole, or as it was.
     paths : sequence of str or path-like
         Radiographs, of all classes if you can, on which onnxruntime and the model are compared: the more, the better.
+
+    Returns
+    -------
+    takes : {"images", "features"}
+        What the file takes.
 
     Raises
     ------
@@ -57,6 +64,10 @@ def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Seque
         If one of `paths` cannot be read.
     MissingDependencyError
         If onnx or onnxruntime is not installed.
+
+    See Also
+    --------
+    FractureModel.save : The library's own file.
 
     Notes
     -----
@@ -78,6 +89,7 @@ def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Seque
     >>> model = train_model(make_pipeline("edges", "svm"), data, calibrate=True, random_state=0)
     >>> path = tempfile.mktemp(suffix=".onnx")
     >>> export_onnx(model, path, data.paths[:20])
+    'features'
     >>> features = model.pipeline[:-2].transform(data.paths[:3])
     >>> session = onnxruntime.InferenceSession(path)
     >>> score, probability, label = session.run(None, {"features": features})
@@ -95,6 +107,7 @@ def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Seque
     draft.compare(graph, rows)
     with whole_file(path) as part:
         part.write_bytes(graph.SerializeToString())
+    return draft.takes
 
 
 @dataclass
@@ -121,9 +134,8 @@ class _Draft:
         if not np.array_equal(pipeline.classes_, model.classes_):
             raise ExportError(f"labels must be {model.classes_}, the pipeline has {pipeline.classes_}")
         steps = [(name, step) for name, step in pipeline.steps if step not in (None, "passthrough")]
-        reads = 1
-        if len(steps) > 2 and isinstance(steps[1][1], FeatureUnion | BaseExtractor) and not _networks(steps[1][1]):
-            reads = 2
+        takes_features = isinstance(steps[1][1], FeatureUnion | BaseExtractor) and extractors(steps[1][1]) is None
+        reads = 2 if takes_features else 1
         return cls(model, Pipeline(steps[:reads]), steps[reads:], [], reads == 1)
 
     def write(self, onnx: Any, shape: tuple[int, ...]) -> Any:
@@ -131,9 +143,8 @@ class _Draft:
         to = Operators()
         x = self.takes
         for name, step in self.steps[:-1]:
-            if parts := _networks(step):
-                each = [to.network(part._network._graph, part._network.weights) for part in parts]
-                x = to.add("Concat", *each, axis=1)
+            if parts := extractors(step):
+                x = write_extractors(to, parts)
             else:
                 x = _known(name, step, TRANSFORMERS)(to, step, x)
             self.tensors.append(x)
@@ -182,7 +193,7 @@ class _Draft:
         return model
 
     def _about(self) -> dict[str, Any]:
-        """What the file says of itself."""
+        """Return what the file says of itself."""
         reader, decision = self.reading[0], self.model.decision
         limits = () if decision is None else (decision.low, decision.high)
         return {
@@ -231,13 +242,6 @@ class _Draft:
             if not _agree(expected, found, 10 * TOLERANCE):
                 return name
         return self.steps[-1][0]
-
-
-def _networks(step: Any) -> list[PretrainedExtractor]:
-    """The extractors of a union, if each is a network that is an ONNX graph already."""
-    parts = [part for _, part in step.transformer_list] if isinstance(step, FeatureUnion) else [step]
-    are_graphs = all(isinstance(part, PretrainedExtractor) and part._network._graph is not None for part in parts)
-    return parts if are_graphs else []
 
 
 def _known(name: str, step: Any, known: dict[str, Any]) -> Any:

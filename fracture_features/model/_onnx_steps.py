@@ -133,10 +133,13 @@ def _kernel_matrix(to: Operators, step: Any, x: str) -> str:
         kernel, gamma, vectors = "rbf", kernel.keywords["gamma"], step._BaseLibSVM__Xfit[step.support_]
     if kernel not in ("rbf", "linear"):
         raise ExportError(f"SVC with the kernel {kernel!r} cannot be exported: only 'rbf' and 'linear' can")
-    vectors = np.asarray(vectors, dtype=np.float64)
-    products = to.add("MatMul", x, to.constant(vectors.T))
     if kernel == "linear":
-        return products
+        return to.add("MatMul", x, to.constant(vectors.T))
+    return _rbf(to, x, np.asarray(vectors, dtype=np.float64), gamma)
+
+
+def _rbf(to: Operators, x: str, vectors: NDArray[np.float64], gamma: float) -> str:
+    products = to.add("MatMul", x, to.constant(vectors.T))
     axis = to.constant([1], np.int64)
     own = to.add("ReduceSum", to.add("Mul", x, x), axis, keepdims=1)
     distances = to.add("Add", own, to.constant((vectors**2).sum(axis=1)))
@@ -158,13 +161,31 @@ def _pair_weights(step: Any) -> NDArray[np.float64]:
 
 
 def _logistic(to: Operators, step: Any, x: str) -> Answers:
-    x = to.add("MatMul", to.cast(x, DOUBLE), to.constant(step.coef_.T))
-    scores = to.add("Add", x, to.constant(step.intercept_))
-    if len(step.classes_) > 2:
-        return Answers(scores, to.add("Softmax", scores, axis=1), to.largest(scores))
+    return _with_probabilities(to, _linear(to, step, x), len(step.classes_))
+
+
+def _nystroem(to: Operators, step: Any, x: str) -> Answers:
+    kernel = _rbf(to, to.cast(x, DOUBLE), step.components_.astype(np.float64), step._gamma)
+    return _with_probabilities(to, _weighted(to, kernel, step.dual_coef_, step.intercept_), len(step.classes_))
+
+
+def _linear(to: Operators, step: Any, x: str) -> Answers:
+    return _weighted(to, to.cast(x, DOUBLE), step.coef_, step.intercept_)
+
+
+def _weighted(to: Operators, x: str, weights: NDArray[Any], intercept: NDArray[Any]) -> Answers:
+    """Scores that are a weighted sum."""
+    scores = to.add("Add", to.add("MatMul", x, to.constant(weights.T)), to.constant(intercept))
+    if len(weights) > 1:
+        return Answers(scores, None, to.largest(scores))
     labels = to.cast(to.add("Greater", scores, to.constant(0.0)), INT64)
-    probabilities = to.two_columns(to.add("Sigmoid", scores))
-    return Answers(scores, probabilities, to.add("Squeeze", labels, to.constant([1], np.int64)))
+    return Answers(scores, None, to.add("Squeeze", labels, to.constant([1], np.int64)))
+
+
+def _with_probabilities(to: Operators, answers: Answers, n_classes: int) -> Answers:
+    if n_classes > 2:
+        return answers._replace(probabilities=to.add("Softmax", answers.scores, axis=1))
+    return answers._replace(probabilities=to.two_columns(to.add("Sigmoid", answers.scores)))
 
 
 def _forest(to: Operators, step: Any, x: str) -> Answers:
@@ -272,7 +293,10 @@ TRANSFORMERS: dict[str, Callable[[Operators, Any, str], str]] = {
 }
 CLASSIFIERS: dict[str, Callable[[Operators, Any, str], Answers]] = {
     "SVC": _svc,
+    "LinearSVC": _linear,
     "LogisticRegression": _logistic,
+    "NystroemClassifier": _nystroem,
+    "SGDClassifier": _linear,
     "RandomForestClassifier": _forest,
     "XGBClassifier": _xgboost,
     "CNNClassifier": _cnn,
@@ -280,7 +304,7 @@ CLASSIFIERS: dict[str, Callable[[Operators, Any, str], Answers]] = {
 
 
 def writer(step: Any, known: dict[str, Any]) -> Any:
-    """What writes a step; None where nothing does."""
+    """Return what writes a step; None where nothing does."""
     kind = type(step)
     own = kind.__module__.partition(".")[0] in ("sklearn", "fracture_features")
     return known.get(kind.__name__) if own else None

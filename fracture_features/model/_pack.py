@@ -21,7 +21,7 @@ from ._restore import MOST_FEATURES
 LEFT_OUT = frozenset(
     (
         # what extractors and networks compute again
-        *("_names", "_regions", "_fitted_with", "_model", "_runner", "digest"),
+        *("_names", "_regions", "_fitted_with", "_model", "_run", "_runner", "digest"),
         # what scikit-learn's estimators fit with, and predict without
         *("_loss_function_", "loss_function_", "_optimizer", "_metadata_request"),
     )

@@ -125,7 +125,7 @@ def _restore_extractor(part: BaseExtractor) -> None:
 
 
 def _count_features(part: BaseExtractor) -> int:
-    """How many names `_layout` would make, without making them."""
+    """Return how many names `_layout` would make, without making them."""
     if isinstance(part, HOGExtractor):
         cell, block = (
             as_pair(part.pixels_per_cell, name="pixels_per_cell"),

@@ -15,7 +15,7 @@ from sklearn import config_context
 from sklearn.base import clone, is_classifier
 
 from .. import _versions
-from ..audit import DESCRIPTIONS, audit_inventory
+from ..audit import DESCRIPTIONS, Finding, audit_inventory
 from ..cache import set_caches
 from ..datasets import FractureDataset
 from ..evaluation import class_scores, exclude_unreadable, read_files, temporary_cache
@@ -25,7 +25,7 @@ from ..evaluation._fit import Runner
 from ..evaluation._leaks import warn_of_copies
 from ..evaluation._splits import inner_splits
 from ..exceptions import DatasetWarning
-from ..results import EvaluationResult, digest_of
+from ..results import EvaluationResult, digest_of, subgroup_columns
 from ._calibration import Calibration
 from ._decision import check_operating_point, choose_decision, estimate_decision
 from ._model import FractureModel
@@ -55,12 +55,13 @@ def train_model(
     pipeline : classifier
         From paths to labels, such as `make_pipeline` makes; a clone is fitted.
     data : FractureDataset
-    operating_point : None, "sensitivity", "youden", ("sensitivity", share), ("threshold", score), \
-            ("rule-out", npv) or ("thresholds", low, high), default=None
-        From which score of class 1 on an image is called fractured, as in `evaluate`. Two thresholds give three
-        answers, the third of which is "inconclusive": "rule-out" takes for the lower one the highest below which that
-        share of the images is not fractured, for the upper one that with the highest Youden index; "thresholds" takes
-        both as they are. None leaves it to the classifier, with two answers.
+        All images to train on.
+    operating_point : None, str or tuple, default=None
+        None, "sensitivity", "youden", ("sensitivity", share), ("threshold", score), ("rule-out", npv) or ("thresholds",
+        low, high): from which score of class 1 on an image is called fractured, as in `evaluate`. Two thresholds give
+        three answers, the third of which is "inconclusive": "rule-out" takes for the lower one the highest below which
+        that share of the images is not fractured, for the upper one that with the highest Youden index; "thresholds"
+        takes both as they are. None leaves it to the classifier, with two answers.
     calibrate : bool, default=False
         Whether to give probabilities by Platt's method, fitted to the scores of the folds.
     result : EvaluationResult, default=None
@@ -75,8 +76,9 @@ def train_model(
     model : FractureModel
         Its `info` holds name, created (UTC), versions, parameters, data (counts of classes, groups and files left out,
         SHA-256 of all files), operating_point, estimates (of three answers: share set aside, fractures kept, ... with
-        95 % intervals, each threshold measured on the folds that did not choose it) and measures (from `result`). It
-        holds no path and no patient id.
+        95 % intervals, each threshold measured on the folds that did not choose it), measures and subgroups (ROC AUC
+        by each of the columns of metadata with 2 to 8 values; both from `result`) and findings (code, title and
+        count of what the audit found). It holds no path and no patient id.
 
     Raises
     ------
@@ -95,6 +97,11 @@ def train_model(
     LeakWarning
         If copies of images would stand on both sides of an inner split.
 
+    See Also
+    --------
+    fracture_features.evaluate : Compare pipelines first.
+    load_model : Read a saved model.
+
     Examples
     --------
     >>> import tempfile
@@ -112,8 +119,8 @@ def train_model(
     warn_without_groups(data, None)
     with temporary_cache() as folder, config_context(enable_metadata_routing=True):
         cached = with_cache(pipeline, folder)
-        data, excluded = _readable(data, cached)
-        measures = _measures(result, name, data)
+        data, excluded, findings = _readable(data, cached)
+        measures, subgroups = _measures(result, name, data)
         runner = Runner(data, None, False, random_state)
         folds = inner_splits(data, N_FOLDS, random_state, "the data")
         scores, distances = _held_out(runner, cached, folds, random_state)
@@ -138,6 +145,8 @@ def train_model(
         "operating_point": operating_point,
         "estimates": None if estimates is None else estimates.reset_index().to_dict("records"),
         "measures": measures,
+        "subgroups": subgroups,
+        "findings": [{"code": found.code, "title": found.kind.title, "count": found.count} for found in findings],
     }
     return FractureModel(set_caches(fitted, None), data.target_names, decision, calibration, novelty, info)
 
@@ -151,8 +160,8 @@ def _parameters(pipeline: Any) -> dict[str, str]:
     return {key: repr(value) for key, value in sorted(told.get_params().items())}
 
 
-def _readable(data: FractureDataset, model: Any) -> tuple[FractureDataset, pd.DataFrame]:
-    """The images that can be read, copies of one picture in one group, and a table of the others."""
+def _readable(data: FractureDataset, model: Any) -> tuple[FractureDataset, pd.DataFrame, list[Finding]]:
+    """The images that can be read, copies of one picture in one group; a table of the others; what the audit found."""
     data = read_files(data, [model], DESCRIPTIONS)
     report = audit_inventory(data)
     if report.has_copies:
@@ -165,7 +174,7 @@ def _readable(data: FractureDataset, model: Any) -> tuple[FractureDataset, pd.Da
             DatasetWarning,
             stacklevel=3,
         )
-    return data, excluded
+    return data, excluded, report.findings
 
 
 def _held_out(
@@ -183,13 +192,27 @@ def _held_out(
     return scores, np.concatenate(distances)
 
 
-def _measures(result: EvaluationResult | None, name: str | None, data: FractureDataset) -> list[dict[str, Any]] | None:
+def _measures(result: EvaluationResult | None, name: str | None, data: FractureDataset) -> tuple[Any, Any]:
+    """Rows of what was measured, of all images and by subgroup; None where nothing was."""
     if result is None:
-        return None
+        return None, None
     if name not in result.models:
         raise ValueError(f"name must be one of the models of result, {result.models}, got {name!r}")
     if digest_of(result.data) != digest_of(data):
         raise ValueError("result must be of the same data: its files are others than those to train on")
     frame = result.frame().query("model == @name")
-    rows = frame[["measure", "value", "low", "high", "inference"]].to_dict("records")
-    return [{str(key): None if pd.isna(value) else value for key, value in row.items()} for row in rows]
+    parts = [
+        result.subgroups(column, measures=["roc_auc"]).rename(columns={column: "subgroup"}).assign(column=column)
+        for column in subgroup_columns(result)
+    ]
+    subgroups = pd.concat(parts).query("model == @name") if parts else pd.DataFrame()
+    return (
+        _records(frame[["measure", "value", "low", "high", "inference"]]),
+        _records(subgroups.reindex(columns=["column", "subgroup", "n_evaluated", "value", "low", "high"])),
+    )
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(key): None if pd.isna(value) else value for key, value in row.items()} for row in frame.to_dict("records")
+    ]

@@ -9,6 +9,8 @@ from __future__ import annotations
 # Estimators of this library, and what they hold.
 OWN = (
     "fracture_features._pca.CappedPCA",
+    "fracture_features._svm.NystroemClassifier",
+    "fracture_features._svm.SVC",
     "fracture_features._xgboost.XGBClassifier",
     "fracture_features.cnn._classifier.CNNClassifier",
     "fracture_features.cnn._pretrained.Network",

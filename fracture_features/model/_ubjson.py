@@ -16,7 +16,7 @@ CONSTANTS = {b"Z": None, b"T": True, b"F": False}
 
 
 def read_ubjson(data: bytes) -> Any:
-    """What the data say: dict, list, str, int, float, bool and None; typed arrays of numbers as ndarray.
+    """Parse the data: dict, list, str, int, float, bool and None; typed arrays of numbers as ndarray.
 
     Raises
     ------

@@ -92,6 +92,8 @@ class Members:
     """
 
     def __init__(self, path: str | os.PathLike[str]):
+        if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+            raise ModelFileError("it is no regular file")
         self._file: BinaryIO = open(path, "rb")  # noqa: SIM115
         try:
             self.sizes = self._open()

@@ -23,15 +23,18 @@ N_COLUMNS = 4
 def plot_samples(
     data: FractureDataset, *, n_per_class: int = 4, random_state: int | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw some images of each class, of as many groups as there are, with the boxes that mark fractures.
+    r"""Draw some images of each class, of as many groups as there are, with the boxes that mark fractures.
 
     Parameters
     ----------
     data : FractureDataset
+        From a loader.
     n_per_class : int, default=4
+        Images of each class, at most.
     random_state : int, default=None
         Which images.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -44,6 +47,21 @@ def plot_samples(
         If `n_per_class` is no integer of at least 1.
     ImageReadError
         If an image cannot be read.
+
+    See Also
+    --------
+    plot_class_balance : How many images each class has.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import load_folder, make_radiographs
+    >>> from fracture_features.plotting import plot_samples
+    >>> data = load_folder(make_radiographs(12, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> ax = plot_samples(data, n_per_class=2, random_state=0, ax=Figure().subplots())
+    >>> len(ax.child_axes)
+    4
     """
     check_count(n_per_class, name="n_per_class")
     n_classes = len(data.target_names)
@@ -72,17 +90,20 @@ def plot_samples(
 def plot_predictions(
     result: EvaluationResult, model: str, *, n: int = 8, random_state: int | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw images of the test parts at random, with what they are and what the model called them.
+    r"""Draw images of the test parts at random, with what they are and what the model called them.
 
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     model : str
+        A name in the result.
     n : int, default=8
         Images, at most.
     random_state : int, default=None
         Which.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -96,19 +117,39 @@ def plot_predictions(
         If there is no such model, or `n` is no integer of at least 1.
     ImageReadError
         If an image cannot be read.
+
+    See Also
+    --------
+    plot_mistakes : Those that the model got wrong.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.plotting import plot_predictions
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> ax = plot_predictions(result, "edges", n=3, random_state=0, ax=Figure().subplots())
+    >>> len(ax.child_axes)
+    3
     """
     return _draw(some_predictions(result, model, n, random_state), ax)
 
 
 def plot_mistakes(result: EvaluationResult, model: str, *, n: int = 8, ax: Axes | None = None) -> Axes:
-    """Draw the images a model got wrong and was surest of; otherwise as `plot_predictions`.
+    r"""Draw the images a model got wrong and was surest of; otherwise as `plot_predictions`.
 
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     model : str
+        A name in the result.
     n : int, default=8
+        How many images, at most.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -121,6 +162,23 @@ def plot_mistakes(result: EvaluationResult, model: str, *, n: int = 8, ax: Axes 
         If there is no such model, or `n` is no integer of at least 1.
     ImageReadError
         If an image cannot be read.
+
+    See Also
+    --------
+    fracture_features.results.confident_mistakes : The table.
+    plot_predictions : Images at random.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.plotting import plot_mistakes
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> ax = plot_mistakes(result, "edges", n=3, ax=Figure().subplots())
+    >>> len(ax.child_axes) <= 3
+    True
     """
     return _draw(confident_mistakes(result, model, n), ax)
 
@@ -145,5 +203,5 @@ def _draw(table: pd.DataFrame, ax: Axes | None) -> Axes:
 
 
 def sureness(row: Any) -> str:
-    """How surely a row of `example_table` was called what it was."""
+    """Return how surely a row of `example_table` was called what it was."""
     return f"score {row.score:.2f}" if np.isnan(row.probability) else f"probability {row.probability:.2f}"

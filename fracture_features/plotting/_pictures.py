@@ -26,6 +26,7 @@ def overlay_heat_map(image: ArrayLike, heat_map: ArrayLike) -> NDArray[np.uint8]
     Parameters
     ----------
     image : ndarray of shape (height, width), dtype uint8
+        A grey image.
     heat_map : array-like of shape (height, width)
         Positive where the image speaks for the class asked for.
 
@@ -38,6 +39,11 @@ def overlay_heat_map(image: ArrayLike, heat_map: ArrayLike) -> NDArray[np.uint8]
     ------
     ValueError
         If `image` is no grey image, or the map has another shape or a value that is not finite.
+
+    See Also
+    --------
+    fracture_features.explain.explain_images : Where maps come from.
+    plot_heat_map : Draw it.
 
     Examples
     --------
@@ -77,8 +83,11 @@ def plot_heat_map(image: ArrayLike, heat_map: ArrayLike, *, ax: Axes | None = No
     Parameters
     ----------
     image : ndarray of shape (height, width), dtype uint8
+        A grey image.
     heat_map : array-like of shape (height, width)
+        Positive where the image speaks for the class asked for.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -88,6 +97,20 @@ def plot_heat_map(image: ArrayLike, heat_map: ArrayLike, *, ax: Axes | None = No
     ------
     ValueError
         As `overlay_heat_map` does.
+
+    See Also
+    --------
+    fracture_features.explain.explain_images : Where maps come from.
+    overlay_heat_map : The picture as an array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features.plotting import plot_heat_map
+    >>> ax = plot_heat_map(np.zeros((8, 8), dtype=np.uint8), np.eye(8), ax=Figure().subplots())
+    >>> len(ax.images)
+    1
     """
     painted = overlay_heat_map(image, heat_map)
     ax = make_axes(ax, 4.0, 4.6)
@@ -106,9 +129,13 @@ def plot_augmentation(
     Parameters
     ----------
     image : ndarray of shape (height, width), dtype uint8
+        A grey image.
     n_variations : int, default=7
+        How many.
     random_state : int, default=None
+        Seed of the variations.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -119,6 +146,19 @@ def plot_augmentation(
     ------
     ValueError
         If `image` is no grey image, or `n_variations` no integer of at least 1.
+
+    See Also
+    --------
+    fracture_features.cnn.augment_images : The variations as an array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features.plotting import plot_augmentation
+    >>> image = np.full((40, 32), 90, dtype=np.uint8)
+    >>> len(plot_augmentation(image, n_variations=3, random_state=0, ax=Figure().subplots()).child_axes)
+    4
     """
     grey = _check_image(image)
     check_count(n_variations, name="n_variations")
@@ -141,9 +181,11 @@ def plot_hog(image: ArrayLike, extractor: HOGExtractor | None = None, *, ax: Axe
     Parameters
     ----------
     image : ndarray of shape (height, width), dtype uint8
+        A grey image.
     extractor : HOGExtractor, default=None
         None takes one with its defaults. It is not changed.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -155,6 +197,20 @@ def plot_hog(image: ArrayLike, extractor: HOGExtractor | None = None, *, ax: Axe
     ------
     ValueError
         If `image` is no grey image, or too small for the extractor.
+
+    See Also
+    --------
+    fracture_features.HOGExtractor : The features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features.plotting import plot_hog
+    >>> image = np.random.default_rng(0).integers(0, 256, (64, 48), dtype=np.uint8)
+    >>> ax = plot_hog(image, ax=Figure().subplots())
+    >>> len(ax.collections)
+    1
     """
     grey = _check_image(image)
     segments, heights = _strokes(grey, extractor or HOGExtractor())

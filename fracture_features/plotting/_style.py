@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._optional import require
-from ..results import EvaluationResult
+from ..results import EvaluationResult, sorted_models
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 FOR, AGAINST = COLOURS[1], COLOURS[0]
 GREY = "#767676"
+LIGHT = "#A6A6A6"  # of models that are not among the best
+N_COLOURED = 3  # curves in one figure
 DASHES = ("-", "--", "-.", ":")
+LIGHT_DASHES = (*DASHES, (0, (7, 2)), (0, (9, 2, 1, 2, 1, 2)))
 MARKERS = "os^Dvp*"
 SMALL = 8  # points
 NAME_WIDTH, NAME_LINES = 34, 3  # characters and lines of a name in a legend
@@ -104,18 +107,16 @@ def legend_height(names: Iterable[str]) -> float:
     return sum(LINE * len(wrapped(name).splitlines()) for name in names)
 
 
-def with_interval(value: float, low: float, high: float) -> str:
-    """A value, and its interval where there is one."""
-    return f"{value:.2f}" if np.isnan([low, high]).any() else f"{value:.2f} ({low:.2f}–{high:.2f})"
-
-
 def add_legend(ax: Axes) -> None:
     """A legend above the axes, a line for each entry: names are long, and curves leave no corner free."""
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1.02), frameon=False, fontsize=SMALL + 1, borderaxespad=0)
 
 
 def line_style(result: EvaluationResult, model: str) -> dict[str, Any]:
-    """Colour, dashes and width of a model's line, the same in every figure; baselines are grey and thin."""
+    """Colour, dashes and width of a model's line, the same in every figure; baselines are grey and thin.
+
+    Colours go by ROC AUC: the best model has the first.
+    """
     k, is_baseline = _place(result, model)
     if is_baseline:
         return {"color": GREY, "linestyle": DASHES[(1 + k) % len(DASHES)], "linewidth": 1.0}
@@ -126,6 +127,14 @@ def line_style(result: EvaluationResult, model: str) -> dict[str, Any]:
     }
 
 
+def curve_style(result: EvaluationResult, model: str) -> dict[str, Any]:
+    """As `line_style`, but of many curves in one figure only the best three keep their colours."""
+    k, is_baseline = _place(result, model)
+    if is_baseline or k < N_COLOURED:
+        return line_style(result, model)
+    return {"color": LIGHT, "linestyle": LIGHT_DASHES[(k - N_COLOURED) % len(LIGHT_DASHES)], "linewidth": 1.1}
+
+
 def marker(result: EvaluationResult, model: str) -> str:
     """The mark of a model's points, another where colours begin again."""
     k, is_baseline = _place(result, model)
@@ -133,6 +142,7 @@ def marker(result: EvaluationResult, model: str) -> str:
 
 
 def _place(result: EvaluationResult, model: str) -> tuple[int, bool]:
-    """Which of the baselines, or of the others, it is."""
+    """Return which of the baselines, or of the others, it is by ROC AUC."""
     is_baseline = model in result.baselines
-    return [name for name in result.models if (name in result.baselines) == is_baseline].index(model), is_baseline
+    names = [name for name in sorted_models(result) if (name in result.baselines) == is_baseline]
+    return names.index(model), is_baseline

@@ -9,10 +9,11 @@ import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from ..datasets import FractureDataset
-from ..results import EvaluationResult, model_names
+from ..results import EvaluationResult, measure_label, model_names, with_interval
 from ._style import (
     COLOURS,
     GREY,
+    MARKERS,
     SMALL,
     add_legend,
     legend_height,
@@ -21,42 +22,27 @@ from ._style import (
     marker,
     plain,
     tidy,
-    with_interval,
     wrapped,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LABELS = {
-    "roc_auc": "ROC AUC",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "mcc": "MCC",
-    "average_precision": "Average precision",
-    "balanced_accuracy": "Balanced accuracy",
-    "brier_score": "Brier score",
-    "positive_likelihood_ratio": "LR+",
-    "negative_likelihood_ratio": "LR−",
-}
 CHANCE = {"roc_auc": 0.5, "kappa": 0.0, "mcc": 0.0}  # whatever the number and share of the classes
 NAME_WIDTH = 28  # characters
 
 
-def measure_label(measure: str) -> str:
-    """A measure's name as people write it."""
-    return LABELS.get(measure, measure.replace("_", " ").capitalize())
-
-
 def plot_forest(result: EvaluationResult, *, measure: str = "roc_auc", ax: Axes | None = None) -> Axes:
-    """Draw a measure of every model with its interval, the baselines apart.
+    r"""Draw a measure of every model with its interval, the baselines apart.
 
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     measure : str, default="roc_auc"
         As in `result.frame()`.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -68,6 +54,22 @@ def plot_forest(result: EvaluationResult, *, measure: str = "roc_auc", ax: Axes 
     ------
     ValueError
         If there is no such measure.
+
+    See Also
+    --------
+    plot_subgroups : One model, by subgroup.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.plotting import plot_forest
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> ax = plot_forest(result, ax=Figure().subplots())
+    >>> [label.get_text() for label in ax.get_yticklabels()][-1]
+    'majority class'
     """
     model_names(result)
     frame = result.frame()
@@ -120,17 +122,20 @@ def plot_subgroups(
     models: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a measure within each subgroup of the images, with its interval.
+    r"""Draw a measure within each subgroup of the images, with its interval.
 
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     column : str
         Of `result.data.frame`.
     measure : str, default="roc_auc"
+        As in `result.frame()`.
     models : sequence of str, default=None
         None takes those that are no baseline.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -141,6 +146,23 @@ def plot_subgroups(
     ------
     ValueError
         If there is no such column, measure or model, or the column is empty.
+
+    See Also
+    --------
+    plot_forest : All models, all images.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.plotting import plot_subgroups
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> data.frame["side"] = ["left", "right"] * 15
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> ax = plot_subgroups(result, "side", ax=Figure().subplots())
+    >>> len(ax.get_yticklabels())
+    2
     """
     names = model_names(result, models)
     table = result.subgroups(column, measures=[measure])
@@ -170,13 +192,16 @@ def plot_subgroups(
 
 
 def plot_confusion_matrix(result: EvaluationResult, model: str, *, ax: Axes | None = None) -> Axes:
-    """Draw how often each class is called what: counts, and their share of the true class.
+    r"""Draw how often each class is called what: counts, and their share of the true class.
 
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     model : str
+        A name in the result.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -187,6 +212,22 @@ def plot_confusion_matrix(result: EvaluationResult, model: str, *, ax: Axes | No
     ------
     ValueError
         If there is no such model.
+
+    See Also
+    --------
+    plot_predictions : The images themselves.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.plotting import plot_confusion_matrix
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> ax = plot_confusion_matrix(result, "edges", ax=Figure().subplots())
+    >>> [label.get_text() for label in ax.get_xticklabels()]
+    ['non-fractured', 'fractured']
     """
     counts = result.confusion(model).to_numpy()
     names = [plain(name, 20) for name in result.data.target_names]
@@ -204,18 +245,78 @@ def plot_confusion_matrix(result: EvaluationResult, model: str, *, ax: Axes | No
     return ax
 
 
-def plot_class_balance(data: FractureDataset, *, ax: Axes | None = None) -> Axes:
-    """Draw how many images, and groups, each class has.
+def plot_image_sizes(data: FractureDataset, *, ax: Axes | None = None) -> Axes:
+    r"""Draw the width and height of every image, by class: sizes that only one class has are a shortcut.
 
     Parameters
     ----------
     data : FractureDataset
+        Readable images.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
+
+    Returns
+    -------
+    ax : matplotlib Axes
+        A point for each image; where several have a size, the point is darker.
+
+    See Also
+    --------
+    plot_class_balance : How many images each class has.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import load_folder, make_radiographs
+    >>> from fracture_features.plotting import plot_image_sizes
+    >>> data = load_folder(make_radiographs(12, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> ax = plot_image_sizes(data, ax=Figure().subplots())
+    >>> len(ax.collections)
+    2
+    """
+    counts = data.class_counts()
+    ax = make_axes(ax, 4.8, 3.8 + legend_height(counts))
+    sizes = data.files[["width", "height"]].to_numpy(dtype=np.float64)
+    for k, name in enumerate(counts):
+        width, height = sizes[data.y == k].T
+        mark = MARKERS[k % len(MARKERS)]
+        ax.scatter(width, height, s=22, alpha=0.35, color=COLOURS[k % len(COLOURS)], marker=mark, label=wrapped(name))
+    ax.set_xlim(0, None)
+    ax.set_ylim(0, None)
+    add_legend(ax)
+    return tidy(ax, xlabel="Width, pixels", ylabel="Height, pixels")
+
+
+def plot_class_balance(data: FractureDataset, *, ax: Axes | None = None) -> Axes:
+    r"""Draw how many images, and groups, each class has.
+
+    Parameters
+    ----------
+    data : FractureDataset
+        From a loader.
+    ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
     ax : matplotlib Axes
         A bar for each class.
+
+    See Also
+    --------
+    plot_samples : Some of the images.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features import load_folder, make_radiographs
+    >>> from fracture_features.plotting import plot_class_balance
+    >>> data = load_folder(make_radiographs(12, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> ax = plot_class_balance(data, ax=Figure().subplots())
+    >>> len(ax.patches)
+    2
     """
     counts = data.class_counts()
     ax = make_axes(ax, 5.2, 1.0 + 0.5 * len(counts))

@@ -30,6 +30,7 @@ def plot_history(history: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     history : mapping of str to sequence of float
         `CNNClassifier.history_`.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -41,6 +42,10 @@ def plot_history(history: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         If there is no loss or accuracy.
+
+    See Also
+    --------
+    fracture_features.CNNClassifier : What is trained.
 
     Examples
     --------
@@ -78,6 +83,7 @@ def plot_grid_search(cv_results: Mapping[str, Any], *, ax: Axes | None = None) -
     cv_results : mapping
         `cv_results_` of a search with one scorer.
     ax : matplotlib Axes, default=None
+        None draws on a new figure.
 
     Returns
     -------
@@ -89,6 +95,19 @@ def plot_grid_search(cv_results: Mapping[str, Any], *, ax: Axes | None = None) -
     ------
     ValueError
         If there is no `mean_test_score`.
+
+    See Also
+    --------
+    sklearn.model_selection.GridSearchCV : What is searched.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fracture_features.plotting import plot_grid_search
+    >>> scores = {"split0_test_score": [0.7, 0.8], "split1_test_score": [0.6, 0.9], "mean_test_score": [0.65, 0.85]}
+    >>> ax = plot_grid_search({"params": [{"C": 1}, {"C": 10}], **scores}, ax=Figure().subplots())
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['C = 10', 'C = 1']
     """
     if "mean_test_score" not in cv_results:
         raise ValueError(

@@ -25,8 +25,21 @@ class Detections(NamedTuple):
     boxes : ndarray of shape (n_boxes, 4), dtype float64
         Top, left, bottom and right in pixels.
     scores : ndarray of shape (n_boxes,), dtype float64
+        Higher for a fracture.
     points : ndarray of shape (n_boxes, 2), dtype float64
         Row and column of the place that has the score: where a model points to. Boxes are not centred on it.
+
+    See Also
+    --------
+    RegionClassifier.detect : Make them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fracture_features.regions import Detections
+    >>> found = Detections(np.array([[0.0, 0, 8, 8]]), np.array([0.7]), np.array([[4.0, 4]]))
+    >>> found.scores.tolist()
+    [0.7]
     """
 
     boxes: NDArray[np.float64]

@@ -66,6 +66,11 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
     held_out_scores_ : ndarray of shape (n_samples,), dtype float64
         Of each training image the score by trees that had not seen it, for those who combine it with others.
 
+    See Also
+    --------
+    fracture_features.metrics.place_measures : How well places are found.
+    fracture_features.make_pipeline : A pipeline from paths, `make_pipeline("regions")`.
+
     Notes
     -----
     `fit` requests `boxes` and `groups`: under `sklearn.set_config(enable_metadata_routing=True)` pipelines and searches

@@ -16,6 +16,7 @@ from ..audit import AuditReport, Finding
 from ..datasets import count_kinds
 from ..exceptions import ImageReadError
 from ..images import read_image
+from ..results import interval, number
 from ._pictures import SIZE, to_jpeg
 from ._summary import describe_findings, shorten_paths
 from ._tables import Cell, Table
@@ -60,6 +61,7 @@ def write_audit(
     Parameters
     ----------
     report : AuditReport
+        From `audit_dataset`.
     path : str or path-like
         Of the page; an existing file is overwritten.
     findings : sequence of Finding, default=None
@@ -77,6 +79,10 @@ def write_audit(
         If jinja2 is not installed.
     OSError
         If the page cannot be written.
+
+    See Also
+    --------
+    fracture_features.audit_dataset : Make the report.
 
     Examples
     --------
@@ -104,33 +110,30 @@ def write_audit(
     return write_page(path, "audit.html", content, needed_for="write_audit")
 
 
-def with_intervals(frame: pd.DataFrame) -> pd.DataFrame:
+def with_intervals(frame: pd.DataFrame, digits: int = 3) -> pd.DataFrame:
     """The table as text: limits stand behind their value, "0.90 (0.87–0.92)", and columns of limits go.
 
-    Limits are the columns low and high, those of `roc_auc`, or NAME_low and NAME_high, those of NAME.
+    Limits are the columns low and high, those of `roc_auc` or `value`, or NAME_low and NAME_high, those of NAME.
     """
     shown = pd.DataFrame(index=frame.index)
     for name in frame:
-        low, high = ("low", "high") if name == "roc_auc" else (f"{name}_low", f"{name}_high")
+        low, high = ("low", "high") if name in ("roc_auc", "value") else (f"{name}_low", f"{name}_high")
         if str(name).rpartition("_")[2] in ("low", "high"):
             continue
-        values = [_text(value) for value in frame[name]]
+        values = [_text(value, digits) for value in frame[name]]
         if low in frame:
-            limits = zip(frame[low], frame[high], strict=True)
-            values = [
-                value if pd.isna(one) else f"{value} ({one:.2f}–{other:.2f})"
-                for value, (one, other) in zip(values, limits, strict=True)
-            ]
+            limits = [interval(one, other) for one, other in zip(frame[low], frame[high], strict=True)]
+            values = [f"{value} ({both})" if both else value for value, both in zip(values, limits, strict=True)]
         shown[str(name).replace("_", " ").replace("roc auc", "ROC AUC")] = values
     return shown
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, digits: int) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else ""
     if pd.isna(value):
         return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return number(value, digits) if isinstance(value, float) else str(value)
 
 
 def _pairs(report: AuditReport, names: Mapping[str, str]) -> list[Pair]:

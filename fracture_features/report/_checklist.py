@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..datasets import FractureDataset
-from ..results import EvaluationResult
+from ..results import EvaluationResult, subgroup_columns
 from ._demographics import describe_demographics
-from ._figures import subgroup_columns
 from ._summary import (
     count,
     describe_folds,

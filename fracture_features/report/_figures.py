@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -14,6 +13,7 @@ from typing import Any
 
 from .._optional import require
 from ..plotting import (
+    N_COLOURED,
     legend_height,
     measure_label,
     plot_calibration,
@@ -25,34 +25,36 @@ from ..plotting import (
     plot_roc,
     plot_subgroups,
 )
-from ..results import EvaluationResult, describe_inference, mean_curves, model_names
+from ..results import EvaluationResult, describe_inference, mean_curves, model_names, subgroup_columns
+from ._downloads import as_uri
 from ._summary import count, unit
 
 WIDTH = 4.8  # inches; two stand side by side, and on a phone their text can still be read
 NARROW = 3.6  # three do
 HEIGHT = 3.8  # without the legend
-MAX_SUBGROUPS = 8
 MAX_MATRICES = 6
 POINTS = 72  # of an inch
+PIXELS = 200  # of an inch, in what is saved
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
 @dataclass(frozen=True)
 class Figure:
-    """An image in the page: its data URI, size, description and caption."""
+    """An image in the page: its data URI, size, description and caption, and a PNG of it to save."""
 
     uri: str
     width: int
     height: int
     alt: str
     caption: str = ""
+    png: str = ""
 
 
-def make_figures(result: EvaluationResult, ranked: list[str]) -> dict[str, list[Figure]]:
+def make_figures(result: EvaluationResult, ranked: list[str], subgroups: Sequence[str] = ()) -> dict[str, list[Figure]]:
     """Lists of figures by the section they stand in; `ranked` are the models, the best first."""
     height = HEIGHT + legend_height(model_names(result, baselines=True))
     band = _describe_band(result, ranked[0])
-    averaged = f"Averaged vertically over the folds; {band}. Baselines are grey."
+    averaged = f"Averaged vertically over the folds; {band}. {_describe_colours(ranked)}"
     return {
         "data": [draw(plot_class_balance, 1.1 + 0.5 * len(result.data.target_names), "Images by class", result.data)],
         "forest": [
@@ -74,8 +76,14 @@ def make_figures(result: EvaluationResult, ranked: list[str]) -> dict[str, list[
             )
             for model in ranked[:MAX_MATRICES]
         ],
-        "subgroups": _subgroups(result),
+        "subgroups": _subgroups(result, subgroups),
     }
+
+
+def _describe_colours(ranked: list[str]) -> str:
+    if len(ranked) > N_COLOURED:
+        return f"The best {N_COLOURED} models by ROC AUC are coloured, the others and the baselines grey."
+    return "Baselines are grey."
 
 
 def describe_hidden(ranked: list[str]) -> str:
@@ -101,7 +109,8 @@ def _probabilities(result: EvaluationResult, ranked: list[str], band: str) -> li
     models = [name for name in ranked if name in having]
     if not models:
         return []
-    caption = "Test parts of all folds together; larger points stand for more images."
+    caption = "Test parts of all folds together: a smooth curve (loess), and bins whose points grow with their images. "
+    caption += "Below, how frequent the probabilities are."
     targets = result.data.target_names
     if len(targets) > 2:
         height = HEIGHT + legend_height(f"{models[0]}: {target}" for target in targets)
@@ -114,22 +123,18 @@ def _probabilities(result: EvaluationResult, ranked: list[str], band: str) -> li
     return [*figures, draw(plot_decision_curve, height, "Decision curve", result, caption=caption)]
 
 
-def _subgroups(result: EvaluationResult) -> list[Figure]:
-    """One for each of `subgroup_columns`."""
+def _subgroups(result: EvaluationResult, asked: Sequence[str]) -> list[Figure]:
+    """One for each column that is asked for, and of `subgroup_columns`."""
     figures = []
     models = model_names(result)
-    for column in subgroup_columns(result):
+    if unknown := [column for column in asked if column not in result.data.frame]:
+        raise ValueError(f"subgroups={unknown} are none of the columns {list(result.data.frame.columns)}")
+    for column in dict.fromkeys([*asked, *subgroup_columns(result)]):
         n_values = result.data.frame[column].nunique()
         height = 1.2 + legend_height(models) + n_values * max(0.45, 0.22 * len(models))
         title = f"{measure_label('roc_auc')} by {column}"
         figures.append(draw(plot_subgroups, height, title, result, column, caption=title))
     return figures
-
-
-def subgroup_columns(result: EvaluationResult) -> list[str]:
-    """Columns of metadata whose values are few enough for a figure."""
-    data = result.data
-    return [column for column in data.metadata_columns if 2 <= data.frame[column].nunique() <= MAX_SUBGROUPS]
 
 
 def draw(
@@ -147,8 +152,11 @@ def draw(
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = import_module("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
         plot(*args, ax=figure.subplots())
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": f"matplotlib {matplotlib.__version__}"})
-        svg = buffer.getvalue().decode()
-    svg = re.sub(r"'DejaVu Sans', sans-serif", FONT, svg)
-    uri = "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
-    return Figure(uri, round(width * POINTS), round(height * POINTS), alt, caption)
+        about = {"Date": None, "Creator": f"matplotlib {matplotlib.__version__}"}
+        figure.savefig(buffer, format="svg", metadata=about, transparent=True)  # dark pages are dark behind it too
+        svg = re.sub(r"'DejaVu Sans', sans-serif", FONT, buffer.getvalue().decode())
+        with io.BytesIO() as picture:
+            figure.savefig(picture, format="png", dpi=PIXELS)
+            png = as_uri(picture.getvalue(), "image/png")
+    uri = as_uri(svg.encode(), "image/svg+xml")
+    return Figure(uri, round(width * POINTS), round(height * POINTS), alt, caption, png)

@@ -12,14 +12,22 @@ import pandas as pd
 from ..audit import Finding
 from ..datasets import FractureDataset
 from ..evaluation import BASELINES, is_unused_split
-from ..results import EvaluationResult, count_copies, describe_dominance, describe_inference, model_names
+from ..results import (
+    EvaluationResult,
+    count_copies,
+    describe_dominance,
+    describe_inference,
+    interval,
+    model_names,
+    number,
+    sorted_models,
+)
 
 
 def ranked_models(result: EvaluationResult) -> list[str]:
     """Models from the highest ROC AUC down; baselines only where there is no other."""
-    names = model_names(result)
-    values = result.frame().query("measure == 'roc_auc'").set_index("model")["value"]
-    return sorted(names, key=lambda name: (np.inf if np.isnan(values[name]) else -values[name], name))
+    shown = model_names(result)
+    return [name for name in sorted_models(result) if name in shown]
 
 
 def best_model(result: EvaluationResult) -> str:
@@ -40,18 +48,6 @@ def unit(result: EvaluationResult) -> str:
 def has_comparison(result: EvaluationResult) -> bool:
     """Whether there is a baseline, and another model to hold against it."""
     return bool(result.baselines) and len(result.models) > 1
-
-
-def number(value: float, digits: int = 2) -> str:
-    """A number with so many decimals and a true minus; a dash where there is none."""
-    if pd.isna(value):
-        return "–"
-    return "∞" if np.isinf(value) else f"{value:z.{digits}f}".replace("-", "−")
-
-
-def interval(low: float, high: float, digits: int = 2) -> str:
-    """Limits of an interval; nothing where there is none."""
-    return "" if pd.isna(low) or pd.isna(high) else f"{number(low, digits)} to {number(high, digits)}"
 
 
 def p_value(value: float) -> str:
@@ -83,15 +79,14 @@ def n_tests(result: EvaluationResult, model: str) -> tuple[int, int]:
     return int(times.min()), int(times.max())
 
 
-def make_facts(result: EvaluationResult, best: str) -> list[tuple[str, str]]:
-    """Numbers for the head of the page, each with what it is."""
-    data, row = result.tested, _row(result, best)
+def make_facts(result: EvaluationResult) -> list[tuple[str, str]]:
+    """Numbers about the data, each with what it is."""
+    data = result.tested
     groups = n_groups(data)
     images = "images" if len(data) == len(result.data) else f"images tested, of {len(result.data)}"
     facts = [(str(len(data)), images), ("–" if groups is None else str(groups), "groups, such as patients")]
     facts += [(str(n), name) for name, n in list(data.class_counts().items())[:3]]
-    facts += [(str(n_folds(result)), "folds"), (number(row["value"]), f"ROC AUC of {best}")]
-    return facts
+    return [*facts, (str(n_folds(result)), "folds")]
 
 
 def _row(result: EvaluationResult, model: str) -> Any:
@@ -146,8 +141,8 @@ def is_below(against: Any) -> bool:
     return bool(against.high < 0)
 
 
-def make_question(result: EvaluationResult) -> list[tuple[str, str]]:
-    """What was asked and how, as terms and sentences."""
+def make_question(result: EvaluationResult, about: Mapping[str, str], day: str) -> list[tuple[str, str]]:
+    """What was asked and how, as terms and sentences; `about` adds to them."""
     *others, last = result.data.target_names
     unseen = "images" if result.data.groups is None else "images of patients"
     asked = f"How well do the models tell {', '.join(others)} and {last} apart on {unseen} they were not fitted on?"
@@ -155,8 +150,11 @@ def make_question(result: EvaluationResult) -> list[tuple[str, str]]:
     items = [
         ("Question", asked),
         ("Models", ", ".join(models) or "none besides the baselines"),
+        *about.items(),
+        ("Date", day),
         ("Folds", describe_folds(result)),
         ("Operating point", describe_threshold(result)),
+        ("Probabilities", describe_probabilities(result)),
         ("Values", describe_values(result)),
         ("Baselines", describe_baselines(result)),
     ]
@@ -199,6 +197,19 @@ def describe_threshold(result: EvaluationResult) -> str:
     return "A score chosen within each fold's training part and then held fixed; it is in the table of folds."
 
 
+def describe_probabilities(result: EvaluationResult) -> str:
+    """Which models give any, and whether they were calibrated or are of weighted classes."""
+    folds = {fold.model: fold for fold in result.fold_results if fold.role == "model"}
+    without = [name for name, fold in folds.items() if fold.probabilities is None]
+    weighted = [name for name, fold in folds.items() if fold.probabilities is not None and fold.weighted]
+    texts = []
+    if without:
+        texts.append(f"None are given by {', '.join(without)}: the scores are no probabilities.")
+    if weighted:
+        texts.append(f"Those of {', '.join(weighted)} are of balanced classes, not calibrated to this prevalence.")
+    return " ".join(texts)
+
+
 def describe_findings(findings: Iterable[Finding], names: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     """What the page says of each finding, of a result or of the data, whose paths it names otherwise."""
     return [
@@ -224,7 +235,7 @@ def sentence(text: str) -> str:
 def describe_values(result: EvaluationResult) -> str:
     """What a value and its interval are."""
     classes = len(result.data.target_names)
-    macro = "" if classes == 2 else " Measures of two classes are the mean over the classes, each against the rest."
+    macro = "" if classes == 2 else " Macro: the mean over the classes, each against the rest, every class alike."
     means = "Means over the folds' test parts (PPV, NPV, likelihood ratios, calibration: all test parts together)"
     if not has_intervals(result):
         return f"{means}; there are too few {unit(result)} for 95 % intervals.{macro}"

@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..plotting import measure_label
-from ..results import EvaluationResult, describe_inference, describe_withheld
-from ._summary import describe_power, has_comparison, interval, is_below, number, p_value, unit
+from ..results import (
+    MAIN,
+    EvaluationResult,
+    describe_inference,
+    describe_withheld,
+    interval,
+    measure_label,
+    number,
+    sorted_models,
+)
+from ._downloads import file_name, table_uri
+from ._summary import describe_power, has_comparison, is_below, p_value, unit
 
-MAIN = ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
 MORE = ("ppv", "npv", "positive_likelihood_ratio", "negative_likelihood_ratio", "mcc", "kappa")
 PROBABILITIES = ("brier_score", "calibration_intercept", "calibration_slope")
 OF_CLASS = ("roc_auc", "average_precision", "sensitivity", "specificity", "ppv", "npv")
@@ -38,6 +46,22 @@ class Table:
     columns: list[str]
     bodies: list[list[list[Cell]]]
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Which columns hold numbers; the first names the row."""
+        row = self.bodies[0][0]
+        return [k > 0 and cell.sort is not None for k, cell in enumerate(row)]
+
+    @property
+    def csv(self) -> str:
+        """A data URI of the table."""
+        return table_uri(self)
+
+    @property
+    def file(self) -> str:
+        """What it is saved as."""
+        return file_name(self.caption, ".csv")
 
 
 def make_tables(result: EvaluationResult, manifest: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
@@ -117,15 +141,17 @@ def _measures(result: EvaluationResult, measures: Sequence[str], caption: str, t
     there = [name for name in measures if name in set(frame["measure"])]
     bodies: list[list[list[Cell]]] = [[], []]
     marks = _marks(result, frame)
-    for model, rows in frame.groupby("model", sort=False):
-        by_measure = rows.set_index("measure")
-        cells = [_model_cell(result, str(model), marks.get(str(model), ""))]
+    n_classes, by_model = len(result.data.target_names), dict(iter(frame.groupby("model", sort=False)))
+    for model in sorted_models(result):
+        by_measure = by_model[model].set_index("measure")
+        cells = [_model_cell(result, model, marks.get(model, ""))]
         cells += [_measured(by_measure, name) for name in there]
         if times:
             cells += [_value(by_measure["value"][name], 1) for name in ("fit_minutes", "predict_ms")]
         bodies[model in result.baselines].append(cells)
-    headings = [measure_label(name) for name in there] + (["Fit, minutes", "Predict, ms per image"] if times else [])
-    notes = [note] if (note := describe_withheld(frame, {name: measure_label(name) for name in there})) else []
+    labels = {name: measure_label(name, n_classes) for name in there}
+    headings = [*labels.values(), *(["Fit, minutes", "Predict, ms per image"] if times else [])]
+    notes = [note] if (note := describe_withheld(frame, labels)) else []
     return Table(caption, ["Model", *headings], [body for body in bodies if body], notes)
 
 
@@ -167,7 +193,8 @@ def _by_class(result: EvaluationResult) -> Table | None:
 
 
 def _comparison(result: EvaluationResult) -> Table:
-    frame = result.comparison()
+    order = {name: k for k, name in enumerate(sorted_models(result))}
+    frame = result.comparison().sort_values("model", key=lambda names: names.map(order), kind="stable")
     bodies: list[list[list[Cell]]] = [[], []]
     for row in _rows(frame):
         difference = Cell(number(row.difference), interval(row.low, row.high), float(row.difference))
@@ -195,5 +222,6 @@ def _folds(result: EvaluationResult) -> Table:
         cells += [_value(row[name], 2) for name in there]
         bodies[row["model"] in result.baselines].append(cells)
     threshold = ["Threshold"] if has_threshold else []
-    headings = ["Model", "Fold", "Tested", *threshold, *(measure_label(name) for name in there)]
+    labels = [measure_label(name, len(result.data.target_names)) for name in there]
+    headings = ["Model", "Fold", "Tested", *threshold, *labels]
     return Table("Measures on each test part", headings, [body for body in bodies if body])

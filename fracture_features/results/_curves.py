@@ -31,6 +31,7 @@ def mean_curves(result: EvaluationResult, kind: str = "roc", *, models: Sequence
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     kind : {"roc", "precision_recall"}, default="roc"
     models : sequence of str, default=None
         None takes all but those that give every image the same score, as the majority class does.
@@ -47,6 +48,10 @@ def mean_curves(result: EvaluationResult, kind: str = "roc", *, models: Sequence
     ------
     ValueError
         If there is no such kind or model.
+
+    See Also
+    --------
+    fracture_features.plotting.plot_roc : Draw them.
 
     References
     ----------
@@ -89,6 +94,10 @@ def mean_decision_curve(result: EvaluationResult, model: str) -> pd.DataFrame:
     curve : DataFrame
         Columns as those of `metrics.decision_curve`, and low and high of the net benefit: NaN where there are too few
         groups for an interval.
+
+    See Also
+    --------
+    fracture_features.plotting.plot_decision_curve : Draw it.
 
     References
     ----------

@@ -61,12 +61,14 @@ def _fold_table(result: EvaluationResult, fold: FoldResult) -> pd.DataFrame:
 
 
 def confident_mistakes(result: EvaluationResult, model: str, n: int = 8) -> pd.DataFrame:
-    """Return the mistakes a model was surest of.
+    r"""Return the mistakes a model was surest of.
 
     Parameters
     ----------
     result : EvaluationResult
+        From `evaluate`.
     model : str
+        A name in the result.
     n : int, default=8
         At most.
 
@@ -79,6 +81,20 @@ def confident_mistakes(result: EvaluationResult, model: str, n: int = 8) -> pd.D
     ------
     ValueError
         If there is no such model, or `n` is no integer of at least 1.
+
+    See Also
+    --------
+    fracture_features.plotting.plot_mistakes : Draw them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.results import confident_mistakes
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> len(confident_mistakes(result, "edges", n=3)) <= 3
+    True
     """
     check_count(n, name="n")
     table = example_table(result, model)

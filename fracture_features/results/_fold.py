@@ -17,9 +17,10 @@ Role = Literal["model", "baseline"]
 class FoldResult:
     """What one model gave on the test part of one fold.
 
-    Attributes
+    Parameters
     ----------
     model : str
+        Its name.
     fold : int
         From 1.
     train : ndarray of shape (n_train,), dtype int64
@@ -57,6 +58,19 @@ class FoldResult:
         Whether classes were weighted and no calibration followed: probabilities are then those of other shares of them.
     kept : classifier, Path or None
         What `estimator` gives, or the file it is read from.
+
+    See Also
+    --------
+    EvaluationResult : Tables of many of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fracture_features.results import FoldResult
+    >>> rows, scores = np.array([2, 3]), np.array([[0.8, 0.2], [0.1, 0.9]])
+    >>> fold = FoldResult("mine", 1, np.array([0, 1]), rows, scores.argmax(axis=1), scores, scores)
+    >>> fold.of("scores").tolist()
+    [0.2, 0.9]
     """
 
     model: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Self
 
@@ -13,6 +14,7 @@ from ..audit import AuditReport
 from ..datasets import FractureDataset
 from ._estimates import Estimates
 from ._fold import FoldResult
+from ._saved import load_result, save_result
 from ._studies import pool_studies
 
 FAILURE_COLUMNS = ("model", "fold", "reason")
@@ -110,6 +112,54 @@ class Predictions:
         n_classes = len(self.data.target_names)
         whole = [fold for fold in kept if len(np.unique(self.data.y[fold.test])) == n_classes]
         return self._with(self.data, whole, self.external)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write `result.npz` into a folder: what `load` makes the same result of. It holds no pickles and no models.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Made where it is missing. An earlier `result.npz` in it is replaced.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        save_result(self, folder)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        r"""Read the result that `save`, or `fracture-features compare --out`, wrote into a folder.
+
+        Tables, subgroups, studies, curves and the report are those of the result that was saved. No image is opened;
+        what shows images needs them where they were. Nothing in the file is run.
+
+        Parameters
+        ----------
+        folder : str or path-like
+
+        Returns
+        -------
+        result : EvaluationResult
+
+        Raises
+        ------
+        ResultFileError
+            If there is no `result.npz`, or it is damaged or of a later version.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from fracture_features import EvaluationResult, evaluate, load_folder, make_pipeline, make_radiographs
+        >>> folder = tempfile.mkdtemp()
+        >>> data = load_folder(make_radiographs(30, folder=folder + "/x", random_state=0), groups=r"patient(\d+)")
+        >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+        >>> result.save(folder)
+        >>> EvaluationResult.load(folder).frame().equals(result.frame())
+        True
+        """
+        return load_result(cls, folder)
 
     def _with(self, data: FractureDataset, folds: list[FoldResult], external: Self | None) -> Self:
         return type(self)(data, folds, self.excluded, self.random_state, external, self.failures, self.audit)

@@ -12,6 +12,7 @@ from ._comparisons import comparison_table, measure_table, power_table
 from ._estimates import PRIMARY
 from ._findings import result_findings
 from ._manifest import make_manifest
+from ._paper import MAIN, ModelTable, model_table
 from ._places import place_table
 from ._predictions import Predictions
 from ._strata import strata_table
@@ -19,7 +20,7 @@ from ._tables import confusion_table, fold_table, prediction_table, reliability_
 
 
 class EvaluationResult(Predictions):
-    """Predictions of each model on each fold, and the tables made from them.
+    r"""Predictions of each model on each fold, and the tables made from them.
 
     A value in a table is the mean over the folds' test parts; PPV, NPV, likelihood ratios, calibration intercept and
     slope, which a fold of few patients leaves undefined or biased, are those of all test parts together (of each
@@ -36,6 +37,7 @@ class EvaluationResult(Predictions):
     data : FractureDataset
         The readable images.
     fold_results : iterable of FoldResult
+        What each model gave on each fold.
     excluded : DataFrame
         Files left out, with the columns path, label and reason.
     random_state : int, default=None
@@ -54,6 +56,23 @@ class EvaluationResult(Predictions):
         As given.
     estimates : Estimates
         What the tables and curves are read from.
+
+    See Also
+    --------
+    fracture_features.evaluate : Make one.
+    fracture_features.report.write_report : Write it as a page.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
+    >>> frame = result.frame().set_index(["model", "measure"])
+    >>> bool(frame.loc[("edges", "roc_auc"), "low"] <= frame.loc[("edges", "roc_auc"), "value"])
+    True
+    >>> "edges" in result.comparison()["model"].tolist()
+    True
     """
 
     def frame(
@@ -92,6 +111,28 @@ class EvaluationResult(Predictions):
             `external`.
         """
         return measure_table(self, prevalences, confidence_level, inference)
+
+    def table(self, *, measures: Sequence[str] = MAIN) -> ModelTable:
+        """Return one row for each model, as a paper prints it: `0.90 (0.87–0.92)`.
+
+        Parameters
+        ----------
+        measures : sequence of str
+            As in `frame`. By default ROC AUC, average precision, accuracy, balanced accuracy, sensitivity and
+            specificity.
+
+        Returns
+        -------
+        table : ModelTable
+            From the highest ROC AUC down, baselines last; a notebook shows it, and `to_latex`, `to_markdown` and
+            `to_csv` write it. A model that lacks a measure has a dash.
+
+        Raises
+        ------
+        ValueError
+            If no model has one of the measures.
+        """
+        return model_table(self, measures)
 
     def comparison(
         self,

@@ -34,6 +34,11 @@ def pool_studies(
     return studies, pooled
 
 
+def check_studies(data: FractureDataset, column: str, label: str) -> None:
+    """Raise, as `EvaluationResult.by_study` will, where a column does not name the studies of these data."""
+    _study_codes(data, column, label)
+
+
 def _study_codes(data: FractureDataset, column: str, label: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First image of each study that has the study's label, and each image's study.
 

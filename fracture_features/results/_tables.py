@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._result import EvaluationResult
 
 SMALLEST_SUBGROUP = 10  # images of each class
+MAX_SUBGROUPS = 8  # values of a column
 
 
 def fold_table(result: EvaluationResult) -> pd.DataFrame:
@@ -102,6 +103,12 @@ def _by_class(name: str, values: NDArray[np.float64], targets: list[str]) -> dic
 
 
 @any_text
+def subgroup_columns(result: EvaluationResult) -> list[str]:
+    """Columns of metadata whose values are few enough to be subgroups."""
+    data = result.data
+    return [column for column in data.metadata_columns if 2 <= data.frame[column].nunique() <= MAX_SUBGROUPS]
+
+
 def subgroup_table(result: EvaluationResult, column: str, measures: Sequence[str]) -> pd.DataFrame:
     """`EvaluationResult.subgroups`."""
     if column not in result.data.frame:

@@ -42,6 +42,10 @@ def make_app(model: FractureModel, *, host: str = "127.0.0.1") -> Starlette:
     -------
     app : starlette.applications.Starlette
 
+    See Also
+    --------
+    serve_model : Serve it until Ctrl-C.
+
     Examples
     --------
     >>> import tempfile

@@ -76,13 +76,13 @@ class Guard:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or name is this machine's own, which no other can reach."""
+    """Tell whether an address or name is this machine's own, which no other can reach."""
     address = _address(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 def is_own_name(header: str, host: str) -> bool:
-    """Whether a Host header can stand for a server at `host`: a name that no other site can have."""
+    """Tell whether a Host header can stand for a server at `host`: a name that no other site can have."""
     match = HOST.fullmatch(header)
     if match is None:
         return False

@@ -17,11 +17,12 @@ MAX_CONNECTIONS = 64
 def serve_model(
     model: FractureModel, *, host: str = "127.0.0.1", port: int = 8000, on_ready: Callable[[str], None] | None = None
 ) -> None:
-    """Serve the page and POST /predict until Ctrl-C or SIGTERM, which is raised once the last answer is sent.
+    r"""Serve the page and POST /predict until Ctrl-C or SIGTERM, which is raised once the last answer is sent.
 
     Parameters
     ----------
     model : FractureModel
+        From `load_model`.
     host : str, default="127.0.0.1"
         Address to listen at. At any but the loopback's everyone who reaches this machine can ask the model, and what
         they send and get can be read on the way: there is no password and no encryption.
@@ -34,6 +35,20 @@ def serve_model(
     ------
     FractureFeaturesError
         If the address cannot be listened at.
+
+    See Also
+    --------
+    make_app : The application alone, for another server.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, make_pipeline, make_radiographs, train_model
+    >>> from fracture_features.serve import serve_model
+    >>> folder = make_radiographs(60, folder=tempfile.mkdtemp(), random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)")
+    >>> model = train_model(make_pipeline("edges", "svm", image_size=48), data, random_state=0)
+    >>> serve_model(model, port=0)  # doctest: +SKIP
     """
     with _listen(host, port) as listener:
         config = uvicorn.Config(

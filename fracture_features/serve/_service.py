@@ -73,7 +73,7 @@ class Service:
         return {"image": to_png(image), "height": image.shape[0], "width": image.shape[1], "error": None}
 
     def heat_map(self, upload: Upload) -> dict[str, Any]:
-        """Where the model looked, as a transparent PNG to lie over the picture, or why there is none.
+        """Return where the model looked, as a transparent PNG to lie over the picture, or why there is none.
 
         The boxes of a model that finds any are drawn in it.
         """
@@ -98,7 +98,7 @@ class Service:
         return 1 if len(self.model.target_names) == 2 else int(self.model.predict([path])[0])
 
     def about(self) -> dict[str, Any]:
-        """What the page tells of the model."""
+        """Return what the page tells of the model."""
         info = self.model.info
         facts = {
             "name": info["name"] or "Fracture model",
@@ -121,7 +121,7 @@ def _columns(model: FractureModel) -> list[str]:
 
 
 def reason_of(error: Exception) -> str:
-    """What is wrong, without the path."""
+    """Return what is wrong, without the path."""
     return error.reason if isinstance(error, ImageReadError) else str(error)
 
 
@@ -164,7 +164,7 @@ def to_png(image: NDArray[np.uint8]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold: numbers that are not finite become None."""
+    """Turn a value into what JSON can hold: numbers that are not finite become None."""
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

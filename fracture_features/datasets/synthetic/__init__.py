@@ -1,5 +1,5 @@
 """Radiographs drawn from geometry and physics."""
 
-from ._draw import make_radiographs
+from ._draw import is_drawn, make_radiographs
 
-__all__ = ["make_radiographs"]
+__all__ = ["is_drawn", "make_radiographs"]

@@ -28,7 +28,7 @@ class Bone(NamedTuple):
     bow: float = 0.0
 
     def axis(self, s: Image, roll: float) -> Image:
-        """Where its middle is at each of the places `s`, the limb turned about its own axis by `roll`."""
+        """Return where its middle is at each of the places `s`, the limb turned about its own axis by `roll`."""
         u = (s - self.top) / (self.bottom - self.top)
         axis = roll * (self.x_top + (self.x_bottom - self.x_top) * u) + self.bow * np.sin(np.pi * u.clip(0, 1))
         return axis.astype(np.float32)

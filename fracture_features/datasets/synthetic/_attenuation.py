@@ -65,7 +65,7 @@ def _soft_tissue(patient: Patient, s: Image, x: Image, centre: Image, muscle: Im
 
 
 def _marks(patient: Patient, k: int, s: Image, across: Image) -> Image:
-    """What looks like a fracture and is none: growth plates, nutrient canals, dense transverse lines."""
+    """Draw what looks like a fracture and is none: growth plates, nutrient canals, dense transverse lines."""
     bone = patient.limb.bones[k]
     length = bone.bottom - bone.top
     u = (s - bone.top) / length

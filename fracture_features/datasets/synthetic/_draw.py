@@ -19,6 +19,7 @@ from ._exposure import View, box, draw_view, expose
 from ._fracture import Fracture, draw_eases, draw_fracture
 
 NAMES = ("non-fractured", "fractured")
+HEADINGS = ("image", "patient", "fractured", "top", "left", "bottom", "right")
 
 
 class _Case(NamedTuple):
@@ -78,6 +79,10 @@ def make_radiographs(
     ValueError
         If a parameter is out of its range.
 
+    See Also
+    --------
+    load_folder : Load what was drawn.
+
     Notes
     -----
     `benchmarks/bench_synthetic.py` measures how hard they are: at the default difficulty HOG and an SVM reach an area
@@ -107,7 +112,7 @@ def make_radiographs(
         (folder / name).mkdir(parents=True, exist_ok=True)
     with open(folder / "truth.csv", "w", newline="", encoding="utf-8") as file:
         truth = csv.writer(file)
-        truth.writerow(("image", "patient", "fractured", "top", "left", "bottom", "right"))
+        truth.writerow(HEADINGS)
         for number, (case, seed) in enumerate(zip(cases, sequence.spawn(len(cases)), strict=True), 1):
             patient, views, fracture = _draw_case(seed, case)
             for k, view in enumerate(views, 1):
@@ -116,6 +121,15 @@ def make_radiographs(
                 where = box(patient, view, fracture) if fracture else [""] * 4
                 truth.writerow((name, number, int(fracture is not None), *where))
     return folder
+
+
+def is_drawn(folder: str | os.PathLike[str]) -> bool:
+    """Whether the images of a folder were drawn by `make_radiographs`, by its truth.csv."""
+    try:
+        with open(Path(folder) / "truth.csv", encoding="utf-8") as file:
+            return file.readline().strip() == ",".join(HEADINGS)
+    except (OSError, ValueError):  # ValueError: not UTF-8, or no name that a folder can have
+        return False
 
 
 def _check(

@@ -107,7 +107,7 @@ def expose(patient: Patient, view: View, fracture: Fracture | None, field: Image
 
 
 def _photons(attenuation: Image, random: Random) -> Image:
-    """What arrives: blurred, unevenly lit, and the noisier the less comes through."""
+    """Return the photons that arrive: blurred, unevenly lit, and the noisier the fewer come through."""
     height, width = attenuation.shape
     lamp = random.normal(0, 0.05, (3, 3)).astype(np.float32)
     signal = cv2.GaussianBlur(attenuation, (0, 0), random.uniform(0.5, 1.0))

@@ -27,7 +27,7 @@ class Fracture(NamedTuple):
     fragments: NDArray[np.float64]  # (n, 4): along, across, size, turn
 
     def bend(self, s: Image) -> Image:
-        """How far everything beyond the fracture swings out; soft tissue bends over a length, as skin does."""
+        """Return how far everything beyond the fracture swings out; soft tissue bends over a length, as skin does."""
         out = self.angle * 0.02 * np.logaddexp(0, (s - self.site) / 0.02)
         return out.astype(np.float32)
 

@@ -1,0 +1,175 @@
+"""Write scale.md from what benchmarks/bench_scale.py and benchmarks/bench_svm.py have measured."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
+STEPS = {
+    "inventory": "what the audit asks of every file",
+    "extract": "HOG, LBP and edges into a store",
+    "pairs": "search for copies",
+    "sgd": "linear SVM, one pass over the store",
+    "predict": "prediction from the store",
+    "xgboost": "XGBoost, 30 trees in batches from the store",
+    "nystroem": "nystroem on HOG, in memory",
+    "svm": "RBF SVM on HOG, in memory",
+}
+CORES = 2  # of a machine, as on the one measured
+PRICE = 0.05  # dollars for a core and an hour
+FILE = 60e3  # bytes of a radiograph as JPEG, as drawn by the benchmark
+MILLIONS = (1, 10)
+MACHINES = (1, 8, 64)
+
+PAGE = """# When to leave one machine
+
+Made by `docs/make_scale.py` from `benchmarks/results/scale.json` and `svm.json`, which `benchmarks/bench_scale.py` and
+`benchmarks/bench_svm.py` have written ({cpu}, {date}).
+
+## What grows, and how
+
+Drawn radiographs of 512 x 512 pixels, each of its own; seconds of the processor, all threads together. The exponent is
+the slope over the number of images, both logarithmic: 1 means twice the time for twice the images.
+
+{measured}
+
+![Processor seconds and memory over the number of images](../benchmarks/results/scale.png)
+
+## Which model at which size
+
+| images | model | why |
+| --- | --- | --- |
+| to 20 000 | `svm`, `accurate` | its matrix of kernels takes 8 bytes for each pair of images: 3.2 GB at 20 000 |
+| more, rows in memory | `nystroem`, `linear_svm` | 8100 features of an image are 32 KB: 3.2 GB at 100 000 |
+| more than memory | `sgd` by `partial_fit`, `XGBClassifier.fit_batches` | rows come from a store in batches |
+
+Above 20 000 images `svm` gives a `ScaleWarning`.{svm}
+
+## Features once, for all
+
+    fracture-features extract archive --features hog,lbp,edges --out store
+    fracture-features extract archive --features hog,lbp,edges --out store --shard 2/8   # on the second of 8 machines
+    fracture-features compare archive --models hog+svm,hog+nystroem --store store
+
+A run that was stopped goes on where it was. Machines that share a folder need nothing else: each writes its own shards,
+whole or not at all. `compare`, `train` and `audit` put what the store knows into their cache and open no file that has
+the size and the time that it had; a store of other files, features, sizes or of another version is refused. In Python:
+
+    store = FeatureStore("store")
+    for X, y in store.batches(data.paths, data.y):
+        model.partial_fit(X, y, classes=[0, 1])
+    XGBClassifier().fit_batches(lambda rows: store.rows(data.paths[rows]), data.y)
+
+The store keeps the pixels too, in `shard-*.values`, so that nothing is read twice; where only rows are wanted these
+files may go, and `--store` then cannot be used.
+
+## Other processes, other machines
+
+`--backend loky` or `threading` runs jobs on `--jobs` processes or threads, `--scheduler tcp://host:8786` on the workers
+of Dask (`pip install 'fracture_features[dask]'`); in Python `joblib.parallel_config(backend="dask")` does the same. The
+inventory, shards, and models times folds are shared out. Paths, rows of the inventory and scores travel; the workers
+read the files, which they need under the same name. Before anything runs, a worker with other versions of packages,
+or which does not see the files, is named. A worker that dies is replaced by Dask, and its jobs run again: what was in
+the cache or the store is not computed again (`tests/test_spread.py` kills one).
+
+The cache belongs on a local disk: every worker uses the folder of `--cache` on its own machine. It works by moving
+whole files into place and was not tested on NFS. The store may be shared: its shards are moved into place as well, and
+nobody changes one.
+
+## On paper
+
+Machines of {cores} cores like the one measured, {price:.2f} dollars for a core and an hour, files of {file_kb:.0f} KB,
+which every machine reads over the network: price and size are assumed, the rest is computed from the table above.
+Extraction is shared out evenly; the search for copies runs on one machine, and is as long as its exponent says.
+
+{paper}
+
+The next walls: the search for copies, which one machine does, and its hashes of all images in memory; the pixels in the
+store ({pixels_tb:.1f} TB for 10 million); and from {network_mb:.0f} MB a second on, which 64 machines ask for, the file
+server.
+"""
+
+
+def load(name: str) -> dict[str, Any]:
+    """What a benchmark has written."""
+    return dict(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Markdown of a table, numbers to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def duration(hours: float) -> str:
+    """Hours in the unit that reads best."""
+    if hours < 1:
+        return f"{60 * hours:.0f} min"
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
+
+
+def render() -> str:
+    """The page as Markdown."""
+    scale, svm = load("scale"), load("svm")
+    about, slopes = scale["about"], scale["about"]["exponents"]
+    found = {(row["step"], row["images"]): row for row in scale["results"]}
+    sizes = sorted({images for _, images in found})
+    rows = []
+    for step, what in STEPS.items():
+        cells = [found.get((step, n)) for n in sizes]
+        seconds = ["–" if cell is None else f"{cell['cpu_seconds']:.1f} s" for cell in cells]
+        memory = max(cell["MiB"] for cell in cells if cell is not None)
+        slope = f"{slopes[step]:.2f}" if step in slopes else "–"
+        rows.append([what, *seconds, slope, f"{memory / 1024:.2f} GiB"])
+    head = ["step", *(f"{n:,} images" for n in sizes), "exponent", "largest memory"]
+    measured, paper, network = table(head, rows), *on_paper(found, slopes, sizes[-1])
+    return PAGE.format(
+        cpu=about["cpu"],
+        date=about["date"],
+        measured=measured,
+        svm=compared(svm["results"]),
+        paper=paper,
+        cores=CORES,
+        price=PRICE,
+        file_kb=FILE / 1e3,
+        pixels_tb=10e6 * 256**2 / 1e12,
+        network_mb=network,
+    )
+
+
+def on_paper(found: dict[Any, Any], slopes: dict[str, float], largest: int) -> tuple[str, float]:
+    """Time, disk, network and money for millions of images, and the MB a second that 64 machines read."""
+    each = found["extract", largest]["cpu_seconds"] / largest
+    store = next(row["store_MiB"] for row in found.values() if row["images"] == largest and "store_MiB" in row)
+    bytes_each = store * 2**20 / largest
+    rows = []
+    for millions in MILLIONS:
+        n = millions * 1e6
+        hours = n * each / 3600
+        pairs = found["pairs", largest]["cpu_seconds"] * (n / largest) ** max(1.0, slopes["pairs"]) / 3600
+        for machines in MACHINES:
+            rows.append(
+                [
+                    f"{millions} million, {machines} machine{'s' * (machines > 1)}",
+                    duration(hours / CORES / machines),
+                    duration(pairs / CORES),
+                    f"{n * bytes_each / 1e12:.2f} TB",
+                    f"{n * (FILE + bytes_each) / 1e12:.2f} TB",
+                    f"{hours * PRICE:.0f} $",
+                ]
+            )
+    head = ["images", "extraction", "copies, on one machine", "store", "over the network", "extraction costs"]
+    return table(head, rows), MACHINES[-1] * CORES / each * FILE / 1e6
+
+
+def compared(svm: dict[str, Any]) -> str:
+    """What the others cost in accuracy and save in time, on FracAtlas."""
+    if "fracatlas" not in svm:
+        return ""
+    rows = [[name, f"{row['roc_auc']:.3f}", f"{row['fit_seconds']:.2f} s"] for name, row in svm["fracatlas"].items()]
+    told = "\n\nOn the development slice of FracAtlas (2459 readable images, five folds of groups):\n\n"
+    return told + table(["model", "ROC AUC", "fit, without features"], rows)
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "scale.md").write_text(render(), encoding="utf-8")
