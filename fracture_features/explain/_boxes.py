@@ -18,7 +18,9 @@ def found_boxes(model: Any, image: str | os.PathLike[str], shape: tuple[int, int
     Parameters
     ----------
     model : fitted classifier of paths
+        Whatever stands around what finds them; see `regions.find_detector`.
     image : str or path-like
+        Path of the image.
     shape : tuple of (int, int)
         Height and width to which the image is scaled.
 
@@ -32,6 +34,21 @@ def found_boxes(model: Any, image: str | os.PathLike[str], shape: tuple[int, int
     ------
     ImageReadError
         If the image cannot be read.
+
+    See Also
+    --------
+    explain_images : Where the model looks.
+    fracture_features.plotting.overlay_boxes : Draw them.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.explain import found_boxes
+    >>> data = load_folder(make_radiographs(4, folder=tempfile.mkdtemp(), random_state=0))
+    >>> model = make_pipeline("edges", "svm", image_size=48).fit(data.paths, data.y)  # finds none
+    >>> found_boxes(model, data.paths[0], (480, 360)).shape
+    (0, 4)
     """
     detect = find_detector(model)
     if detect is None:

@@ -21,11 +21,12 @@ THICKNESS = 180  # of an image's longer side a line has a part of so many
 
 
 def plot_froc(result: EvaluationResult, *, ax: Axes | None = None) -> Axes:
-    """Draw the free-response curve of each model that finds boxes, with its band.
+    r"""Draw the free-response curve of each model that finds boxes, with its band.
 
     Parameters
     ----------
     result : EvaluationResult
+        Of data with boxes.
     ax : matplotlib Axes, default=None
         None draws on a new figure.
 
@@ -38,6 +39,24 @@ def plot_froc(result: EvaluationResult, *, ax: Axes | None = None) -> Axes:
     ------
     ValueError
         If no model of the result finds boxes, or the data have none.
+
+    See Also
+    --------
+    fracture_features.results.froc_table : The numbers.
+    overlay_boxes : Draw boxes over an image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.plotting import plot_froc
+    >>> folder = make_radiographs(30, folder=tempfile.mkdtemp(), difficulty=0.3, random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)", boxes=folder / "truth.csv")
+    >>> model = make_pipeline("regions", image_size=96, random_state=0).set_params(classifier__n_estimators=5)
+    >>> result = evaluate({"regions": model}, data, cv=2, audit=False, random_state=0)
+    >>> ax = plot_froc(result)
+    >>> ax.get_xlabel()
+    'False boxes an image'
     """
     table = froc_table(result)
     if table.empty:
@@ -74,6 +93,11 @@ def overlay_boxes(image: ArrayLike, *, found: ArrayLike = (), marked: ArrayLike 
     ------
     ValueError
         If `image` is no such image.
+
+    See Also
+    --------
+    overlay_heat_map : Paint a map over an image.
+    fracture_features.explain.found_boxes : The boxes of a model.
 
     Examples
     --------

@@ -19,13 +19,29 @@ WITHIN = ("best_estimator_", "estimator_", "pipeline", "estimator")
 
 
 def find_detector(model: Any) -> Detect | None:
-    """From paths and a threshold to the boxes that a model finds in each image; None where it finds none.
+    """Find the part of a fitted model that finds boxes, whatever stands around it.
 
     Parameters
     ----------
     model : fitted classifier of paths
         A pipeline whose last step has `detect`, a classifier of paths that has it, or a search, a calibration or a
         FrozenEstimator over one of these.
+
+    Returns
+    -------
+    detect : callable or None
+        `detect(paths, threshold)` gives the Detections of each image; None where the model finds no boxes.
+
+    See Also
+    --------
+    RegionClassifier.detect : What is called.
+
+    Examples
+    --------
+    >>> from fracture_features import make_pipeline
+    >>> from fracture_features.regions import find_detector
+    >>> find_detector(make_pipeline("hog", "svm")) is None
+    True
     """
     if isinstance(model, Pipeline):
         if not hasattr(model[-1], "detect"):

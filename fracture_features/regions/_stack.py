@@ -49,6 +49,11 @@ class RegionStack(ClassifierMixin, BaseEstimator):
     weights_ : ndarray of shape (2,), dtype float64
         Of the standardised scores of both, places first.
 
+    See Also
+    --------
+    RegionClassifier : The classifier of places.
+    fracture_features.make_pipeline : `make_pipeline("best")` is one of these.
+
     References
     ----------
     .. [1] D. H. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992.

@@ -152,11 +152,12 @@ def _hits(point: Any, boxes: NDArray[np.float64]) -> bool:
 
 
 def froc_table(result: Predictions) -> pd.DataFrame:
-    """Return the free-response curve of each model that finds boxes, and of the usual places.
+    r"""Return the free-response curve of each model that finds boxes, and of the usual places.
 
     Parameters
     ----------
     result : EvaluationResult
+        Of data with boxes.
 
     Returns
     -------
@@ -164,6 +165,24 @@ def froc_table(result: Predictions) -> pd.DataFrame:
         Columns model, false_boxes (an image, from 1/16 to 8), sensitivity (share of marked boxes whose area holds the
         centre of a found one), low and high: a pointwise percentile interval (95 %) over resampled groups. Empty where
         no model finds boxes.
+
+    See Also
+    --------
+    fracture_features.EvaluationResult.places : Measures of the same boxes.
+    fracture_features.metrics.froc_curve : The curve of one model.
+    fracture_features.plotting.plot_froc : Draw it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
+    >>> from fracture_features.results import froc_table
+    >>> folder = make_radiographs(30, folder=tempfile.mkdtemp(), difficulty=0.3, random_state=0)
+    >>> data = load_folder(folder, groups=r"patient(\d+)", boxes=folder / "truth.csv")
+    >>> model = make_pipeline("regions", image_size=96, random_state=0).set_params(classifier__n_estimators=5)
+    >>> result = evaluate({"regions": model}, data, cv=2, audit=False, random_state=0)
+    >>> froc_table(result)["model"].unique().tolist()
+    ['regions', 'usual places of the body part']
     """
     names = finders(result)
     parts = [_curve(result, name, found_by(result, name)) for name in names]
