@@ -16,7 +16,8 @@ and what each would be by chance, in three ways, the later the stricter:
 - position: the boxes of 10 images of other groups laid over the map: a map that knows where fractures mostly are;
 - against: the same map with its sign changed: a map that finds what is rare, fracture or not.
 
-`found` is pointing in those images alone that the model calls fractured. With --slow also Fisher vectors and a CNN.
+`found` is pointing in those images alone that the model calls fractured. With --slow also Fisher vectors, a CNN and the
+models that learn from boxes; --weights is the file of their network.
 Each model's row of benchmarks/results/explain.json is replaced when it is done, the others stay. The quick models take
 about 4 minutes of one core.
 """
@@ -37,8 +38,10 @@ import numpy as np
 import pandas as pd
 from _about import RESULTS, write_results
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.svm import SVC
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from fracture_features import EdgeExtractor, FractureDataset, load_fracatlas, make_pipeline, read_image
 from fracture_features.evaluation import exclude_unreadable
@@ -57,6 +60,8 @@ MODELS: dict[str, Callable[[], Any]] = {
 SLOW: dict[str, Callable[[], Any]] = {
     "Fisher vectors + linear SVM": lambda: make_pipeline("fisher", SVC(kernel="linear", class_weight="balanced")),
     "small CNN": lambda: make_pipeline(classifier="cnn"),
+    'make_pipeline("regions")': lambda: make_pipeline("regions"),
+    'make_pipeline("mobilenetv2-regions")': lambda: make_pipeline("mobilenetv2-regions"),
 }
 Boxes = NDArray[np.float64]
 
@@ -143,6 +148,14 @@ def overlay(path: str, each: NDArray[np.float64], boxes: Boxes, to: Path) -> Non
     cv2.imwrite(str(to), out)
 
 
+def _fit(model: Any, data: FractureDataset, train: NDArray[np.int64]) -> None:
+    """Fit on the training part, with boxes and groups where the model asks for them."""
+    known = {"boxes": data.boxes, "groups": data.groups}
+    with config_context(enable_metadata_routing=True):
+        asked = get_routing_for_object(model).consumes("fit", known)
+        model.fit(data.paths[train], data.y[train], **{name: known[name][train] for name in asked})  # type: ignore[index]
+
+
 def measure(
     model: Any, data: FractureDataset, boxes: dict[int, Boxes], overlays: Path | None
 ) -> tuple[pd.DataFrame, float]:
@@ -151,7 +164,7 @@ def measure(
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=0).split(data.paths, data.y, data.groups)
     rows, seconds = [], 0.0
     for train, test in folds:
-        model.fit(data.paths[train], data.y[train])
+        _fit(model, data, train)
         fractured = test[data.y[test] == 1]
         called = model.predict(data.paths[fractured]) == 1
         for start in range(0, len(fractured), BLOCK):
@@ -179,6 +192,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", help="names of models; default: all quick ones")
     parser.add_argument("--slow", action="store_true", help="Fisher vectors and a CNN too")
     parser.add_argument("--overlays", type=Path, help="folder for every twentieth map, drawn over its image")
+    parser.add_argument("--weights", help="file of MobileNetV2's weights; default: those that keras fetches")
     options = parser.parse_args()
     makers = MODELS | SLOW if options.slow or options.models else MODELS
     if unknown := set(options.models or []) - set(makers):
@@ -196,6 +210,8 @@ def main() -> None:
                 **{k: cache for k in own if k.rpartition("__")[2] == "cache"},
                 **{k: 0 for k in own if k.rpartition("__")[2] == "random_state"},
             )
+            if options.weights is not None and "mobilenetv2" in name:
+                model.set_params(classifier__weights=options.weights)
             folder = None if options.overlays is None else options.overlays / "".join(filter(str.isalnum, name))
             table, seconds = measure(model, data, boxes, folder)
             results[name] = summarise(table) | {"ms_per_map": round(1000 * seconds, 1)}

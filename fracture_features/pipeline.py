@@ -22,7 +22,7 @@ from ._svm import SVC, NystroemClassifier
 from .cnn import CNNClassifier, PretrainedExtractor
 from .features import EdgeExtractor, FisherVectorExtractor, GaborExtractor, HOGExtractor, LBPExtractor
 from .images import ImageReader
-from .regions import RegionClassifier
+from .regions import RegionClassifier, RegionStack
 
 __all__ = [
     "CLASSIFIERS",
@@ -81,6 +81,11 @@ def _xgboost() -> Any:
     return XGBClassifier(n_estimators=300, max_depth=4, learning_rate=0.05, subsample=0.8, colsample_bytree=0.5)
 
 
+def _best(**options: Any) -> RegionStack:
+    parts = (make_pipeline(name, **options) for name in ("mobilenetv2-regions", "accurate"))
+    return RegionStack(*parts, random_state=options.get("random_state"))
+
+
 FEATURES = {
     "hog": Features(HOGExtractor, reduce=True),
     "lbp": Features(LBPExtractor),
@@ -116,6 +121,7 @@ CLASSIFIERS = {
         requires="cnn",
         image_size=640,
     ),
+    "best": Classifier(_best, takes="paths", threaded=True, requires="cnn"),
     "majority": Classifier(lambda: DummyClassifier(strategy="prior"), takes="paths"),
 }
 
@@ -149,13 +155,15 @@ def make_pipeline(
         "resnet50", "vgg16", with the weights that keras fetches), several joined as in "hog+lbp", or instances of
         extractors; None means "hog" where the classifier takes any. Or, alone, a whole model: features and classifier
         as in "hog+lbp+svm", a classifier as "cnn", or a recipe, "fast" (HOG, LBP and edges, RBF SVM) to begin with,
-        "accurate" (Fisher vectors, RBF SVM) for the strongest without a pretrained network.
+        "accurate" (Fisher vectors, RBF SVM) for the strongest without a pretrained network, "best" ("accurate" and
+        "mobilenetv2-regions", stacked by RegionStack) for the strongest of all, which needs boxes.
     classifier : str or classifier, default=None
         "svm" (RBF), "nystroem" (its approximation for many images), "linear_svm", "sgd" (a linear SVM by stochastic
-        gradient descent), "logistic", "random_forest", "xgboost", "cnn", "regions", "mobilenetv2-regions", "majority",
-        all class-weighted, or an instance. "cnn", "regions" (which learn from boxes, the second with a pretrained
-        network), and any instance tagged to take three-dimensional arrays, take the images themselves; "majority"
-        takes nothing of them. None means the one that `features` names, or "svm".
+        gradient descent), "logistic", "random_forest", "xgboost", "cnn", "regions", "mobilenetv2-regions", "best",
+        "majority", all class-weighted, or an instance. "cnn", "regions" and "mobilenetv2-regions" (which learn from
+        boxes, the second with a pretrained network), and any instance tagged to take three-dimensional arrays, take the
+        images themselves; "best" takes them at two sizes; "majority" takes nothing of them. None means the one that
+        `features` names, or "svm".
     image_size : int or (int, int), default=None
         Height and width in pixels to which images are resized. None means what the features want, the largest if they
         differ: 448 for "mobilenetv2", 224 for the other networks, 640 for "regions", 256 for all else.
@@ -203,6 +211,10 @@ def make_pipeline(
     if named.takes != "features" and features is not None:
         raise ValueError(f"classifier={classifier!r} takes the {named.takes} themselves; got features={features!r}")
     if named.takes == "paths":
+        if classifier == "best":
+            if image_size is not None:
+                raise ValueError(f"classifier='best' reads at two sizes of its own; got image_size={image_size!r}")
+            return Pipeline([("classifier", _best(resize=resize, **common))])
         return Pipeline([last])
     extractors = _named_features("hog" if features is None else features) if named.takes == "features" else []
     if image_size is None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fracture_features import load_coco, load_csv, load_folder, load_fracatlas, load_yolo
+from fracture_features import audit_dataset, load_coco, load_csv, load_folder, load_fracatlas, load_yolo
 from fracture_features.datasets._box_tables import read_voc
 from fracture_features.exceptions import DatasetError, DatasetWarning, NoReadableImagesError
 from fracture_features.images import read_image
@@ -460,3 +460,18 @@ def test_boxes_of_fracatlas(shared_data):
         top, left, bottom, right = data.boxes[row].T
         areas += ((bottom - top) * (right - left) / (height * width)).tolist()
     assert 0.002 < np.median(areas) < 0.005
+
+
+def test_labels_that_boxes_contradict_are_found(root):
+    """A fracture marked in a whole image, and a fractured image that is known to have none."""
+    boxes = table(root, "a,1,2,3,4,")
+    data = load_folder(root, boxes=boxes)
+    assert not [each for each in audit_dataset(data).findings if each.code == "FF303"]
+    marks = data.boxes.copy()
+    names = [Path(path).name for path in data.paths]
+    marks[names.index("c.png")] = np.array([[1.0, 2.0, 3.0, 4.0]])
+    marks[names.index("a.png")] = np.empty((0, 4))
+    (found,) = [each for each in audit_dataset(replace(data, boxes=marks)).findings if each.code == "FF303"]
+    assert found.count == 2
+    assert any("c.png: labelled 'normal', against its boxes" in each for each in found.examples)
+    assert any("a.png: labelled 'fractured', against its boxes" in each for each in found.examples)

@@ -28,7 +28,7 @@ def test_other_models_need_no_extra(monkeypatch):
         "hog+lbp+edges+gabor+fisher",
         "fast",
         "accurate",
-        *CLASSIFIERS.keys() - {"cnn", "mobilenetv2-regions"},
+        *CLASSIFIERS.keys() - {"best", "cnn", "mobilenetv2-regions"},
     ):
         check_installed(name)
     with pytest.raises(ValueError, match="'knn' is unknown"):

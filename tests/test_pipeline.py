@@ -153,7 +153,7 @@ def test_instances_given_are_not_touched():
         (
             "hog+knn",
             None,
-            r"features='hog\+knn': 'knn' is unknown; .* then one of \['cnn', 'linear_svm', .*'accurate', 'fast'",
+            r"features='hog\+knn': 'knn' is unknown; .* then one of \['best', 'cnn', .*'accurate', 'fast'",
         ),
         ("hog++svm", None, r"features='hog\+\+svm': a part is empty; expected some of"),
         ("", None, "features='': a part is empty"),

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from copy import copy
 from dataclasses import replace
 
 import cv2
@@ -12,14 +13,18 @@ from sklearn import config_context
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
+from sklearn.pipeline import Pipeline
 
 from fracture_features import ImageReader, evaluate, load_folder, make_pipeline, make_radiographs
-from fracture_features.exceptions import FractureFeaturesError
+from fracture_features.exceptions import FractureFeaturesError, ModelFileError
 from fracture_features.explain import explain_images
 from fracture_features.images import read_image
 from fracture_features.metrics import box_overlaps, place_measures
-from fracture_features.regions import RegionClassifier
+from fracture_features.model import read_model_file, write_model_file
+from fracture_features.regions import RegionClassifier, RegionStack
 from fracture_features.regions._boxes import Frames, suppress
+from fracture_features.regions._candidates import Candidates, find_peaks, fit_places
+from fracture_features.regions._looks import RINGS, describe_look, fit_usual_score
 from fracture_features.regions._places import (
     EMPTY,
     MARKED,
@@ -105,11 +110,21 @@ def test_labels_of_any_kind_and_a_seed(drawn):
 
 def test_the_map_is_signed_and_of_the_files_shape(model, drawn):
     _, test = drawn
+    everything = model[0].transform(test.paths)
+    maps = model[-1].score_map(everything)
+    assert maps.shape == everything.shape
+    # Positive where there is a box at the model's own threshold, and nowhere else.
+    tops = np.array([each.scores[0] for each in model[-1].detect(everything, -np.inf)])
+    regions = copy(model[-1])
+    regions.threshold_ = float(np.median(tops)) - 0.2
+    maps = regions.score_map(everything)
+    np.testing.assert_allclose(maps.max(axis=(1, 2)), tops - regions.threshold_, atol=0.3)
+    found_any = [len(each.boxes) > 0 for each in regions.detect(everything)]
+    assert 0 < sum(found_any) < len(found_any)
+    assert all(found for each, found in zip(maps, found_any, strict=True) if each.max() > 0)
+    assert maps.min() < 0 < maps.max()
     rows = np.flatnonzero(test.y)[:3]
     stack = model[0].transform(test.paths[rows])
-    maps = model[-1].score_map(stack)
-    assert maps.shape == stack.shape
-    assert maps.min() < 0 < maps.max()
     explained = explain_images(model, test.paths[rows])
     against = explain_images(model, test.paths[rows], target=0)
     found_in = model[-1].detect(stack, -np.inf)
@@ -261,6 +276,52 @@ def test_a_networks_maps_and_their_places():
     assert 16 <= point[1] <= 44
 
 
+def test_images_of_several_sizes(model, drawn, tmp_path):
+    """Files twice as large have boxes twice as large, and a set may hold both."""
+    _, test = drawn
+    paths = test.paths.copy()
+    for k in range(0, len(paths), 2):
+        image = read_image(paths[k])
+        paths[k] = tmp_path / f"{k}.png"
+        cv2.imwrite(str(paths[k]), cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC))
+    scales = [2 if k % 2 == 0 else 1 for k in range(len(paths))]
+    marked = [boxes * scale for boxes, scale in zip(test.boxes, scales, strict=True)]
+    found = model[-1].detect(model[0].transform(paths), -np.inf)
+    measures = place_measures(
+        [each.points[0] for each in found], [each.boxes for each in found], [each.scores for each in found], marked
+    )
+    assert measures["pointing"].value >= 0.8
+    as_they_are = model[-1].detect(model[0].transform(test.paths), -np.inf)
+    for each, other, scale in zip(found[1::2], as_they_are[1::2], scales[1::2], strict=True):
+        np.testing.assert_allclose(each.boxes, other.boxes * scale)
+
+
+def test_a_saved_network_is_the_same(tmp_path):
+    """Its maps too; and a file that names another network is refused."""
+    pytest.importorskip("keras")
+    rng = np.random.default_rng(0)
+    stack = rng.integers(0, 90, (24, 64, 96), dtype=np.uint8)
+    stack[::2, 20:40, 40:60] = 255 * (np.indices((20, 20)).sum(axis=0) % 6 < 3)
+    model = RegionClassifier(architecture="MobileNetV2", weights=None, n_estimators=5, random_state=0)
+    model.fit(stack, [1, 0] * 12, boxes=[[[20, 40, 40, 60]], []] * 12)
+    path = tmp_path / "model.ff"
+    write_model_file(path, model, {}, {})
+    loaded = read_model_file(path)[0]
+    np.testing.assert_array_equal(loaded.score_map(stack[:3]), model.score_map(stack[:3]))
+    model._network = replace_recipe(model._network, image_shape=(96, 64))
+    with pytest.raises(ModelFileError, match="its network is for other images"):
+        write_model_file(path, model, {}, {})
+    model.architecture = None
+    with pytest.raises(ModelFileError, match="it has a network too many or too few"):
+        write_model_file(path, model, {}, {})
+
+
+def replace_recipe(network, **changes):
+    changed = pickle.loads(pickle.dumps(network))
+    changed.recipe = network.recipe._replace(**changes)
+    return changed
+
+
 # Places
 
 
@@ -354,3 +415,161 @@ def test_names_in_make_pipeline():
     )
     assert make_pipeline("mobilenetv2-regions")[-1].architecture == "MobileNetV2"
     assert STEP == 16
+
+
+# Sharpness
+
+
+def smooth_noise(rng, sigma, shape=(96, 128), contrast=1.0):
+    image = cv2.GaussianBlur(rng.normal(size=shape), (0, 0), sigma)
+    return np.clip(128 + contrast * 40 * image / image.std(), 0, 255).astype(np.uint8)
+
+
+def test_what_was_enlarged_has_less_in_the_outer_rings():
+    rng = np.random.default_rng(0)
+    image = smooth_noise(rng, 0.5)
+    enlarged = cv2.resize(cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), image.shape[::-1])
+    sharp, soft = (describe_look(each) for each in (image, enlarged))
+    assert sharp.shape == (RINGS - 1,)
+    # Nothing is left from half of Nyquist's frequency on: summed differences compare the last ring with one before.
+    half = RINGS // 2
+    assert soft[half - 4 :].sum() < sharp[half - 4 :].sum() - 2
+    np.testing.assert_allclose(describe_look(image // 2), sharp, atol=0.4)
+    assert describe_look(np.full((40, 40), 9, np.uint8)).tolist() == [0] * (RINGS - 1)
+    assert np.isfinite(describe_look(image[:32, :32])).all()
+
+
+def test_a_spectrum_by_hand():
+    """Of a wave of 16 periods in 128 pixels the power lies at 1/8, a quarter of Nyquist's frequency."""
+    wave = np.tile(np.rint(100 + 90 * np.cos(2 * np.pi * 16 * np.arange(128) / 128)), (128, 1)).astype(np.uint8)
+    highest = int(np.argmax(np.cumsum(describe_look(wave)))) + 1
+    assert highest in (RINGS // 4 - 1, RINGS // 4)
+
+
+def test_the_usual_score_is_a_parabola_of_sharpness():
+    rng = np.random.default_rng(0)
+    place = rng.normal(size=400)
+    looks = np.outer(place, np.linspace(1, 2, RINGS - 1)).astype(np.float32)
+    usual = fit_usual_score(looks, 1 + 2 * place - place**2)
+    np.testing.assert_allclose(usual.of(looks), 1 + 2 * place - place**2, atol=0.35)
+    farther = looks[[place.argmax()]] * 9  # what was not seen counts as the nearest that was
+    np.testing.assert_allclose(usual.of(farther), usual.of(looks[[place.argmax()]]), rtol=1e-6)
+    flat = fit_usual_score(np.zeros((5, RINGS - 1), np.float32), np.full(5, 3.0))
+    assert flat.of(np.zeros((1, RINGS - 1), np.float32)).tolist() == [3.0]
+
+
+def test_sharp_images_without_a_fracture_score_as_soft_ones_do():
+    """Most sharp images are fractured, most soft ones are not: the score knows, until the usual one is subtracted."""
+    rng = np.random.default_rng(0)
+    sharp = rng.permutation(np.repeat([True, False], 60))
+    y = (rng.random(120) < np.where(sharp, 0.7, 0.3)).astype(int)
+    stack = np.stack([smooth_noise(rng, 0.6 if each else 1.5, (64, 64)) for each in sharp])
+    boxes = [[[24, 24, 40, 40]] if each else [] for each in y]
+    for row in np.flatnonzero(y):
+        stack[row, 24:40, 24:40] = np.clip(stack[row, 24:40, 24:40] * 0.7 + 70, 0, 255)
+    model = RegionClassifier(n_estimators=20, random_state=0).fit(stack, y, boxes=boxes)
+    scores, whole = model.held_out_scores_, y == 0
+    raw = scores + model._usual.of(np.array([describe_look(image) for image in stack]))
+
+    def gap(values):
+        return (values[whole & sharp].mean() - values[whole & ~sharp].mean()) / values[whole].std()
+
+    assert gap(raw) > 0.5
+    assert abs(gap(scores)) < 0.3
+
+
+# A stack with a classifier of whole images
+
+
+@pytest.fixture(scope="module")
+def stacked(drawn):
+    train, _ = drawn
+    places = make_pipeline(classifier=RegionClassifier(n_estimators=N_TREES), image_size=160, random_state=0)
+    stack = RegionStack(places, make_pipeline("edges", "svm", image_size=64), random_state=0)
+    return stack.fit(train.paths, train.y, boxes=train.boxes, groups=train.groups)
+
+
+def test_a_stack_weighs_both(stacked, drawn):
+    train, test = drawn
+    places, whole = stacked.places_, stacked.whole_
+    scores = stacked.decision_function(test.paths)
+    both = np.column_stack([part.decision_function(test.paths) for part in (places, whole)])
+    scaler, line = stacked._weighing.steps[0][1], stacked._weighing.steps[1][1]
+    np.testing.assert_allclose(scores, scaler.transform(both) @ stacked.weights_ + line.intercept_[0])
+    probabilities = stacked.predict_proba(test.paths)
+    np.testing.assert_allclose(np.log(probabilities[:, 1] / probabilities[:, 0]), scores, atol=1e-9)
+    assert stacked.predict(test.paths).tolist() == (scores > 0).astype(int).tolist()
+    assert roc_auc_score(test.y, scores) > 0.6
+    # The weights come from scores of images that were held out, those of the places as these keep them.
+    assert len(places[-1].held_out_scores_) == len(train)
+    np.testing.assert_allclose(scaler.mean_[0], places[-1].held_out_scores_.mean())
+    alone = clone(stacked.whole).fit(train.paths, train.y)
+    assert alone.decision_function(test.paths).tolist() == both[:, 1].tolist()
+
+
+def test_a_stack_has_the_boxes_and_the_map_of_its_places(stacked, drawn):
+    paths = drawn[1].paths[:4]
+    places = stacked.places_
+    for each, other in zip(
+        stacked.detect(paths, -np.inf), places[-1].detect(places[0].transform(paths), -np.inf), strict=True
+    ):
+        np.testing.assert_array_equal(each.boxes, other.boxes)
+    pipeline = Pipeline([("classifier", stacked)])
+    for each, other in zip(explain_images(pipeline, paths), explain_images(places, paths), strict=True):
+        np.testing.assert_array_equal(each, other)
+    again = pickle.loads(pickle.dumps(stacked))
+    assert again.decision_function(paths).tolist() == stacked.decision_function(paths).tolist()
+
+
+def test_a_stack_is_saved_and_loaded(stacked, drawn, tmp_path):
+    paths = drawn[1].paths[:6]
+    write_model_file(tmp_path / "stack.ff", Pipeline([("classifier", stacked)]), {}, {})
+    loaded = read_model_file(tmp_path / "stack.ff")[0]
+    assert loaded.decision_function(paths).tolist() == stacked.decision_function(paths).tolist()
+    for each, other in zip(loaded[-1].detect(paths), stacked.detect(paths), strict=True):
+        np.testing.assert_array_equal(each.boxes, other.boxes)
+
+
+def test_a_stack_refuses_what_its_places_refuse(drawn):
+    train, _ = drawn
+    stack = RegionStack(make_pipeline("regions", image_size=64), make_pipeline("edges", image_size=64))
+    with pytest.raises(ValueError, match=r"learns from boxes: give boxes="):
+        stack.fit(train.paths, train.y)
+    with pytest.raises(ValueError, match="'places' parameter of RegionStack must be an instance"):
+        RegionStack("regions", stack.whole).fit(train.paths, train.y, boxes=train.boxes)
+
+
+def test_the_best_reads_at_two_sizes():
+    model = make_pipeline("best", resize="stretch", cache="x", random_state=3, n_jobs=2)
+    stack = model[-1]
+    assert [part[0].image_shape() for part in (stack.places, stack.whole)] == [(640, 640), (256, 256)]
+    assert {part[0].resize for part in (stack.places, stack.whole)} == {"stretch"}
+    assert stack.places[-1].architecture == "MobileNetV2"
+    assert (stack.random_state, stack.places[-1].random_state, stack.places[-1].n_jobs) == (3, 3, 2)
+    assert stack.whole[1].transformer_list[0][0] == "fisher"
+    with pytest.raises(ValueError, match="classifier='best' reads at two sizes of its own; got image_size=64"):
+        make_pipeline("best", image_size=64)
+    with pytest.raises(ValueError, match="takes the paths themselves"):
+        make_pipeline("hog", "best")
+
+
+def test_the_threshold_is_that_of_a_false_box_in_every_fourth_image():
+    """Of 8 unbroken images with a candidate each, two lie above it."""
+    levels = np.array([*range(8), 20.0, 21.0], np.float32)
+    inside = np.array([False] * 8 + [True] * 2)
+    found, threshold = fit_places(Candidates(np.arange(10), levels, inside), np.zeros(10))
+    above = found.decision_function(np.column_stack([levels, np.zeros(10)])) > threshold
+    assert above.tolist() == [False] * 6 + [True] * 4
+    assert found.coef_[0, 0] > 0
+
+
+def test_candidates_are_higher_than_their_neighbours():
+    levels = np.zeros((5, 6), np.float32)
+    levels[1, 1], levels[1, 2], levels[4, 5], levels[2, 5] = 3, 2, 1, 5
+    empty = np.zeros((5, 6), bool)
+    empty[2, 5] = True
+    peaks = find_peaks(levels, empty.ravel()).tolist()
+    assert [1, 1] in peaks
+    assert [4, 5] in peaks
+    assert [1, 2] not in peaks
+    assert [2, 5] not in peaks

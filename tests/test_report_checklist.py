@@ -82,7 +82,7 @@ def test_class_imbalance_says_that_classes_are_weighted_and_what_it_does_to_prob
         assert measure in known.known
 
 
-NOT_WEIGHTED = {"majority", "regions", "mobilenetv2-regions"}
+NOT_WEIGHTED = {"majority", "regions", "mobilenetv2-regions", "best"}
 
 
 @pytest.mark.parametrize("name", [*(name for name in CLASSIFIERS if name not in NOT_WEIGHTED), *RECIPES])

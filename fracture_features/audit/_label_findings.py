@@ -49,7 +49,8 @@ def _groups_of_several_classes(parts: Parts) -> Iterator[Finding]:
 
 
 def _contradicted_labels(parts: Parts) -> Iterator[Finding]:
-    told = {f"folder {name!r}": values for name, values in _folders(parts.data)} | dict(_columns(parts.data))
+    told = {f"folder {name!r}": values for name, values in _folders(parts.data)}
+    told |= dict(_columns(parts.data)) | dict(_boxes(parts.data))
     rows, examples = [], []
     for row in range(len(parts.data)):
         against = [name for name, values in told.items() if values[row] not in (-1, parts.data.y[row])]
@@ -87,6 +88,12 @@ def _columns(data: FractureDataset) -> Iterator[tuple[str, NDArray[np.int64]]]:
         if name in data.frame and pd.api.types.is_numeric_dtype(data.frame[name]):
             values = data.frame[name]
             yield f"column {name!r}", np.where(values.isna(), -1, (values.fillna(0) > 0).astype(np.int64))
+
+
+def _boxes(data: FractureDataset) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """What boxes say: a fracture where there is one, none where an image is known to have none."""
+    if data.boxes is not None and len(data.target_names) == 2:
+        yield "its boxes", np.array([-1 if boxes is None else int(len(boxes) > 0) for boxes in data.boxes])
 
 
 def _groups_across_split(parts: Parts) -> Iterator[Finding]:

@@ -179,13 +179,14 @@ def _write_picture(picture: Any, path: Path) -> None:
 
 
 def painted(model: FractureModel, path: str) -> Any:
-    """An image with its heat map over it, BGR."""
-    from ..explain import explain_images  # predictions need neither
-    from ..plotting import overlay_heat_map
+    """An image with its heat map over it, and the boxes of a model that finds any, BGR."""
+    from ..explain import explain_images, found_boxes  # predictions need neither
+    from ..plotting import overlay_boxes, overlay_heat_map
 
     image = read_image(path, max_side=1024)
     (heat_map,) = explain_images(model.pipeline, [path], shapes=[image.shape])
-    return overlay_heat_map(image, heat_map)[..., ::-1]
+    boxes = found_boxes(model.pipeline, path, image.shape)
+    return overlay_boxes(overlay_heat_map(image, heat_map), found=boxes)[..., ::-1]
 
 
 def run_explain(args: argparse.Namespace) -> int:

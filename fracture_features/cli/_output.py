@@ -49,7 +49,7 @@ GAP = 3  # what a table puts beside a column
 
 # What a run writes; one that replaces an earlier one leaves none of its files. The last says that all are there.
 TABLES = (
-    *("measures", "comparison", "folds", "predictions", "external_measures", "external_predictions"),
+    *("measures", "comparison", "places", "folds", "predictions", "external_measures", "external_predictions"),
     *("subgroups", "by_study", "excluded", "failures"),
 )
 FILES = (*(f"{name}.csv" for name in TABLES), "report.html", "result.npz", "manifest.json")
@@ -123,6 +123,8 @@ def _write(result: EvaluationResult, folder: Path, run: dict[str, Any], more: Ma
         tables["failures"] = result.failures
     if result.fold_results:
         tables |= {"measures": result.frame(), "folds": result.folds(), "predictions": result.predictions()}
+        if len(places := result.places()):
+            tables["places"] = places
     if result.baselines:
         tables["comparison"] = result.comparison()
     if result.external is not None and result.external.fold_results:
@@ -159,10 +161,21 @@ def print_result(result: EvaluationResult, what: str) -> None:
     labels = {name: label.replace("-\n", "").replace("\n", " ") for name, label in COLUMNS.items()}
     if withheld := describe_withheld(frame, labels):
         output.print(visible(withheld), soft_wrap=True, markup=False)
+    print_places(result)
     if few := describe_dominance(result):
         say(few, "Note:", "yellow")
     if (frame["above_baselines"] == False).any():  # noqa: E712 - None is neither
         output.print("* not shown to be better than the best of the models that cannot see a fracture", soft_wrap=True)
+
+
+def print_places(result: EvaluationResult) -> None:
+    """Print in how many fractured images each model that finds boxes points at the fracture."""
+    frame, output = result.places(), table_screen()
+    row: Any
+    for row in frame[frame["measure"] == "pointing"].itertuples():
+        limits = "" if pd.isna(row.low) else f" ({row.low:.0%} to {row.high:.0%})"
+        text = f"{row.model}: the highest place lies in a box in {row.value:.0%}{limits} of fractured images"
+        output.print(visible(text), soft_wrap=True, markup=False)
 
 
 def show_findings(findings: Sequence[Finding], title: str) -> None:

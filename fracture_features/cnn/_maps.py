@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from ..cache import code_version, digest
 from ..cache._arrays import cached_arrays
 from . import _applications, _onnx, _pretrained
 from ._keras import one_at_a_time
-from ._pretrained import LAYERS, Recipe, _load_network, _stamp
+from ._pretrained import LAYERS, Network, Recipe, _load_network, _stamp
 
 AS_MAPS = "none"  # no pooling
 
@@ -21,26 +22,28 @@ class FrozenMaps:
 
     Parameters
     ----------
-    architecture : str
-    weights : {"imagenet"}, str, path-like or None
-        As in PretrainedExtractor, which has the layers too.
-    image_shape : tuple of (int, int)
-        Height and width of the images.
+    network : Network
+        Whose recipe pools nothing.
     """
 
-    def __init__(self, architecture: str, weights: str | os.PathLike[str] | None, image_shape: tuple[int, int]):
+    def __init__(self, network: Network):
+        self.network = network
+
+    @classmethod
+    def load(cls, architecture: str, weights: str | os.PathLike[str] | None, image_shape: tuple[int, int]) -> Self:
+        """Build the network for images of `image_shape`; architecture and weights are those of PretrainedExtractor."""
         recipe = Recipe(architecture, LAYERS.get(architecture), AS_MAPS, image_shape)
         path = None if weights is None else os.fspath(weights)
         with one_at_a_time:
-            self._network = _load_network(recipe, path, _stamp(path))
+            return cls(_load_network(recipe, path, _stamp(path)))
 
     def read(self, images: NDArray[np.uint8], folder: str | os.PathLike[str] | None = None) -> NDArray[np.float16]:
         """Maps (n, rows, columns, channels) of images (n, height, width), from the cache `folder` where there."""
-        recipe = digest(code_version(FrozenMaps, _applications, _onnx, _pretrained), self._network.digest)
-        return cached_arrays(folder, recipe, images, self._network.run, self.shape)
+        recipe = digest(code_version(FrozenMaps, _applications, _onnx, _pretrained), self.network.digest)
+        return cached_arrays(folder, recipe, images, self.network.run, self.shape)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Rows, columns and channels."""
-        rows, columns, channels = self._network.output_shape
+        rows, columns, channels = self.network.output_shape
         return rows, columns, channels

@@ -23,7 +23,7 @@ from ..datasets import FractureDataset
 from ..exceptions import CheckpointError, CheckpointWarning
 from ..results import FoldResult
 
-ARRAYS = ("y_pred", "scores", "probabilities", "train_scores")
+ARRAYS = ("y_pred", "scores", "probabilities", "train_scores", "found")
 OF_JOB = ("model", "fold", "train", "test", "role", "kept")  # known without the file
 PLAIN = tuple(field.name for field in fields(FoldResult) if field.name not in (*ARRAYS, *OF_JOB))
 

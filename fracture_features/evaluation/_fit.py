@@ -26,6 +26,7 @@ from ..metrics import sensitivity_threshold, youden_threshold
 from ..results import FoldResult
 from ..results._fold import Role
 from ._nested import check_routing, inner_cvs, is_fitted_on_all_rows, weights_classes
+from ._places import find_boxes
 from ._splits import Split, inner_splits, make_splitter
 
 INNER_FOLDS = 5
@@ -190,6 +191,7 @@ class Runner:
             role=job.role,
             grid=_grid(inner),
             train_scores=None if _learns_from_images(job.estimator) else class_scores(fitted, paths[job.train]),
+            found=find_boxes(fitted, self.data, job.test),
             weighted=weights_classes(fitted),
         )
         return result, fitted

@@ -22,6 +22,7 @@ from ..exceptions import CheckpointWarning
 from ..results import FoldResult
 from ._checkpoint import Checkpoint, code_fingerprint, describe_data, describe_model
 from ._fit import Job, Runner, describe_job, predict_at
+from ._places import find_boxes
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +161,7 @@ def predict_external(fold: FoldResult, fitted: Any, external: FractureDataset) -
         scores=scores,
         probabilities=probabilities,
         train_scores=None,
+        found=find_boxes(fitted, external),
     )
 
 

@@ -1,5 +1,6 @@
 """Where a model looked: signed maps of images for every kind of pipeline."""
 
+from ._boxes import found_boxes
 from ._explain import explain_images
 
-__all__ = ["explain_images"]
+__all__ = ["explain_images", "found_boxes"]

@@ -18,7 +18,7 @@ from ..cache import bypassed_caches
 from ..cnn import CNNClassifier
 from ..cnn._gradcam import grad_cam
 from ..images import ImageReader, read_shape
-from ..regions import RegionClassifier
+from ..regions import RegionClassifier, RegionStack
 from . import _features as placed
 from ._frames import Frame, enlarge, find_frame
 from ._pixels import occlude_pixels
@@ -44,7 +44,7 @@ def explain_images(
     - Features with places, any other classifier: occlusion [2]_ among the features. Those of one region after the
       other are replaced by their mean over the training images, which the scaler or the reducer knows, or by those
       of a black image where there is neither; what the score loses is spread evenly over the region.
-    - RegionClassifier: its score map, the log-odds of each place that it is in a box.
+    - RegionClassifier, in a RegionStack too: its score map, positive where it finds a box.
     - CNNClassifier: Grad-CAM [3]_ of the log-odds, without its rectifier.
     - Anything else: occlusion of the pixels, window after window replaced by the image blurred [4]_. It takes some
       200 times as long as a prediction.
@@ -144,6 +144,8 @@ def _pipeline_of(model: Any) -> Pipeline:
     pipeline = getattr(model, "best_estimator_", model)
     if isinstance(pipeline, FrozenEstimator):
         pipeline = pipeline.estimator
+    if isinstance(pipeline, Pipeline) and isinstance(pipeline[-1], RegionStack):
+        pipeline = pipeline[-1].places_
     if not isinstance(pipeline, Pipeline) or len(pipeline) < 2 or not isinstance(pipeline[0], ImageReader):
         what = type(pipeline).__name__
         if isinstance(pipeline, Pipeline):

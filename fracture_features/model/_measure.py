@@ -9,6 +9,7 @@ import numpy as np
 from ..datasets import FractureDataset
 from ..evaluation import exclude_unreadable, predict_at
 from ..evaluation._checks import check_data, warn_without_groups
+from ..evaluation._places import find_boxes
 from ..evaluation._recalibration import find_recalibration, recalibrate
 from ..evaluation._splits import inner_splits
 from ..exceptions import DatasetError
@@ -82,8 +83,10 @@ def evaluate_model(
     data, excluded = exclude_unreadable(data)
     threshold = np.nan if model.decision is None else model.decision.low
     name = model.info["name"] or "model"
-    found = predict_at(model, data.paths, threshold, len(data.target_names), name)
-    fold = FoldResult(name, 1, np.empty(0, dtype=np.int64), np.arange(len(data)), *found, threshold=threshold)
+    given = predict_at(model, data.paths, threshold, len(data.target_names), name)
+    nothing, everything = np.empty(0, dtype=np.int64), np.arange(len(data))
+    found = find_boxes(model, data)
+    fold = FoldResult(name, 1, nothing, everything, *given, threshold=threshold, found=found)
     folds = [fold] if recalibration is None else [fold, _recalibrated(fold, data, recalibration, random_state)]
     return EvaluationResult(data, folds, excluded)
 

@@ -6,6 +6,7 @@ again from their names by this library.
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 from typing import Any
 
@@ -15,9 +16,12 @@ from ..cache import digest
 from ..cnn import CNNClassifier, PretrainedExtractor
 from ..cnn._applications import SMALLEST
 from ..cnn._architectures import ARCHITECTURES, smallest_side
+from ..cnn._maps import AS_MAPS
 from ..cnn._onnx import has_onnxruntime
 from ..cnn._pretrained import POOLINGS, Network, Recipe
 from ..exceptions import ModelFileError
+from ..images._errors import MAX_PIXELS
+from ..regions import RegionClassifier
 
 # Those that `cnn._onnx` writes: they compute on their inputs and open no file.
 OPERATORS = frozenset(
@@ -66,14 +70,43 @@ def check_network(part: PretrainedExtractor) -> None:
         not written here.
     """
     _check_name(part.weights)
-    network = part._network
+    _check_network(part._network, part.image_shape_)
+    recipe = part._network.recipe
+    _require(recipe.pooling in POOLINGS and recipe.pooling == part.pooling, "its network pools in another way")
+    _require(part.layer_ == part._network.layer, "its network has another layer")
+
+
+def check_regions(part: RegionClassifier) -> None:
+    """Check what a fitted RegionClassifier holds, and compute what was left out of the file.
+
+    Raises
+    ------
+    ModelFileError
+        If its network is none of keras.applications, or of another size than its images.
+    """
+    type(part)._validate_params(part)
+    _check_name(part.weights)
+    if "image_shape_" not in vars(part):
+        return
+    _check_images(part.image_shape_, 1)
+    _require(math.prod(part.image_shape_) <= MAX_PIXELS, f"its images have the shape {part.image_shape_!r}")
+    part.check_image_shape(part.image_shape_)
+    _require((part.architecture is None) == (part._network is None), "it has a network too many or too few")
+    if part._network is None:
+        return
+    _check_network(part._network, part.image_shape_)
+    _require(part._network.recipe.pooling == AS_MAPS, "its network pools its maps")
+    shape = part._network.output_shape
+    is_shape = isinstance(shape, tuple) and len(shape) == 3 and all(type(n) is int and n > 0 for n in shape)
+    _require(is_shape and math.prod(shape) <= MAX_PIXELS, f"its network gives maps of {shape!r}")
+
+
+def _check_network(network: Any, image_shape: tuple[int, int]) -> None:
     _require(isinstance(network, Network) and isinstance(network.recipe, Recipe), "its network is none")
     recipe = network.recipe
     _require(recipe.architecture in SMALLEST, f"its network is {recipe.architecture!r}, unknown here")
-    _require(recipe.pooling in POOLINGS and recipe.pooling == part.pooling, "its network pools in another way")
-    _require(recipe.image_shape == part.image_shape_, "its network is for other images")
+    _require(recipe.image_shape == image_shape, "its network is for other images")
     _require(isinstance(recipe.layer, str | None) and isinstance(network.layer, str), "its network has no layer")
-    _require(part.layer_ == network.layer, "its network has another layer")
     _require(type(network.n_features) is int and 0 < network.n_features <= MOST_CHANNELS, "its network has no features")
     _check_images(recipe.image_shape, SMALLEST[recipe.architecture])
     _check_weights(network.weights)

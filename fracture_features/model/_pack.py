@@ -14,6 +14,7 @@ from ..cnn import CNNClassifier, PretrainedExtractor
 from ..datasets import MetadataLookup
 from ..exceptions import ModelFileError
 from ..features._base import BaseExtractor
+from ..regions import RegionClassifier
 from ._npy import in_order
 from ._restore import MOST_FEATURES
 
@@ -94,7 +95,7 @@ class _Packer:
             )
         if isinstance(value, Cached):
             kept["cache"] = None
-        if isinstance(value, CNNClassifier | PretrainedExtractor) and kept["weights"] is not None:
+        if isinstance(value, CNNClassifier | PretrainedExtractor | RegionClassifier) and kept["weights"] is not None:
             kept["weights"] = os.path.basename(os.fspath(kept["weights"]))
         if isinstance(value, BaseExtractor):
             self._check_extractor(value)

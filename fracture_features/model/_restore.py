@@ -22,7 +22,8 @@ from ..features._base import BaseExtractor
 from ..features._grid import GridExtractor
 from ..images import ImageReader
 from ..images._errors import MAX_PIXELS
-from ._networks import check_classifier, check_network
+from ..regions import RegionClassifier
+from ._networks import check_classifier, check_network, check_regions
 from ._types import XGBOOST
 
 MOST_FEATURES = 2_000_000
@@ -223,6 +224,7 @@ CHECKS: tuple[tuple[Any, Callable[[Any], None]], ...] = (
     (BaseExtractor, _restore_extractor),
     (ImageReader, _check_reader),
     (CNNClassifier, check_classifier),
+    (RegionClassifier, check_regions),
     ((SVC, NuSVC), _check_svc),
     (BaseDecisionTree, _check_tree),
     (ForestClassifier, _check_forest),

@@ -22,6 +22,8 @@ OWN = (
     "fracture_features.features._hog.HOGExtractor",
     "fracture_features.features._lbp.LBPExtractor",
     "fracture_features.images._reader.ImageReader",
+    "fracture_features.regions._classifier.RegionClassifier",
+    "fracture_features.regions._stack.RegionStack",
 )
 XGBOOST = ("fracture_features._xgboost.XGBClassifier", "xgboost.sklearn.XGBClassifier")
 
@@ -57,6 +59,7 @@ SKLEARN = (
     "sklearn.linear_model._logistic.LogisticRegression",
     "sklearn.linear_model._logistic.LogisticRegressionCV",
     "sklearn.linear_model._perceptron.Perceptron",
+    "sklearn.linear_model._ridge.Ridge",
     "sklearn.linear_model._ridge.RidgeClassifier",
     "sklearn.linear_model._ridge.RidgeClassifierCV",
     "sklearn.linear_model._stochastic_gradient.SGDClassifier",
@@ -97,6 +100,7 @@ NAMED_TUPLES = (
     "fracture_features.cnn._pretrained.Recipe",
     "fracture_features.features._fisher.Projection",
     "fracture_features.features._mixture.Mixture",
+    "fracture_features.regions._looks.UsualScore",
 )
 TUPLES = frozenset(("builtins.tuple", *NAMED_TUPLES))
 

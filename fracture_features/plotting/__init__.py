@@ -4,6 +4,7 @@ from ..results import measure_label
 from ._curves import plot_calibration, plot_decision_curve, plot_precision_recall, plot_roc
 from ._examples import plot_mistakes, plot_predictions, plot_samples
 from ._pictures import overlay_heat_map, plot_augmentation, plot_heat_map, plot_hog
+from ._places import overlay_boxes, plot_froc
 from ._style import N_COLOURED, legend_height
 from ._tables import plot_class_balance, plot_confusion_matrix, plot_forest, plot_image_sizes, plot_subgroups
 from ._training import plot_grid_search, plot_history
@@ -12,6 +13,7 @@ __all__ = [
     "N_COLOURED",
     "legend_height",
     "measure_label",
+    "overlay_boxes",
     "overlay_heat_map",
     "plot_augmentation",
     "plot_calibration",
@@ -19,6 +21,7 @@ __all__ = [
     "plot_confusion_matrix",
     "plot_decision_curve",
     "plot_forest",
+    "plot_froc",
     "plot_grid_search",
     "plot_heat_map",
     "plot_history",

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
-import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import maximum_filter
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state, gen_batches
@@ -21,10 +19,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from .._validation import check_groups, check_image_shape, check_image_stack
 from ..cache import Cached, open_cache
 from ..cnn._applications import SMALLEST, application_names, check_side
+from ..cnn._maps import FrozenMaps
 from ._boxes import Detections, Frames, check_boxes, suppress
+from ._candidates import find_peaks
 from ._fit import Learner
-from ._places import STEP, is_empty
-from ._scorer import Describer, line_levels, pool, score_places
+from ._places import STEP, centres, is_empty
+from ._scorer import Describer, Scored, enlarge, line_levels, pool, score_places
 
 BLOCK = 16  # images that are described at a time
 
@@ -37,7 +37,8 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
     others that the first one took for fractures. With a pretrained network, a logistic regression on the maps of one of
     its layers scores coarser places first, and the trees know that score and what surrounds it. The image's score is
     a logistic regression on the mean scores of its 1, 8, 32 and 128 highest places, learned on images whose places were
-    scored by trees that had not seen them.
+    scored by trees that had not seen them, less the score that images as sharp have without a fracture. What a place's
+    score and its image's say of a box there is a logistic regression too.
 
     Parameters
     ----------
@@ -60,6 +61,10 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
         Labels; the second is the fracture's.
     image_shape_ : tuple of (int, int)
         Height and width of the fitted images.
+    threshold_ : float
+        Log-odds from which `detect` gives a box: on images that trees had not seen, every fourth had a false one.
+    held_out_scores_ : ndarray of shape (n_samples,), dtype float64
+        Of each training image the score by trees that had not seen it, for those who combine it with others.
 
     See Also
     --------
@@ -74,9 +79,10 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
     Boxes are in pixels of the files where the images come from ImageReader, which the images know, and in pixels of the
     images otherwise; so are those that `detect` returns. A part of a stack (`X[:10]`) has forgotten its files.
 
-    Sizes of patches are in pixels, so the image size matters: at 640 pixels the median box of FracAtlas is 37 wide. So
-    does sharpness: of images that were published larger than 800 pixels those without a fracture score higher.
-    `benchmarks/bench_regions.py` measures that, and how often the highest place lies in a box.
+    Sizes of patches are in pixels, so the image size matters: at 640 pixels the median box of FracAtlas is 37 wide.
+    Where most sharp images are fractured, places of all sharp images score higher; hence the usual score of images as
+    sharp is subtracted. `benchmarks/bench_regions.py` measures what is left of it, and how often the highest place lies
+    in a box.
 
     References
     ----------
@@ -181,11 +187,17 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
         if self.cache is not None:
             open_cache(self.cache)  # makes the folder
         seed = self._draw_seed()
-        describer = Describer(shape, self.architecture, self.weights)
+        maps = None if self.architecture is None else FrozenMaps.load(self.architecture, self.weights, shape)
+        describer = Describer(shape, maps)
         described = describer.describe(stack, self.cache, self.n_jobs)
         learned = Learner(self._make_trees, describer, described, placed, codes, numbers, seed).learn()
-        self.__dict__.update(learned, classes_=classes, image_shape_=shape, _describer=describer)
+        network = None if maps is None else maps.network
+        self.__dict__.update(learned, classes_=classes, image_shape_=shape, _network=network)
         return self
+
+    @property
+    def _describer(self) -> Describer:
+        return Describer(self.image_shape_, None if self._network is None else FrozenMaps(self._network))
 
     def _draw_seed(self) -> int:
         if self.random_state is None:  # NumPy's global state is not ours to advance
@@ -209,18 +221,25 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
             n_jobs=self.n_jobs,
         )
 
-    def _walk(self, X: ArrayLike) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float16]]]:
-        """Scores (rows, columns) and features of the places of each image."""
+    def _walk(self, X: ArrayLike) -> Iterator[Scored]:
+        """Scores of the places of each image."""
         check_is_fitted(self)
         stack = check_image_stack(X, estimator=self)
         check_image_shape(stack, self.image_shape_, estimator=self)
+        describer = self._describer
         for rows in gen_batches(len(stack), BLOCK):
-            described = self._describer.describe(stack[rows], self.cache, self.n_jobs)
+            described = describer.describe(stack[rows], self.cache, self.n_jobs)
             for k, features in enumerate(described.features):
                 context = None
                 if described.maps is not None:
-                    context = self._describer.context(line_levels(self._line, described.maps[k]))
-                yield score_places(self._trees, features, context, self._describer.grid), features
+                    context = describer.context(line_levels(self._line, described.maps[k]))
+                levels = score_places(self._trees, features, context, describer.grid)
+                yield Scored(levels, features, self._score_image(levels, described.looks[k]))
+
+    def _score_image(self, levels: NDArray[np.float32], look: NDArray[np.float32]) -> float:
+        """Log-odds of the image by its highest places, less what images as sharp have without a fracture."""
+        score = self._pooling.decision_function([pool(levels)])[0]
+        return float(score - self._usual.of(look[None])[0])
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Log-odds that each image is of the second class.
@@ -239,8 +258,12 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
         ValueError
             If `X` is no such stack or its images have another shape.
         """
-        pools = [pool(levels) for levels, _ in self._walk(X)]
-        return np.asarray(self._pooling.decision_function(pools), dtype=np.float64)
+        return np.array([scored.image for scored in self._walk(X)], dtype=np.float64)
+
+    def _log_odds(self, scored: Scored) -> NDArray[np.float64]:
+        """Log-odds (rows, columns) that the places of an image are in a box."""
+        rows = np.column_stack([scored.levels.ravel(), np.full(scored.levels.size, scored.image)])
+        return np.asarray(self._places.decision_function(rows).reshape(scored.levels.shape), dtype=np.float64)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class, (n_samples, 2), of images (n_samples, height, width)."""
@@ -252,7 +275,7 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
         return self.classes_[(self.decision_function(X) > 0).astype(np.int64)]
 
     def score_map(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Log-odds of each pixel that it is in a box, among places drawn as in training.
+        """Log-odds of each pixel that it is in a box, were it the highest of those around it, less `threshold_`.
 
         Parameters
         ----------
@@ -262,20 +285,22 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
         Returns
         -------
         maps : ndarray of shape (n_samples, height, width), dtype float32
-            Positive where a fracture is more probable than not; interpolated linearly between places. `explain_images`
+            Positive where `detect` may give a box; interpolated linearly between places. `explain_images`
             gives them in the shape of the files.
         """
-        return np.stack([_enlarge(levels, self.image_shape_) for levels, _ in self._walk(X)])
+        maps = ((self._log_odds(scored) - self.threshold_).astype(np.float32) for scored in self._walk(X))
+        return np.stack([enlarge(each, self.image_shape_) for each in maps])
 
-    def detect(self, X: ArrayLike, threshold: float = 0.0) -> list[Detections]:
+    def detect(self, X: ArrayLike, threshold: float | None = None) -> list[Detections]:
         """Find boxes of fractures.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, height, width), dtype uint8
             Images of the shape that was fitted.
-        threshold : float, default=0.0
-            Log-odds from which a place is the centre of a box; `-inf` gives all that there are, at most 20 an image.
+        threshold : float, default=None
+            Log-odds from which a place has a box; None means `threshold_`, `-inf` gives all that there are, at most 20
+            an image.
 
         Returns
         -------
@@ -283,29 +308,30 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
             `boxes`, `scores` and `points` of each image, highest first; of boxes that overlap the highest is left. In
             pixels of the files where the images come from ImageReader, else of the images.
         """
-        frames = Frames(X)
-        found = []
-        for row, (levels, features) in enumerate(self._walk(X)):
-            peaks = (levels == maximum_filter(levels, 3)) & (levels >= threshold)
-            rows, columns = np.nonzero(peaks & ~is_empty(features).reshape(levels.shape))
-            boxes = self._boxes_at(rows, columns, features.reshape(*levels.shape, -1)[rows, columns])
-            boxes, scores = frames.to_file(row, boxes), levels[rows, columns].astype(np.float64)
-            y, x = self._describer.axes()
+        check_is_fitted(self)
+        lowest = self.threshold_ if threshold is None else threshold
+        frames, found = Frames(X), []
+        y, x = centres(self._describer.grid[0]), centres(self._describer.grid[1])
+        for row, scored in enumerate(self._walk(X)):
+            levels, features, log_odds = scored.levels, scored.features, self._log_odds(scored)
+            rows, columns = find_peaks(levels, is_empty(features)).T
+            kept = log_odds[rows, columns] >= lowest
+            rows, columns = rows[kept], columns[kept]
             places = np.column_stack([y[rows], x[columns]])
+            boxes = self._boxes_at(places, features.reshape(*levels.shape, -1)[rows, columns])
+            boxes, scores = frames.to_file(row, boxes), log_odds[rows, columns]
             points = frames.to_file(row, np.tile(places, 2))[:, :2]
             on_image = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
             found.append(suppress(boxes[on_image], scores[on_image], points[on_image]))
         return found
 
-    def _boxes_at(self, rows: Any, columns: Any, features: NDArray[np.float16]) -> NDArray[np.float64]:
-        """The box about each of some places, in pixels of the images."""
-        if len(rows) == 0:
+    def _boxes_at(self, places: NDArray[np.float64], features: NDArray[np.float16]) -> NDArray[np.float64]:
+        """The box about each of some places (n, 2), in pixels of the images."""
+        if len(places) == 0:
             return np.empty((0, 4))
-        y, x = self._describer.axes()
         sides = np.exp(self._sides.predict(features.astype(np.float32)).clip(0, 6))
-        start, end = np.column_stack([y[rows], x[columns]]), sides * [-1, -1, 1, 1]
         limits = np.tile(self.image_shape_, 2)
-        return np.asarray((np.tile(start, 2) + end).clip(0, limits), dtype=np.float64)
+        return np.asarray((np.tile(places, 2) + sides * [-1, -1, 1, 1]).clip(0, limits), dtype=np.float64)
 
     def __sklearn_tags__(self) -> Any:
         """Tell scikit-learn that the input is a stack of images of two classes and results depend on a seed."""
@@ -315,11 +341,3 @@ class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_class = False
         tags.non_deterministic = self.random_state is None
         return tags
-
-
-def _enlarge(levels: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Levels of places at every pixel."""
-    covered = tuple(n * STEP for n in levels.shape)
-    whole = cv2.resize(levels, covered[::-1], interpolation=cv2.INTER_LINEAR)
-    missing = [(0, max(side - n, 0)) for side, n in zip(shape, covered, strict=True)]
-    return np.pad(whole, missing, mode="edge")[: shape[0], : shape[1]]

@@ -12,8 +12,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ._learning import fit_places, fit_sides, make_line
-from ._places import find_targets, is_empty
+from ._candidates import Candidates, find_peaks, fit_places
+from ._learning import fit_sides, fit_twice, make_line
+from ._looks import fit_usual_score
+from ._places import EMPTY, MARKED, find_targets, is_empty
 from ._scorer import Described, Describer, join, line_levels, pool, score_places
 
 LINE_FOLDS, POOL_FOLDS = 3, 2
@@ -81,18 +83,46 @@ class Learner:
             for train, test in self._folds(LINE_FOLDS):
                 self._add_contexts(self._fit_line(train), test)
             line = self._fit_line(everything)
-        pools = np.empty((len(self.y), len(pool(np.zeros((1, 1), np.float32)))))
-        for train, test in self._folds(POOL_FOLDS):
-            trees = self._fit_trees(train)
-            for i in test.tolist():
-                levels = score_places(trees, self.described.features[i], self.contexts[i], self.describer.grid)
-                pools[i] = pool(levels)
+        held_out = self._score_held_out()
+        pools = np.array([pool(levels) for levels in held_out])
         pooling = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced"))
+        scores = pooling.fit(pools, self.y).decision_function(pools)
+        looks, whole = self.described.looks, self.y == 0
+        usual = fit_usual_score(looks[whole], scores[whole])
+        scores = scores - usual.of(looks)
+        places, threshold = fit_places(self._find_candidates(held_out), scores)
         trees = self._fit_trees(everything)
         sides = fit_sides(
             lambda i, which: self.described.features[i][which].astype(np.float32), self.targets, everything
         )
-        return {"_line": line, "_trees": trees, "_sides": sides, "_pooling": pooling.fit(pools, self.y)}
+        return {
+            "_line": line,
+            "_trees": trees,
+            "_sides": sides,
+            "_pooling": pooling,
+            "_usual": usual,
+            "_places": places,
+            "threshold_": threshold,
+            "held_out_scores_": scores,
+        }
+
+    def _score_held_out(self) -> list[NDArray[np.float32]]:
+        """Scores of the places of each image, by trees that have not seen it."""
+        held_out: list[Any] = [None] * len(self.y)
+        for train, test in self._folds(POOL_FOLDS):
+            trees = self._fit_trees(train)
+            for i in test.tolist():
+                held_out[i] = score_places(trees, self.described.features[i], self.contexts[i], self.describer.grid)
+        return held_out
+
+    def _find_candidates(self, held_out: list[NDArray[np.float32]]) -> Candidates:
+        """Candidates of the images whose boxes are known."""
+        parts = []
+        for i in np.flatnonzero(self.marked | (self.y == 0)).tolist():
+            states = self.targets[i].states.reshape(held_out[i].shape)
+            rows, columns = find_peaks(held_out[i], states == EMPTY).T
+            parts.append((np.full(len(rows), i), held_out[i][rows, columns], states[rows, columns] == MARKED))
+        return Candidates(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def _folds(self, n: int) -> list[tuple[Rows, Rows]]:
         """Inner folds that keep groups together; each has marked images."""
@@ -109,7 +139,7 @@ class Learner:
             return maps[i].reshape(-1, maps.shape[-1])[which].astype(np.float32)
 
         rng = np.random.default_rng(self.seed)
-        return fit_places(make_line, rows, self.cell_targets, images, rng, n_others=12, n_hard=12, mirror=False)
+        return fit_twice(make_line, rows, self.cell_targets, images, rng, n_others=12, n_hard=12, mirror=False)
 
     def _add_contexts(self, line: Any, images: Rows) -> None:
         """Scores of the network's cells about each place, by a line that has not seen the image."""
@@ -124,7 +154,7 @@ class Learner:
 
         rng = np.random.default_rng(self.seed)
         make = self.make_trees
-        return fit_places(lambda: make(self.seed), rows, self.targets, images, rng, n_others=12, n_hard=20, mirror=True)
+        return fit_twice(lambda: make(self.seed), rows, self.targets, images, rng, n_others=12, n_hard=20, mirror=True)
 
     def _empty_cells(self, empty: NDArray[np.bool_], grid: tuple[int, int]) -> NDArray[np.bool_]:
         """Cells of the maps in which all places are empty."""

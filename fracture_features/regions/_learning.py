@@ -56,7 +56,7 @@ def marked_places(targets: Sequence[Targets], images: NDArray[np.int64]) -> dict
     return {i: places for i, places in found.items() if len(places)}
 
 
-def fit_places(
+def fit_twice(
     make: Callable[[], Any],
     rows: Rows,
     targets: Sequence[Targets],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from typing import Any, NamedTuple
 
@@ -21,7 +20,8 @@ from ..exceptions import FractureFeaturesError
 from ..features import _descriptors
 from . import _places
 from ._learning import margins
-from ._places import N_FEATURES, centres, describe_places, grid_shape, is_empty
+from ._looks import RINGS, describe_look
+from ._places import N_FEATURES, STEP, centres, describe_places, grid_shape, is_empty
 
 BLOCK = 8
 IN_MEMORY = 1 << 30  # bytes
@@ -30,16 +30,26 @@ POOLS = (1, 8, 32, 128)  # highest places whose mean the image's score knows
 
 
 class Described(NamedTuple):
-    """Features of the places of images, and the maps of a network.
+    """Features of the places of images, the maps of a network, and what the images look like.
 
     Parameters
     ----------
     features : ndarray of shape (n_samples, n_places, N_FEATURES), dtype float16
     maps : ndarray of shape (n_samples, rows, columns, channels), dtype float16, or None
+    looks : ndarray of shape (n_samples, RINGS - 1), dtype float32
     """
 
     features: NDArray[np.float16]
     maps: NDArray[np.float16] | None
+    looks: NDArray[np.float32]
+
+
+class Scored(NamedTuple):
+    """One image: scores (rows, columns) and features of its places, and its own score."""
+
+    levels: NDArray[np.float32]
+    features: NDArray[np.float16]
+    image: float
 
 
 class Describer:
@@ -49,29 +59,29 @@ class Describer:
     ----------
     shape : tuple of (int, int)
         Height and width of the images.
-    architecture, weights
-        As in RegionClassifier.
+    maps : FrozenMaps or None
     """
 
-    def __init__(self, shape: tuple[int, int], architecture: str | None, weights: str | os.PathLike[str] | None):
-        self.shape, self.grid = shape, grid_shape(shape)
-        self.maps = None if architecture is None else FrozenMaps(architecture, weights, shape)
+    def __init__(self, shape: tuple[int, int], maps: FrozenMaps | None):
+        self.shape, self.grid, self.maps = shape, grid_shape(shape), maps
 
     def describe(self, stack: NDArray[np.uint8], folder: Any, n_jobs: int | None) -> Described:
         """Describe every image, block by block; a temporary file takes what memory should not."""
         n_places = self.grid[0] * self.grid[1]
         features = _allocate((len(stack), n_places, N_FEATURES))
         maps = None if self.maps is None else _allocate((len(stack), *self.maps.shape))
+        looks = np.empty((len(stack), RINGS - 1), dtype=np.float32)
         recipe = digest(code_version(Describer, _places, _descriptors))
 
         def read(rows: slice) -> None:
             images = np.ascontiguousarray(stack[rows])
+            looks[rows] = [describe_look(image) for image in images]
             features[rows] = cached_arrays(folder, recipe, images, _describe_all, features.shape[1:])
             if maps is not None and self.maps is not None:
                 maps[rows] = self.maps.read(images, folder)
 
         map_threads(read, gen_batches(len(stack), BLOCK), n_jobs)
-        return Described(features, maps)
+        return Described(features, maps, looks)
 
     def axes(self, grid: tuple[int, int] | None = None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixels of the centres of places, or of the maps' cells."""
@@ -143,3 +153,11 @@ def pool(levels: NDArray[np.float32]) -> list[float]:
     """Mean of the highest scores of an image, of one and of more."""
     ordered = np.sort(levels, axis=None)[::-1]
     return [float(ordered[:n].mean()) for n in POOLS]
+
+
+def enlarge(levels: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Levels of places at every pixel."""
+    covered = tuple(n * STEP for n in levels.shape)
+    whole = cv2.resize(levels, covered[::-1], interpolation=cv2.INTER_LINEAR)
+    missing = [(0, max(side - n, 0)) for side, n in zip(shape, covered, strict=True)]
+    return np.pad(whole, missing, mode="edge")[: shape[0], : shape[1]]

@@ -24,6 +24,7 @@ from ._head import make_headline, make_warnings
 from ._live import make_live
 from ._networks import make_networks
 from ._pictures import make_pictures
+from ._places import make_places
 from ._summary import (
     describe,
     describe_findings,
@@ -165,6 +166,7 @@ def _content(
         "networks": make_networks(result, ranked, names),
         "hidden": describe_hidden(ranked),
         "pictures": make_pictures(result, best, names, model),
+        "places": make_places(result, names),
         "manifest": manifest,
         "ignored": count_kinds(result.data.ignored),
         "grouped": result.data.groups is not None,

@@ -8,6 +8,7 @@ from ._format import interval, measure_label, number, with_interval
 from ._manifest import digest_of, make_manifest
 from ._models import model_names
 from ._paper import MAIN, ModelTable, sorted_models
+from ._places import froc_table
 from ._predictions import FAILURE_COLUMNS
 from ._result import EvaluationResult
 from ._smooth import smooth_reliability
@@ -29,6 +30,7 @@ __all__ = [
     "digest_of",
     "effective_groups",
     "example_table",
+    "froc_table",
     "interval",
     "make_manifest",
     "mean_curves",

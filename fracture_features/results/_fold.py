@@ -50,6 +50,10 @@ class FoldResult:
     train_scores : ndarray of shape (n_train, n_classes), dtype float64, or None
         Scores of the images the model was fitted on, which tell how far it fits them better than others. None where
         they cost as much as the test part's: of networks that are trained on the images themselves.
+    found : ndarray of shape (n_found, 8), dtype float64, or None
+        Boxes found in the test images, where the data have boxes and the model finds any: place of the image in `test`;
+        top, left, bottom and right in pixels of the file; score; row and column of the place that has the score.
+        Highest first in each image. None where the model finds no boxes.
     weighted : bool
         Whether classes were weighted and no calibration followed: probabilities are then those of other shares of them.
     kept : classifier, Path or None
@@ -83,6 +87,7 @@ class FoldResult:
     role: Role = "model"
     grid: dict[str, list[Any]] = field(default_factory=dict)
     train_scores: NDArray[np.float64] | None = None
+    found: NDArray[np.float64] | None = None
     weighted: bool = False
     kept: Any = None
 
@@ -100,6 +105,7 @@ class FoldResult:
             y_pred=self.y_pred[rows],
             scores=self.scores[rows],
             probabilities=probabilities,
+            found=None if self.found is None else _found_in(self.found, np.arange(len(self.test))[rows]),
         )
 
     def of(self, takes: str) -> NDArray[Any]:
@@ -118,3 +124,12 @@ class FoldResult:
 
 def _second(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values[:, 1] if values.shape[1] == 2 else values
+
+
+def _found_in(found: NDArray[np.float64], kept: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Boxes of the images that are kept, by their new places."""
+    parts = [found[found[:, 0] == place] for place in kept.tolist()]
+    counts = [len(part) for part in parts]
+    chosen = np.concatenate([np.empty((0, found.shape[1])), *parts])
+    chosen[:, 0] = np.repeat(np.arange(len(kept)), counts)
+    return chosen

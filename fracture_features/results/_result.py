@@ -13,6 +13,7 @@ from ._estimates import PRIMARY
 from ._findings import result_findings
 from ._manifest import make_manifest
 from ._paper import MAIN, ModelTable, model_table
+from ._places import place_table
 from ._predictions import Predictions
 from ._strata import strata_table
 from ._tables import confusion_table, fold_table, prediction_table, reliability_table, subgroup_table
@@ -280,6 +281,29 @@ class EvaluationResult(Predictions):
            studies", Biometrics 24(2), 1968.
         """
         return strata_table(self, by)
+
+    def places(self) -> pd.DataFrame:
+        """Return how well the models that find boxes find those that are marked.
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns model, measure, value, low, high: of all test parts together, percentile intervals (95 %) over 1000
+            resamples of groups. Empty where the data have no boxes or no model finds any. Images of which it is not
+            known where the fracture lies are left out.
+
+            - `pointing`: share of the marked images whose highest place lies in a marked box;
+            - `best_box_iou`: of these images the mean overlap, intersection over union, of the highest box;
+            - `sensitivity_at_0.25`, `sensitivity_at_1`: share of the marked boxes that hold the centre of a found one,
+              at that many false boxes an image;
+            - `ap50`: average precision of boxes that overlap by half or more;
+            - `pointing_unbroken`: share of images without a fracture whose highest place lies where another image of
+              the same body part has a box, as it is or mirrored. What `pointing` has above that comes from fractures.
+
+            The model "usual places of the body part" sees no pixel: it knows where the training images of that body
+            part (a column body_part or BodyPartExamined of `data.frame`; all images without) have their boxes.
+        """
+        return place_table(self)
 
     def reliability(self, *, n_bins: int = 10) -> pd.DataFrame:
         """Return how often what is predicted with a probability is so.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NAME = "result.npz"
 FORMAT = 1
-ARRAYS = ("train", "test", "y_pred", "scores", "probabilities", "train_scores")
+ARRAYS = ("train", "test", "y_pred", "scores", "probabilities", "train_scores", "found")
 PLAIN = tuple(field.name for field in fields(FoldResult) if field.name not in (*ARRAYS, "kept"))
 # What an inventory always has; what an audit described beside it is not needed again.
 FILES = ("size", "mtime", "sha256", "format", "height", "width", "reason")
@@ -102,6 +102,8 @@ def _check(fold: FoldResult, data: FractureDataset) -> None:
     rows_exist = not n or (fold.test.min() >= 0 and fold.test.max() < len(data))
     if not rows_exist or len(fold.y_pred) != n or fold.scores.shape != (n, n_classes):
         raise ValueError(f"the predictions of {fold.model!r}, fold {fold.fold}, are not of these images")
+    if fold.found is not None and (fold.found.shape[1:] != (8,) or not np.isin(fold.found[:, 0], range(n)).all()):
+        raise ValueError(f"the boxes of {fold.model!r}, fold {fold.fold}, are not of these images")
 
 
 def _pack_data(data: FractureDataset) -> dict[str, Any]:

@@ -26,7 +26,8 @@ def pool_studies(
     first, codes = _study_codes(data, column, label)
     studies = data.subset(first)
     pooled = [
-        replace(_pool_fold(fold, codes, how), train=np.unique(codes[fold.train]), train_scores=None) for fold in folds
+        replace(_pool_fold(fold, codes, how), train=np.unique(codes[fold.train]), train_scores=None, found=None)
+        for fold in folds
     ]
     if label == "any":
         _check_classes_tested(studies, pooled)

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exceptions import FractureFeaturesError, ImageReadError
-from ..explain import explain_images
+from ..explain import explain_images, found_boxes
 from ..images import held_in_memory, read_image
 from ..model import FractureModel
+from ..plotting import overlay_boxes
 from ..plotting._pictures import STRONGEST, _rgb
 from ..plotting._style import AGAINST, FOR
 from . import _limits
@@ -72,17 +73,25 @@ class Service:
         return {"image": to_png(image), "height": image.shape[0], "width": image.shape[1], "error": None}
 
     def heat_map(self, upload: Upload) -> dict[str, Any]:
-        """Return where the model looked, as a transparent PNG to lie over the picture, or why there is none."""
+        """Return where the model looked, as a transparent PNG to lie over the picture, or why there is none.
+
+        The boxes of a model that finds any are drawn in it.
+        """
         with held_in_memory(upload.data) as path, self._turn():
             try:
                 shape = read_image(path, max_side=MAP_SIDE).shape
                 target = self._target(path)
                 (values,) = explain_images(self.model.pipeline, [path], target=target, shapes=[shape])
+                boxes = found_boxes(self.model.pipeline, path, shape)
             except FractureFeaturesError as error:
                 return {"heat_map": None, "error": reason_of(error)}
             except ValueError:
                 return {"heat_map": None, "error": "there are no maps of a model of this kind"}
-        return {"heat_map": to_png(paint(values)), "target": self.model.target_names[target], "error": None}
+        return {
+            "heat_map": to_png(framed(paint(values), boxes)),
+            "target": self.model.target_names[target],
+            "error": None,
+        }
 
     def _target(self, path: str) -> int:
         """The fracture or, of more than two classes, the one that is predicted."""
@@ -139,6 +148,13 @@ def paint(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     opacity = STRONGEST * np.abs(values) / (np.abs(values).max() or 1.0)
     colour = np.where(values[..., None] > 0, _rgb(FOR), _rgb(AGAINST))[..., ::-1]
     return np.rint(np.dstack([colour, 255 * opacity])).astype(np.uint8)
+
+
+def framed(painted: NDArray[np.uint8], boxes: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """A BGRA image with boxes (n, 4) drawn as `overlay_boxes` does, opaque."""
+    frames = overlay_boxes(np.zeros((*painted.shape[:2], 3), np.uint8), found=boxes)[..., ::-1]
+    opaque = np.dstack([frames, np.full(painted.shape[:2], 255, np.uint8)])
+    return np.where(frames.any(axis=2, keepdims=True), opaque, painted)
 
 
 def to_png(image: NDArray[np.uint8]) -> str:
