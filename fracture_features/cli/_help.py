@@ -67,10 +67,6 @@ HELP = {
     ),
     "explain": Help("MODEL IMAGE --out FILE", ("explain model.ff wrist.png --out map.png",)),
     "serve": Help("MODEL [options]", ("serve model.ff --port 8000",)),
-    "score": Help(
-        "PREDICTIONS --protocol fracatlas [options]",
-        ("score predictions.csv --protocol fracatlas --badge badge.json",),
-    ),
     "info": Help("MODEL [--json]", ("info model.ff", "info model.ff --json")),
     "export": Help("MODEL IMAGE [IMAGE ...] --onnx FILE", ("export model.ff some_images/ --onnx model.onnx",)),
     "cache": Help("info|clear FOLDER", ("cache info kept/", "cache clear kept/")),
