@@ -50,7 +50,7 @@ def plot_froc(result: EvaluationResult, *, ax: Axes | None = None) -> Axes:
     >>> import tempfile
     >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
     >>> from fracture_features.plotting import plot_froc
-    >>> folder = make_radiographs(30, folder=tempfile.mkdtemp(), difficulty=0.3, random_state=0)
+    >>> folder = make_radiographs(45, folder=tempfile.mkdtemp(), difficulty=0.3, random_state=1)
     >>> data = load_folder(folder, groups=r"patient(\d+)", boxes=folder / "truth.csv")
     >>> model = make_pipeline("regions", image_size=96, random_state=0).set_params(classifier__n_estimators=5)
     >>> result = evaluate({"regions": model}, data, cv=2, audit=False, random_state=0)
