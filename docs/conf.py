@@ -27,8 +27,6 @@ extensions = [
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "gallery/*.py", "gallery/*.ipynb", "gallery/*.json"]
 default_role = "code"
-# make_scale.py writes it once there are measurements
-suppress_warnings = [] if (DOCS / "scale.md").exists() else ["toc.not_readable"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
