@@ -74,3 +74,22 @@ def test_links_between_pages_lead_to_pages(page):
         if made and place.stem != "index":
             place = ROOT / "examples" / "gallery" / f"{place.stem}.py"
         assert place.is_file() or (made and place.stem == "index"), link
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(3))
+def test_the_roads_can_be_walked(number, tmp_path):
+    pytest.importorskip("pydicom", reason="pydicom writes the files")
+    script = runpy.run_path(str(DOCS / "make_roads.py"))
+    road = script["ROADS"][number]
+    assert len(road.commands) <= script["MOST"]
+    for command, printed, code in script["walk"](road, tmp_path):
+        assert code == 0, (command, printed)
+
+
+def test_the_roads_are_recorded_with_the_commands_of_the_script():
+    script = runpy.run_path(str(DOCS / "make_roads.py"))
+    page = (DOCS / "roads.md").read_text(encoding="utf-8")
+    recorded = [line.removeprefix("$ ") for line in page.splitlines() if line.startswith("$ ")]
+    assert recorded == [command for road in script["ROADS"] for command in road.commands], "run docs/make_roads.py"
+    assert "rror:" not in page
