@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from fracture_features.evaluation import MAJORITY, PROBE
 from fracture_features.results import EvaluationResult, FoldResult
 
-STRENGTH = {MAJORITY: 0.0, PROBE: 0.3, "edges": 2.0, "hog": 0.5}
+STRENGTH = {MAJORITY: 0.0, PROBE: 0.3, "edges": 2.0, "hog": 0.5, "lbp": 0.0}
 
 
 def with_three_classes(data, names=("fractured", "healed", "normal")):

@@ -109,9 +109,9 @@ def test_a_model_no_better_than_a_baseline_is_marked(radiographs, capsys):
     assert "folds, whose training and test parts share 0 of 20 groups, with 95 % intervals" in printed
 
 
-@pytest.mark.parametrize(("model", "is_marked"), [("edges", False), ("hog", True)])
+@pytest.mark.parametrize(("model", "is_marked"), [("edges", False), ("lbp", True)])
 def test_the_mark_is_on_models_that_are_not_shown_to_be_better(data, capsys, model, is_marked):
-    """Of scores that are given: those of "edges" part the classes, those of "hog" hardly."""
+    """Of scores that are given: those of "edges" part the classes, those of "lbp" do not."""
     result = make_result(data, models=(model,))
     above = result.frame().query("model == @model")["above_baselines"]
     assert (above == (not is_marked)).all()

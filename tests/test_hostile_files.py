@@ -898,7 +898,7 @@ def test_other_files_are_refused_by_what_they_are(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("schema.json", "{}")
     refused(path, "is none that a model file has")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(ModelFileError, match="no regular file"):
         read_model_file(tmp_path)
     with pytest.raises(FileNotFoundError):
         read_model_file(tmp_path / "none.ff")

@@ -157,7 +157,7 @@ def test_a_split_that_is_not_used_is_said(multiregion, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--split"], "cv='split': no column 'split'"),
+        (["--split"], "--split: no column 'split'"),
         (["--split", "--repeats", "2"], "--repeats: a split of the data's own cannot be divided anew"),
         (["--external-groups", "x"], "--external-groups needs --external"),
         (["--root", "x"], "--root and --empty are for a csv"),

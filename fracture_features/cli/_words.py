@@ -39,6 +39,7 @@ def in_options(message: str) -> str:
     >>> in_options("positive='x' is none of ['a', 'b']; give positive=")
     "--positive 'x' is none of ['a', 'b']; give --positive"
     """
+    message = message.replace("cv='split'", "--split")
     message = SPOKEN.sub(lambda found: found[1] + OPTIONS[found[2]], message)
     return GIVEN.sub(lambda found: OPTIONS[found[1]] + _gap(message, found.end()), message)
 

@@ -57,6 +57,8 @@ class _Shard:
     n_threads: int | None
 
     def __call__(self) -> int:
+        if is_there(self.out, self.number):  # a worker that made it was lost before it could say so
+            return len(self.names)
         paths = [str(self.root / name) for name in self.names]
         with _cache_folder() as folder:
             pipeline = set_caches(copy.deepcopy(self.pipeline), folder).set_params(images__n_jobs=self.n_threads)
