@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint bench docs wheel clean
+.PHONY: demo test test-slow test-oldest lint bench docs wheel clean
 
 demo: $(STAMP)
 	$(BIN)/fracture-features demo
@@ -11,9 +11,12 @@ demo: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-# What takes minutes: kills by the dozen, simulations, the README in a fresh environment, the oldest versions.
+# What takes minutes: kills by the dozen, simulations, the README in a fresh environment.
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist worksteal --timeout 1800
+
+# A part of the tests on the oldest versions that setup.cfg names.
+test-oldest:
 	PYTHON=$(PYTHON) .ci/oldest
 
 lint: $(STAMP)

@@ -256,6 +256,8 @@ def fitted(kind):
     """A fitted estimator of a class of scikit-learn, and what it takes."""
     if kind.__name__ == "IsotonicRegression":
         return kind(out_of_bounds="clip").fit(X[:, 0], X[:, 1]), X[:, 0]
+    if kind.__name__ == "Ridge":
+        return kind().fit(X, X[:, 0]), X
     if kind.__name__.startswith("Label"):
         return kind().fit(Y), Y
     if kind.__name__ == "KernelCenterer":

@@ -18,6 +18,7 @@ from ._values import Damaged, Place, read_places, read_values, write_values
 
 # The folder of the values, within that of the cache; another one where their form changes.
 STORE = "fracture_features-2"
+TICK = 20_000_000  # nanoseconds, at least one of the file system's clock
 NAME = re.compile(r"[0-9a-f]{24}")  # the time, so that of two values of a key the later counts, and chance
 
 _bypassed: ContextVar[bool] = ContextVar("_bypassed", default=False)
@@ -361,7 +362,8 @@ class Cache:
                 self._places.update(read_places(path))
             except (OSError, Damaged) as error:
                 self._lose(path, error)
-        self._listed = changed
+        # Within a tick of the file system's clock another file leaves the time as it is.
+        self._listed = changed if time.time_ns() - changed > TICK else None
 
     def _lose(self, path: str, error: Exception) -> None:
         """Forget what is in a file; say it, and remove the file, where it is damaged."""

@@ -160,8 +160,8 @@ def _checked(table: pd.DataFrame, protocol: Protocol, what: str) -> NDArray[np.f
         "images are missing": images.index.difference(once.index),
         "images are unknown": once.index.difference(images.index),
         "images stand in several rows": pd.Index(names[names.duplicated()].unique()),
-        "hashes differ": shared[(hashes != expected["sha256"]).fillna(True).to_numpy(dtype=bool)],
-        "folds differ": shared[(folds != expected["fold"]).to_numpy()],
+        "hashes differ": shared[hashes.fillna("").to_numpy(dtype=object) != expected["sha256"].to_numpy(dtype=object)],
+        "folds differ": shared[folds.to_numpy(dtype=np.float64) != expected["fold"].to_numpy()],
         "scores are no finite numbers": shared[~np.isfinite(scores.to_numpy())],
     }
     refuse(what, protocol, {problem: [str(name) for name in found] for problem, found in problems.items()}, len(table))
