@@ -59,7 +59,7 @@ def main() -> None:
         for _ in range(N_ROUNDS):
             decode = timed(lambda: map_threads(lambda path: read_image(path).size, data.paths.tolist(), -1))
             rounds.append((decode, timed(lambda: audit_dataset(data))))
-        (decode, decode_cores), (audit, audit_cores) = np.min(rounds, axis=0)
+        (decode, decode_cores), (audit, audit_cores) = np.min(rounds, axis=0).tolist()
         report = audit_dataset(data)
         ledger, _ = timed(lambda: shortcut_ledger(report.data, random_state=0, n_jobs=-1))
     results = {

@@ -63,8 +63,8 @@ files may go; `--store` then cannot be used.
 of Dask (`pip install 'fracture_features[dask]'`); in Python `joblib.parallel_config(backend="dask")` does the same. The
 inventory, shards, and models times folds are shared out. Paths, rows of the inventory and scores travel; the workers
 read the files, which they need under the same name. Before anything runs, a worker with other versions of packages,
-or which does not see the files, is named. A worker that dies is replaced by Dask, and its jobs run again: shards of a
-store that are whole are not made again (`tests/test_spread.py` kills one).
+or which does not see the files, is named. A worker that dies is replaced by Dask, and its jobs run again: what was in
+the cache or the store is not computed again (`tests/test_spread.py` kills one).
 
 The cache belongs on a local disk: every worker uses the folder of `--cache` on its own machine. It works by moving
 whole files into place and was not tested on NFS. The store may be shared: its shards are moved into place as well, and

@@ -95,7 +95,7 @@ def test_a_store_on_a_cluster(radiographs, data, client, tmp_path):
 
 
 def test_a_worker_killed_in_the_middle(data, tmp_path):
-    """The run finishes and gives the same."""
+    """The run finishes, gives the same, and computes nothing again that was in the cache."""
     log = tmp_path / "log"
     model = {"counted": make_pipeline(CountedEdges(log, 0.1), "svm", image_size=48, cache=tmp_path / "cache")}
     killed = []
@@ -115,9 +115,10 @@ def test_a_worker_killed_in_the_middle(data, tmp_path):
         killer.start()
         found = evaluate(model, data, **options)
         killer.join()
-    _, lines = computed_twice(log)
+    twice, lines = computed_twice(log)
     assert len(killed) == 1
     assert {line[3] for line in lines} > {killed[0]}  # others went on
+    assert twice == []
     assert len({line[0] for line in lines}) == 60
     serial = make_pipeline(CountedEdges(tmp_path / "serial"), "svm", image_size=48, cache=tmp_path / "other")
     expected = evaluate({"counted": serial}, data, **options)
