@@ -66,6 +66,11 @@ are sent; the workers read the files themselves, under the same paths. Before an
 that has other versions of packages or does not see the files. Dask replaces a worker that dies, and its jobs run again.
 Values that are in the cache or the store are not computed again (`tests/test_spread.py` kills a worker).
 
+XGBoost grows its trees on the workers, each of which reads rows from the store:
+
+    X = store.dask_array(data.paths)
+    xgboost.dask.DaskXGBClassifier().fit(X, dask.array.from_array(data.y, chunks=X.chunks[0]))
+
 Keep the cache on a local disk: every worker uses the folder of `--cache` on its own machine. The cache renames complete
 files, and was not tested on NFS. The store may be shared: its shards are renamed in the same way, and never changed
 afterwards.
