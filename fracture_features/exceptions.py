@@ -105,11 +105,11 @@ class LeakWarning(UserWarning):
 
 
 class DatasetWarning(UserWarning):
-    """What a loader decided about contradictory labels or spellings, and its user should know."""
+    """A loader decided between contradictory labels or spellings."""
 
 
 class CacheWarning(UserWarning):
-    """The cache could not be used; what was asked for is computed all the same."""
+    """The cache could not be used; values are computed without it."""
 
 
 class CheckpointWarning(UserWarning):

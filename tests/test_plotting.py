@@ -288,6 +288,14 @@ def test_history_holds_each_epoch():
         assert panel.lines[-1].get_xdata() == [2, 2]  # the smallest val_loss
 
 
+def test_the_legends_of_a_history_cover_no_curve_and_lie_within_the_figure():
+    ax = plotting.plot_history(HISTORY)
+    ax.figure.canvas.draw()
+    for panel in ax.child_axes:
+        legend = panel.get_legend().get_window_extent()
+        assert panel.get_window_extent().y1 <= legend.y0 < legend.y1 <= ax.figure.bbox.y1
+
+
 def test_grid_search_is_ranked():
     ax = plotting.plot_grid_search(SEARCH)
     best = np.argsort(-SEARCH["mean_test_score"])[:20]

@@ -171,6 +171,9 @@ def test_networks_show_their_training_and_where_they_look(data, tmp_path):
     section = text[text.index('<section id="networks">') :]
     section = section[: section.index("</section>")]
     assert 'alt="Training of network"' in section
+    assert 'role="region" tabindex="0" aria-label="Training of network"' in section  # wider than a phone: it scrolls
+    (caption,) = re.findall(r"<figcaption>(.*?)</figcaption>", section[: section.index('class="pictures')], re.S)
+    assert caption.count("Training of network") == 1
     assert section.count('alt="Heat map over') == 4
     tested = {path.rpartition("/")[2] for path in data.paths[result.folds_of("network")[0].test]}
     assert {name.rpartition("/")[2] for name in re.findall(r'alt="Radiograph ([^"]*)"', section)} <= tested

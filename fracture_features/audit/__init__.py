@@ -1,4 +1,4 @@
-"""What is wrong with a data set before it flatters a result."""
+"""The audit of a data set: faults that make results look better than they are."""
 
 from ._alignment import similarity
 from ._codes import CODES, Code

@@ -43,7 +43,7 @@ class _Pair(NamedTuple):
 
 
 def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
-    """Find the files of a data set that show one picture.
+    """Find the files of a data set that show the same picture.
 
     Three steps, each among one file of every class of equals that the step before has found: the same bytes, the same
     pixels (saved anew without loss), and nearly the same picture, in one of the 8 flips and quarter turns, resized,

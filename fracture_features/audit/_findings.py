@@ -1,4 +1,4 @@
-"""What was found of a data set or a result, by code."""
+"""Findings about a data set or a result, by code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ N_EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was found, by its code.
+    """One finding of an audit or a result, by its code.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Finding:
 
     @property
     def kind(self) -> Code:
-        """What its code stands for."""
+        """The `Code` of the finding: title, severity, effect, advice, method."""
         return CODES[self.code]
 
     @property

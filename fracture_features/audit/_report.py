@@ -29,7 +29,7 @@ COLUMNS = ("hash", "crops", "blank", "constant", "constant_rows", "colour")
 
 @dataclass(frozen=True, eq=False)
 class AuditReport:
-    r"""The findings of `audit_dataset`, the copies and the groups that they make.
+    r"""The findings of `audit_dataset`, with the copies and the groups that they form.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class AuditReport:
         return finding_frame(self.findings)
 
     def clean(self) -> FractureDataset:
-        """Return the data without what cannot be right; nothing is deleted on disk.
+        """Return the data without repeated images, contradicted labels and unreadable files; files stay on disk.
 
         Of images with the same pixels in one part of the split the first stays; pairs of the same picture with
         different labels go, both of them; so do files that cannot be read. `left_out` lists them with the reason.
@@ -131,7 +131,7 @@ class AuditReport:
 def audit_dataset(
     data: FractureDataset, *, cache: str | os.PathLike[str] | None = None, n_jobs: int | None = -1
 ) -> AuditReport:
-    r"""Look for what makes a data set flatter a model: copies, leaks between its parts, contradictions, bad files.
+    r"""Find what makes results on a data set look too good: copies, leaks between its parts, contradictions, bad files.
 
     Every file is opened and decoded once, or not at all where the cache has what is asked. Copies are files of the same
     bytes, images of the same pixels, and near copies: the same picture turned, mirrored, resized, recompressed,

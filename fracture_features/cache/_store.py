@@ -151,7 +151,7 @@ def damaged_files(folder: str | os.PathLike[str]) -> list[str]:
 
 
 def clear_cache(folder: str | os.PathLike[str]) -> None:
-    """Remove the cache in `folder`, whatever state it is in, and nothing else; a process that uses it fills it anew.
+    """Remove the cache in `folder`, in any state, and nothing else; a process that uses it fills it again.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def pack_cache(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> 
 
 
 def unpack_cache(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
-    """Put the values that `pack_cache` has written into the cache in `folder`, which is made.
+    """Put the values that `pack_cache` has written into the cache in `folder`, which is created.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the command prints and writes."""
+"""Output of the command: screen and files."""
 
 from __future__ import annotations
 

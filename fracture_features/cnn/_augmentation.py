@@ -26,7 +26,7 @@ GRAINS = (np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axi
 def augment_images(
     X: ArrayLike, n_variations: int = 1, *, random_state: int | np.random.RandomState | None = None
 ) -> NDArray[np.uint8]:
-    """Show what `CNNClassifier(augment=True)` makes of images while it trains.
+    """Augment images as `CNNClassifier(augment=True)` does during training.
 
     Parameters
     ----------

@@ -215,7 +215,7 @@ class CNNClassifier(FittedNetwork, ClassifierMixin, BaseEstimator):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
     ) -> Self:
-        """Train a fresh network.
+        """Train a new network.
 
         Parameters
         ----------

@@ -23,7 +23,7 @@ POOLINGS = {"avg": ["avg"], "max": ["max"], "avg+max": ["avg", "max"]}
 
 
 class PretrainedExtractor(BaseExtractor):
-    """Features of a network that was trained on other images, as it is.
+    """Features from a pretrained network whose weights stay as they are.
 
     The maps of one of its layers are pooled over the image: nothing is learned here but what the classifier after it
     learns. Images are taken at the size they come in; at 448 pixels a MobileNetV2 sees finer lines than at the 224

@@ -1,4 +1,4 @@
-"""Data sets of radiographs: paths, labels, groups and what else is known."""
+"""Data sets of radiographs: paths, labels, groups and metadata."""
 
 from ._coco import load_coco
 from ._csv import load_csv

@@ -1,4 +1,4 @@
-"""What every loader returns."""
+"""The data set that every loader returns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEFT_OUT = ("path", "label", "reason")
 
 @dataclass(frozen=True, eq=False)
 class FractureDataset:
-    r"""Paths of radiographs with their labels, groups and whatever else is known of them.
+    r"""Paths of radiographs with labels, groups and metadata.
 
     Parameters
     ----------

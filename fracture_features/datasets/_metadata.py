@@ -13,7 +13,7 @@ from .._validation import check_paths
 
 
 class MetadataLookup(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
-    """Rows of a table, found by the paths that models are given: metadata beside image features.
+    """Look up the rows of a table by the paths that a model is given: metadata beside image features.
 
     A model of `evaluate`, a search or a pipeline of this library gets paths and nothing else. This transformer, beside
     an image pipeline in a FeatureUnion, gives it what is known of each image.
@@ -108,7 +108,7 @@ class MetadataLookup(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
         return self.table.iloc[known].set_axis(index)
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Do nothing: what comes out is a DataFrame."""
+        """Do nothing: the output is always a DataFrame."""
         return self
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:

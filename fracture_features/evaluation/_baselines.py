@@ -43,7 +43,7 @@ def baseline_models(
     random_state: int | None = None,
     n_jobs: int | None = None,
 ) -> dict[str, Any]:
-    r"""Models to hold beside every result, by name.
+    r"""Return the baselines that every result is compared with, by name.
 
     "majority class" knows how frequent the classes are; "metadata only" `data.metadata_columns`, height and width of
     the image, and the size of the file, but no pixel; "shortcut probe" what can be seen from across the room:

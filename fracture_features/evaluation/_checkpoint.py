@@ -65,7 +65,7 @@ class Checkpoint:
             raise CheckpointError(f"checkpoint={str(self.folder)!r} cannot be made: {error.strerror}") from error
 
     def find(self, key: str, keep_model: bool) -> list[dict[str, Any]] | None:
-        """The fold results under `key`, as fields, None where there are none (or no model, where it is to be kept)."""
+        """Return the fields of the fold results under `key`; None without results, or without a model to be kept."""
         self._asked.add(key)
         path, model = self._paths(key)
         if not path.exists() or (keep_model and not model.exists()):
@@ -81,7 +81,7 @@ class Checkpoint:
         return parts
 
     def keep(self, key: str, folds: list[FoldResult], pickled: bytes | None) -> Path | None:
-        """Write one job's result, and that on external images where there is one; the model first, where it is kept."""
+        """Write the result of one job, and the one on external images; first the model, where it is kept."""
         path, model = self._paths(key)
         if pickled is not None:
             with whole_file(model) as part:

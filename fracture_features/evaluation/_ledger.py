@@ -1,4 +1,4 @@
-"""Where an area under the ROC curve can come from without a fracture."""
+"""The ledger of shortcuts: features without a fracture that can explain the area under the ROC curve."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 def shortcut_ledger(
     data: FractureDataset, *, cv: int = 5, random_state: int | None = None, n_jobs: int | None = None
 ) -> pd.DataFrame:
-    r"""Say where the area under the ROC curve can come from without a fracture.
+    r"""Measure which features without a fracture can explain the area under the ROC curve.
 
     Of each family of `shortcut_features` a small boosted model is cross-validated alone, and together with the families
     before it. Folds keep groups together; where none are known, neighbours by file name, which often show one patient.

@@ -1,4 +1,4 @@
-"""Where a model looked: signed maps of images for every kind of pipeline."""
+"""Signed maps that show where a model looked, for every kind of pipeline."""
 
 from ._boxes import found_boxes
 from ._explain import explain_images

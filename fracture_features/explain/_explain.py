@@ -31,7 +31,7 @@ Explain = Callable[[NDArray[np.uint8], list[Frame]], list[NDArray[np.float64]]]
 def explain_images(
     model: Any, images: ArrayLike, *, target: Any = 1, shapes: ArrayLike | None = None
 ) -> list[NDArray[np.float64]]:
-    """Map where each image speaks for a class, and where against it.
+    """Map which places of each image speak for a class, and which against it.
 
     What is explained is the score of the class: the classifier's decision function, or, where it has none, the
     log-odds of its probability. How depends on the pipeline:

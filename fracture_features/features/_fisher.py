@@ -43,7 +43,7 @@ class Projection(NamedTuple):
 
 
 class FisherVectorExtractor(BaseExtractor):
-    """Fisher vectors: how an image's local descriptors depart from those of the training images.
+    """Fisher vectors: differences of an image's local descriptors from those of the training images.
 
     Patches of several sizes on a dense grid are described by their gradients (RootSIFT), the descriptors reduced to
     principal components, and the patches' positions appended. Fitting learns the components and a mixture of

@@ -31,7 +31,7 @@ class Scale(NamedTuple):
 
 
 class LBPExtractor(GridExtractor):
-    """Histograms of local binary patterns, the codes those of `skimage.feature.local_binary_pattern`.
+    """Histograms of local binary patterns, with the codes of `skimage.feature.local_binary_pattern`.
 
     Points on a circle around each pixel are compared with it: 1 where the grey value is at least the
     pixel's, 0 elsewhere. A point between pixels is interpolated bilinearly; outside the image everything is

@@ -257,11 +257,11 @@ class ImageReader(Cached, TransformerMixin, BaseEstimator, auto_wrap_output_keys
         return out
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Do nothing: images are no table."""
+        """Do nothing: images are not a table."""
         return self
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
-        """One name, for the image as a whole."""
+        """Return one name, for the image as a whole."""
         return np.asarray(["image"], dtype=object)
 
     def __sklearn_tags__(self) -> Any:

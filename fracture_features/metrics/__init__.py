@@ -1,4 +1,4 @@
-"""What scikit-learn lacks: metrics of diagnostic tests, and intervals and tests of any metric that respect groups.
+"""Metrics of diagnostic tests, and intervals and tests of any metric that respect groups.
 
 Arrays in, numbers out. `sensitivity_score` and the like have the signature of scikit-learn's metrics and go where
 these go; what scikit-learn or scipy has (ROC AUC, reliability curves, tuned thresholds) is not here.

@@ -48,7 +48,7 @@ class Resampled(NamedTuple):
     shares: tuple[Share | None, ...]
 
     def interval(self, row: int, confidence_level: float = 0.95) -> Interval:
-        """Interval of one of the rows: `share_interval` where it is a share, `percentile_interval` otherwise."""
+        """Return the interval of one row: `share_interval` where it is a share, `percentile_interval` otherwise."""
         share = self.shares[row]
         if share is None:
             return percentile_interval(self.draws[row], confidence_level, self.n_groups)
@@ -93,7 +93,7 @@ def resample(
     n_resamples: int = 2000,
     random_state: int | None = None,
 ) -> Resampled:
-    """Several metrics, or one metric of several models, on the same resamples of whole groups.
+    """Compute several metrics, or one metric of several models, on the same resamples of whole groups.
 
     With folds the estimand is the mean over the folds' test parts, given the fitted models: groups are drawn once
     over all folds, the metric is computed in each fold and averaged. It tells how far the mean would move with other
@@ -178,7 +178,7 @@ def resample_curve(
     n_resamples: int = 2000,
     random_state: int | None = None,
 ) -> ResampledCurve:
-    """A curve at fixed places on resamples of whole groups: those of `resample` with the same `random_state`.
+    """Compute a curve at fixed places on the resamples of whole groups of `resample` with the same `random_state`.
 
     Parameters
     ----------
@@ -288,7 +288,7 @@ def bootstrap_interval(
     n_resamples: int = 2000,
     random_state: int | None = None,
 ) -> Interval:
-    """Interval of a metric by a bootstrap that draws whole groups.
+    """Compute the interval of a metric by a bootstrap that draws whole groups.
 
     Parameters
     ----------

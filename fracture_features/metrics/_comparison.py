@@ -85,7 +85,7 @@ def compare(
     confidence_level: float = 0.95,
     test_fraction: float | None = None,
 ) -> Comparison:
-    """Difference of two rows of `jackknife`'s result: `first` minus `second`.
+    """Compute the difference of two rows of `jackknife`'s result: `first` minus `second`.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def paired_comparison(
     confidence_level: float = 0.95,
     random_state: int | None = 0,
 ) -> Comparison:
-    """Difference of two models in one metric on the same images, in which whole groups count.
+    """Compare two models in one metric on the same images, with whole groups as units.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def paired_comparison(
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """P-values adjusted for being several, by Holm's step-down procedure.
+    """Adjust several p-values by Holm's step-down procedure.
 
     Parameters
     ----------
@@ -314,7 +314,7 @@ def holm(p_values: ArrayLike) -> Floats:
 
 
 def corrected_resampled_ttest(differences: ArrayLike, n_train: float, n_test: float) -> TTest:
-    r"""T test on the differences of two models over (repeated) folds, corrected for their overlap.
+    r"""Test the differences of two models over (repeated) folds by a t test that is corrected for their overlap.
 
     The variance of the mean of J differences is taken for :math:`(1 / J + n_{test} / n_{train}) s^2`: training parts
     that share images make the folds' results depend on each other, which a plain t test takes for independent [1]_.

@@ -9,7 +9,7 @@ from ._types import Floats, Labels, ratio
 
 
 def quadratic_kappa() -> Measure:
-    """Cohen's kappa of ordered grades, a disagreement weighing as the square of its steps.
+    """Compute Cohen's kappa of ordered grades with quadratic weights.
 
     Returns
     -------

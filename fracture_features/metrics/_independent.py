@@ -45,7 +45,7 @@ class ZTest(NamedTuple):
 def delong_interval(
     y_true: ArrayLike, y_score: ArrayLike, *, groups: ArrayLike | None = None, confidence_level: float = 0.95
 ) -> Interval:
-    """DeLong's interval of the area under the ROC curve, for independent images.
+    """Compute DeLong's interval of the area under the ROC curve, for independent images.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def delong_interval(
 def delong_test(
     y_true: ArrayLike, y_score: ArrayLike, y_reference: ArrayLike, *, groups: ArrayLike | None = None
 ) -> ZTest:
-    """DeLong's test of two areas under the ROC curve on the same independent images.
+    """Test two areas under the ROC curve on the same independent images, by DeLong.
 
     Parameters
     ----------

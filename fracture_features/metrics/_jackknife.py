@@ -81,7 +81,7 @@ class Jackknifed(NamedTuple):
     kernels: tuple[Kernel, ...]
 
     def joined(self, other: Jackknifed, row: int, other_row: int) -> Jackknifed:
-        """One row of each, of the same samples; behind them the rows that their intervals are made from."""
+        """Join rows of several objects on the same samples; the rows for their intervals follow."""
         pick, parts = [(self, row), (other, other_row)], []
         for one, k in tuple(pick):
             parts.append(tuple(range(len(pick), len(pick) + len(one.parts[k]))))
@@ -96,7 +96,7 @@ class Jackknifed(NamedTuple):
         )
 
     def interval(self, row: int, confidence_level: float = 0.95, *, test_fraction: float | None = None) -> Interval:
-        """Interval of a metric, which holds its value: `metric_interval` says how it is made.
+        """Return the interval of a metric, which contains its value: see `metric_interval`.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Jackknifed(NamedTuple):
         return centred_interval(self.values[row], *spread, self.scales[row], confidence_level)
 
     def spread(self, combination: Floats, test_fraction: float | None = None) -> Spread:
-        """Variance of a combination (n_metrics,) of the rows, such as a difference."""
+        """Return the variance of a combination (n_metrics,) of the rows, such as a difference."""
         rows = np.flatnonzero(combination)
         with np.errstate(invalid="ignore"):
             u, folds = (combination[rows] @ part[rows] for part in (self.influences, self.of_folds))
@@ -157,7 +157,7 @@ def jackknife(
     repetitions: ArrayLike | None = None,
     random_state: int | None = 0,
 ) -> Jackknifed:
-    """Several metrics, or one metric of several models, each with one group after the other left out.
+    """Compute several metrics, or one metric of several models, with one group after the other left out.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ def metric_interval(
     test_fraction: float | None = None,
     confidence_level: float = 0.95,
 ) -> Interval:
-    r"""Interval of a metric, its variance from leaving out one group after the other.
+    r"""Compute the interval of a metric, with the variance from leaving out one group after the other.
 
     A metric between two limits has Wilson's interval for as many independent samples as the variance speaks for, a
     quantile of Student's t in the place of the normal one, which a share of one sample a group keeps. The degrees of

@@ -208,7 +208,7 @@ def share_interval(value: float, draws: Floats, share: Share, confidence_level: 
 
 
 def percentile_interval(values: Floats, confidence_level: float, n_groups: int | None = None) -> Interval:
-    r"""Percentile interval, widened for few groups.
+    r"""Compute a percentile interval, widened for few groups.
 
     The limits are the k-th lowest and k-th highest of R values, k = floor((R + 1) q) [1]_. q is (1 - level) / 2 for a
     great many groups; for n of them it is :math:`\Phi(\sqrt{n / (n - 1)}\, t_{(1 - level) / 2,\, n - 1})`, which makes

@@ -196,7 +196,7 @@ def get_measure(metric: str | Measure) -> Measure:
 
 
 def at_prevalence(name: Literal["ppv", "npv"], prevalence: float) -> Measure:
-    """PPV or NPV where another share of images has a fracture.
+    """Compute PPV or NPV at another prevalence.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def at_prevalence(name: Literal["ppv", "npv"], prevalence: float) -> Measure:
 
 
 def one_vs_rest(metric: str | Measure, label: int) -> Measure:
-    """A measure of two classes for class `label` against all others.
+    """Make a measure of class `label` against all others from a measure of two classes.
 
     Parameters
     ----------
@@ -289,7 +289,7 @@ def one_vs_rest(metric: str | Measure, label: int) -> Measure:
 
 
 def macro(metric: str | Measure, n_classes: int) -> Measure:
-    """Mean over the classes 0 to `n_classes` - 1 of a measure of two, each class against the rest.
+    """Average a measure of two classes over the classes 0 to `n_classes` - 1, each against the rest.
 
     Parameters
     ----------

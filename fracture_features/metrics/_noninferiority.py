@@ -13,7 +13,7 @@ from ._jackknife import Jackknifed
 
 
 class NonInferiority(NamedTuple):
-    """Difference of two models on the same images, held against a margin.
+    """Difference of two models on the same images, compared with a margin.
 
     Parameters
     ----------

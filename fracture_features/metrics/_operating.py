@@ -12,7 +12,7 @@ from ._types import Floats, Labels
 
 
 def sensitivity_threshold(y_true: ArrayLike, y_score: ArrayLike, sensitivity: float = 0.95) -> float:
-    """Highest threshold that still finds this share of the fractures.
+    """Find the highest threshold that still finds this share of the fractures.
 
     An image is called fractured where its score is at least the threshold. Choose it on scores that neither trained
     the model nor measure it.
@@ -55,7 +55,7 @@ def sensitivity_threshold(y_true: ArrayLike, y_score: ArrayLike, sensitivity: fl
 
 
 def youden_threshold(y_true: ArrayLike, y_score: ArrayLike) -> float:
-    """Threshold with the highest sensitivity + specificity - 1 (Youden's J).
+    """Find the threshold with the highest sensitivity + specificity - 1 (Youden's J).
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _counts_above(y_true: ArrayLike, y_score: ArrayLike) -> tuple[Floats, Labels
 
 
 def decision_curve(y_true: ArrayLike, y_prob: ArrayLike, thresholds: ArrayLike | None = None) -> pd.DataFrame:
-    """Net benefit of acting on a probability, against treating all and none.
+    """Compute the net benefit of acting on a probability, beside treating all and none.
 
     At the threshold t one is willing to treat 1 / t patients to treat one who needs it, so that a false positive costs
     t / (1 - t) of what a true positive brings: the net benefit is TP / n - FP / n * t / (1 - t) [1]_.

@@ -9,7 +9,7 @@ from ._checks import check_share
 
 
 def effective_test_fraction(test_fraction: float, fitted_auc: float, tested_auc: float) -> float:
-    r"""Test share to reckon with where models tell the images they were fitted on hardly better than others.
+    r"""Compute the share of test images to use where models score training images hardly better than others.
 
     Nadeau and Bengio take the results of two folds for correlated by the test share, so that the variance of the mean
     is that of its test parts times 2 - `test_fraction` [1]_. That is right for models that learn mostly the chance of

@@ -49,7 +49,7 @@ class Matches(NamedTuple):
 
 
 def box_overlaps(found: ArrayLike, marked: ArrayLike) -> Floats:
-    """Intersection over union of each found box with each marked one.
+    """Compute the intersection over union of each found box with each marked one.
 
     Parameters
     ----------
@@ -408,7 +408,7 @@ def place_measures(
     n_resamples: int = 1000,
     random_state: int | None = None,
 ) -> dict[str, PlaceMeasure]:
-    """All measures of places, each with its percentile interval over resampled groups.
+    """Compute all measures of places, each with its percentile interval over resampled groups.
 
     Parameters
     ----------

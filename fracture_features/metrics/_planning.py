@@ -60,7 +60,7 @@ def plan_sample_size(
     intraclass_correlation: float = 0.0,
     confidence_level: float = 0.95,
 ) -> SampleSize:
-    r"""Fewest patients for an interval of a wanted width, or for finding a difference of two models in ROC AUC.
+    r"""Compute the fewest patients for an interval of a given width, or to find a difference of two models in ROC AUC.
 
     Either `half_width` or `difference` is given. The variance of an ROC AUC is Hanley and McNeil's [1]_. Of two models
     on the same images with areas :math:`A_1` and :math:`A_2`, whose estimates correlate with r, the difference has the
@@ -171,7 +171,7 @@ def plan_sample_size(
 def power_of_difference(
     difference: float, standard_error: float, df: float | None = None, alpha: float = 0.05
 ) -> float:
-    """Share of studies in which a two-sided t test finds a difference.
+    """Compute the share of studies in which a two-sided t test finds a difference.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ BLOCK = 2**18
 
 
 def group_weights(groups: ArrayLike, n_resamples: int, rng: np.random.Generator) -> Floats:
-    """Weights of bootstrap resamples that draw whole groups with replacement.
+    """Draw weights of bootstrap resamples of whole groups, with replacement.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def group_weights(groups: ArrayLike, n_resamples: int, rng: np.random.Generator)
 
 
 def rarest_groups(labels: Labels, groups: NDArray) -> int:
-    """Count the groups that have the class which fewest have.
+    """Count the groups with the class that the fewest groups have.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ ROUNDING = 1e-9  # of a share of negatives: more than that of any sum of weights
 
 
 def sensitivity_at(specificity: float = 0.9) -> Measure:
-    """Sensitivity of a score at the threshold that has a wanted specificity.
+    """Compute the sensitivity at the threshold that has a given specificity.
 
     The threshold is one of the scores, chosen on the same images, or the same resample, and in each fold anew: images
     are called fractured from it on, those that tie with it too. Of the thresholds whose specificity is at least the
@@ -68,7 +68,7 @@ def sensitivity_at(specificity: float = 0.9) -> Measure:
 
 
 def partial_auc(max_fpr: float = 0.1) -> Measure:
-    """Area under the ROC curve up to a share of false positives, standardised by McClish.
+    """Compute the area under the ROC curve up to a share of false positives, standardised by McClish.
 
     Parameters
     ----------

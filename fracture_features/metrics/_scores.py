@@ -20,7 +20,7 @@ Label = int | float | bool | str
 def sensitivity_score(
     y_true: ArrayLike, y_pred: ArrayLike, *, pos_label: Label = 1, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Sensitivity: the share of the positives that are predicted as positive.
+    """Compute the sensitivity: the share of the positives that are predicted as positive.
 
     It is `sklearn.metrics.recall_score`, but NaN instead of 0 where there is no positive.
 
@@ -72,7 +72,7 @@ def sensitivity_score(
 def specificity_score(
     y_true: ArrayLike, y_pred: ArrayLike, *, pos_label: Label = 1, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Specificity: the share of the negatives that are predicted as negative.
+    """Compute the specificity: the share of the negatives that are predicted as negative.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def ppv_score(
     sample_weight: ArrayLike | None = None,
     prevalence: float | None = None,
 ) -> float:
-    """Positive predictive value: the share of the predicted positives that are positive.
+    """Compute the positive predictive value: the share of the predicted positives that are positive.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def npv_score(
     sample_weight: ArrayLike | None = None,
     prevalence: float | None = None,
 ) -> float:
-    """Negative predictive value: the share of the predicted negatives that are negative.
+    """Compute the negative predictive value: the share of the predicted negatives that are negative.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def npv_score(
 def positive_likelihood_ratio(
     y_true: ArrayLike, y_pred: ArrayLike, *, pos_label: Label = 1, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Positive likelihood ratio: sensitivity / (1 - specificity) [1]_.
+    """Compute the positive likelihood ratio: sensitivity / (1 - specificity) [1]_.
 
     By so much a predicted positive multiplies the odds of the positive class. `sklearn.metrics.class_likelihood_ratios`
     gives both ratios as a pair, which no grid search can use, and takes the greater label for the positive one.
@@ -267,7 +267,7 @@ def positive_likelihood_ratio(
 def negative_likelihood_ratio(
     y_true: ArrayLike, y_pred: ArrayLike, *, pos_label: Label = 1, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Negative likelihood ratio: (1 - sensitivity) / specificity.
+    """Compute the negative likelihood ratio: (1 - sensitivity) / specificity.
 
     By so much a predicted negative multiplies the odds of the positive class.
 
@@ -309,7 +309,7 @@ def negative_likelihood_ratio(
 def calibration_intercept(
     y_true: ArrayLike, y_prob: ArrayLike, *, pos_label: Label = 1, sample_weight: ArrayLike | None = None
 ) -> float:
-    r"""Calibration in the large: how far the log-odds are too low on the whole; 0 is best.
+    r"""Compute calibration in the large: the mean by which log-odds are too low; 0 is best.
 
     The intercept a of the logistic regression logit P(positive) = a + logit(p), its slope held at 1 [1]_.
 

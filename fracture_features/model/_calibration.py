@@ -53,7 +53,7 @@ class Calibration:
         return cls(tuple(float(one.a_) for one in calibrators), tuple(float(one.b_) for one in calibrators))
 
     def probabilities(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probability of each class, (n, n_classes), from the scores of each."""
+        """Compute the probability of each class, (n, n_classes), from the scores of each."""
         if scores.shape[1] == 2:
             positive = expit(-(self.slopes[0] * scores[:, 1] + self.intercepts[0]))
             return np.column_stack([1 - positive, positive])

@@ -21,7 +21,7 @@ Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Decision:
-    """The scores of class 1 from which on an image is called fractured, or set aside.
+    """Thresholds on the score of class 1: above them an image is called fractured, between them it is set aside.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Decision:
     high: float
 
     def answers(self, scores: NDArray[np.float64]) -> NDArray[np.int64]:
-        """1 for a fracture, 0 for none, -1 for inconclusive, for each score (n,)."""
+        """Return 1 for a fracture, 0 for none, -1 for inconclusive, for each score (n,)."""
         return np.where(scores >= self.high, YES, np.where(scores < self.low, NO, INCONCLUSIVE)).astype(np.int64)
 
 

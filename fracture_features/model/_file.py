@@ -156,7 +156,7 @@ def read_model_file(
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
-    r"""Read what a model file says of itself; no other member is read.
+    r"""Read the manifest of a model file; no other member is read.
 
     Parameters
     ----------

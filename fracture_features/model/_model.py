@@ -99,7 +99,7 @@ class FractureModel(ClassifierMixin, BaseEstimator):
         return f"<FractureModel: {', '.join(self.target_names)}; trained on {n} images>"
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Raise TypeError: what is trained is not trained again."""
+        """Raise TypeError: a trained model is not trained again."""
         raise TypeError("a FractureModel is fitted already; train another with train_model(pipeline, data)")
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -122,7 +122,7 @@ class FractureModel(ClassifierMixin, BaseEstimator):
 
     @any_text
     def predict_frame(self, paths: ArrayLike, *, on_block: Callable[[int], None] | None = None) -> pd.DataFrame:
-        """Predict files one by one: what cannot be read has an error, and the others go on.
+        """Predict files one by one: a file that cannot be read gets an error, and the others are predicted.
 
         Parameters
         ----------
@@ -197,7 +197,7 @@ class FractureModel(ClassifierMixin, BaseEstimator):
         }
 
     def card(self) -> str:
-        """Return the model card as Markdown: what it is for, data, measures and limits, with marked blanks."""
+        """Return the model card as Markdown: intended use, data, measures and limits, with marked blanks."""
         return model_card(list(self.target_names), self.info, self.calibration is not None)
 
     def save(self, path: str | os.PathLike[str]) -> None:

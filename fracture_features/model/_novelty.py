@@ -145,31 +145,31 @@ class Novelty:
 
     @classmethod
     def fit(cls, blocks: Blocks, random_state: int | None) -> Self:
-        """Fit to what was seen of the training images; `with_limit` says what is far."""
+        """Fit to the features of the training images; `with_limit` sets the limit."""
         return cls([Block.fit(features, random_state) for features in blocks], np.ones(2 * len(blocks)))
 
     def distances(self, blocks: Blocks) -> NDArray[np.float64]:
-        """All distances, (n, 2 * n_blocks)."""
+        """Compute all distances, (n, 2 * n_blocks)."""
         return np.hstack([block.distances(features) for block, features in zip(self.blocks, blocks, strict=True)])
 
     def with_limit(self, held_out: NDArray[np.float64]) -> Self:
-        """With tails and limit from the distances of held-out images (n, 2 * n_blocks)."""
+        """Return a copy with tails and limit from the distances of held-out images (n, 2 * n_blocks)."""
         tails = np.maximum(np.quantile(held_out, 1 - FALSE_ALARMS, axis=0), np.finfo(np.float32).tiny)
         limit = float(np.quantile((held_out / tails).max(axis=1), 1 - FALSE_ALARMS))
         return replace(self, tails=tails, limit=limit)
 
     def unlikeness(self, blocks: Blocks) -> NDArray[np.float64]:
-        """The largest distance in units of the limit, (n,): above 1 an image is unlike the others."""
+        """Compute the largest distance in units of the limit, (n,): above 1 an image is unlike the others."""
         return (self.distances(blocks) / self.tails).max(axis=1) / self.limit
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that it knows, by name."""
+        """Return all fitted arrays, by name."""
         found = {f"{k}_{name}": value for k, block in enumerate(self.blocks) for name, value in vars(block).items()}
         return {**found, "tails": self.tails, "limit": np.array(self.limit)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Make one from what `arrays` gave."""
+        """Make one from the arrays that `arrays` returned."""
         names = ("mean", "deviation", "components", "scales")
         blocks = [Block(*(arrays[f"{k}_{name}"] for name in names)) for k in range(len(arrays["tails"]) // 2)]
         return cls(blocks, arrays["tails"], float(arrays["limit"]))

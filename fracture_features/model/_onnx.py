@@ -31,7 +31,7 @@ IR_VERSION = 8  # the oldest that has this opset
 
 
 def export_onnx(model: FractureModel, path: str | os.PathLike[str], paths: Sequence[str | os.PathLike[str]]) -> str:
-    r"""Write a trained model as ONNX, once it has given the model's own answers to some files.
+    r"""Write a trained model as ONNX, after the export has given the model's own answers on some files.
 
     What the file takes is `images`, uint8 (n, height, width), as the model's ImageReader gives them, if all that reads
     them is a network, `HOGExtractor` or `LBPExtractor` of at most 16 points. Where another extractor does, it takes

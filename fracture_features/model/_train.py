@@ -44,7 +44,7 @@ def train_model(
     name: str | None = None,
     random_state: int | None = None,
 ) -> FractureModel:
-    r"""Fit a pipeline on all images, with what has to be known to use it.
+    r"""Fit a pipeline on all images, with the threshold, calibration and limits that its use needs.
 
     The threshold, the calibration and the limit beyond which a file is unlike the training images are chosen on five
     folds that keep groups together: on scores of models that were fitted on the other four. Then the pipeline is fitted

@@ -162,7 +162,7 @@ def _draw_band(ax: Axes, style: dict[str, Any], x: pd.Series, low: pd.Series, hi
 
 
 def plot_calibration(result: EvaluationResult, *, models: Sequence[str] | None = None, ax: Axes | None = None) -> Axes:
-    r"""Draw how often what is predicted with a probability is so.
+    r"""Draw a calibration curve: the observed share of a class by predicted probability.
 
     Parameters
     ----------

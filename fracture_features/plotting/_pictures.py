@@ -124,7 +124,7 @@ def plot_heat_map(image: ArrayLike, heat_map: ArrayLike, *, ax: Axes | None = No
 def plot_augmentation(
     image: ArrayLike, *, n_variations: int = 7, random_state: int | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw an image and what `CNNClassifier(augment=True)` makes of it while it trains.
+    """Draw an image and augmented versions of it, as `CNNClassifier(augment=True)` makes them.
 
     Parameters
     ----------

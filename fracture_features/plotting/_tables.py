@@ -192,7 +192,7 @@ def plot_subgroups(
 
 
 def plot_confusion_matrix(result: EvaluationResult, model: str, *, ax: Axes | None = None) -> Axes:
-    r"""Draw how often each class is called what: counts, and their share of the true class.
+    r"""Draw the confusion matrix: counts, and their share of the true class.
 
     Parameters
     ----------

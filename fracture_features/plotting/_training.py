@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._style import COLOURS, GREY, SMALL, make_axes, make_panels, tidy, wrapped
+from ._style import COLOURS, GREY, SMALL, add_legend, make_axes, make_panels, tidy, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def plot_history(history: Mapping[str, Any], *, ax: Axes | None = None) -> Axes:
             panel.plot(np.arange(1, len(values) + 1), values, dashes, color=COLOURS[k], label=text, linewidth=1.8)
         if "val_loss" in history:
             panel.axvline(1 + int(np.argmin(history["val_loss"])), color=GREY, linewidth=0.8, zorder=0)
-        panel.legend(frameon=False, fontsize=SMALL + 1)
+        add_legend(panel)
         panel.locator_params(axis="x", integer=True)
         tidy(panel, xlabel="Epoch", ylabel=label)
     return ax

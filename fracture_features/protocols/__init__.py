@@ -1,4 +1,4 @@
-"""Published sets with fixed groups and folds, on which anyone's predictions are held against this library's baselines.
+"""Published sets with fixed groups and folds, to compare any predictions with the baselines of this library.
 
 A protocol holds no pixels: for each image its file name, SHA-256, label, group and fold, and the scores that `accurate`
 and the metadata without a pixel gave it when its fold was the test part.

@@ -73,7 +73,7 @@ class ProtocolScore:
         return bool(row["difference"] > 0 and row["p_holm"] <= SIGNIFICANT)
 
     def badge(self) -> dict[str, Any]:
-        """Return what an endpoint badge of shields.io shows, ready for json.
+        """Return the content of an endpoint badge of shields.io, ready for json.
 
         The baseline of its message is `accurate`. Predictions that are not shown to be above it are held against the
         metadata without a pixel.

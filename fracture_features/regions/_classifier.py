@@ -30,7 +30,7 @@ BLOCK = 16  # images that are described at a time
 
 
 class RegionClassifier(Cached, ClassifierMixin, BaseEstimator):
-    """A classifier of two classes that learns from boxes where fractures are, and scores places.
+    """A classifier of two classes that learns from boxes around fractures, and scores places in images.
 
     Each image is looked at in places 16 pixels apart, each described by RootSIFT descriptors [1]_ of the patches of
     32, 64 and 128 pixels around it. Boosted trees tell places in boxes from others, in a second round also from those

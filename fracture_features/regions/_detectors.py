@@ -19,7 +19,7 @@ WITHIN = ("best_estimator_", "estimator_", "pipeline", "estimator")
 
 
 def find_detector(model: Any) -> Detect | None:
-    """Find the part of a fitted model that finds boxes, whatever stands around it.
+    """Find the part of a fitted model that finds boxes, within any pipeline or calibration.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ FOLDS = 3
 
 
 class RegionStack(ClassifierMixin, BaseEstimator):
-    """A RegionClassifier and a classifier of whole images, their scores weighed by a logistic regression [1]_.
+    """Stack a RegionClassifier and a classifier of whole images by a logistic regression of their scores [1]_.
 
     The weights are learned from scores of images that neither has seen: `held_out_scores_` of the RegionClassifier,
     and those of the other's last step, fitted anew on three inner folds that keep groups together. Its earlier steps,

@@ -1,4 +1,4 @@
-"""What can be saved from the page, as data URIs."""
+"""Downloads of the page, as data URIs."""
 
 from __future__ import annotations
 

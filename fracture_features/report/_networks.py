@@ -1,4 +1,4 @@
-"""What is known of networks alone: the course of their training, and Grad-CAM on images they have not seen."""
+"""The section on networks: curves of training, and Grad-CAM on images of the test part."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def make_networks(result: EvaluationResult, ranked: list[str], names: dict[str, 
             continue
         alone = type(result)(result.data, [fold], result.excluded, result.random_state)
         shown = some_predictions(alone, name, N_PICTURES, result.random_state)
-        caption = f"Training of {name} on the first fold; the line marks the epoch whose weights were kept."
-        figure = draw(plot_history, 3.2, f"Training of {name}", history, caption=caption, width=7.6)
+        caption = "On the first fold; the vertical line marks the epoch whose weights were kept."
+        figure = draw(plot_history, 3.5, f"Training of {name}", history, caption=caption, width=7.6)
         networks.append(Network(name, figure, picture_rows(result, name, shown, names, model)))
         if len(networks) == MAX_NETWORKS:
             break

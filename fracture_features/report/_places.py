@@ -22,9 +22,9 @@ from ._tables import Cell, Table
 N_SHOWN = 4  # pictures of each kind
 MEASURES = {
     "pointing": "Highest place in a box",
-    "pointing_unbroken": "The same place in unbroken images",
-    "sensitivity_at_0.25": "Boxes found at 0.25 false ones an image",
-    "sensitivity_at_1": "Boxes found at 1 false one an image",
+    "pointing_unbroken": "The same, without a fracture",
+    "sensitivity_at_0.25": "Sensitivity at 0.25 false boxes an image",
+    "sensitivity_at_1": "Sensitivity at 1 false box an image",
     "best_box_iou": "Overlap of the highest box",
     "ap50": "AP50",
 }
@@ -59,7 +59,9 @@ def make_places(result: EvaluationResult, names: dict[str, str]) -> Places | Non
     frame = result.places()
     shown = frame[(frame["measure"] == "pointing") & (frame["model"] != USUAL)]
     best = str(shown.sort_values("value", kind="stable")["model"].iloc[-1])
-    caption = "Test parts of all folds together; the band is the pointwise 95 % interval. The grey line sees no pixel."
+    caption = (
+        "Test parts of all folds together; the band is the pointwise 95 % interval. The dashed grey line sees no pixel."
+    )
     height = HEIGHT + legend_height(frame["model"].unique())
     figure = draw(plot_froc, height, "Free-response curves", result, caption=caption)
     return Places(best, _table(frame), figure, _pictures(result, found_by(result, best), names))
@@ -91,8 +93,8 @@ def _pictures(result: EvaluationResult, found: Found, names: dict[str, str]) -> 
     fractured = np.array([len(boxes) > 0 for boxes in marked])
     kinds = {
         "Hits: the highest place lies in a marked box": fractured & hits,
-        "Misses: it lies beside the boxes": fractured & ~hits,
-        "False alarms: there is no fracture": ~fractured,
+        "Misses: the highest place lies outside the marked boxes": fractured & ~hits,
+        "False alarms: the image has no fracture": ~fractured,
     }
     drawn = []
     for title, kind in kinds.items():

@@ -46,7 +46,7 @@ def unit(result: EvaluationResult) -> str:
 
 
 def has_comparison(result: EvaluationResult) -> bool:
-    """Whether there is a baseline, and another model to hold against it."""
+    """True if there is a baseline, and another model to compare with it."""
     return bool(result.baselines) and len(result.models) > 1
 
 

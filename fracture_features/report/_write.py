@@ -47,7 +47,7 @@ def write_report(
     subgroups: Sequence[str] = (),
     about: Mapping[str, str] | None = None,
 ) -> Path:
-    r"""Write one HTML page that tells of an evaluation and needs nothing else: no network, no other file.
+    r"""Write the report of an evaluation as one HTML page, which needs no internet and no other file.
 
     Results come first: the best model beside the best baseline, warnings, the measures with their intervals, the
     comparison. Then sliders for the threshold and the prevalence (of two classes), figures, example predictions and the

@@ -1,4 +1,4 @@
-"""What is read from fold results: tables, curves, examples, a manifest; nothing is fitted here."""
+"""Tables, curves, examples and a manifest from fold results; nothing is fitted here."""
 
 from ._curves import mean_curves, mean_decision_curve
 from ._describe import describe_dominance, describe_inference, describe_withheld

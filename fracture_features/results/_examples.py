@@ -1,4 +1,4 @@
-"""What a model called each image, and the mistakes it was surest of."""
+"""Predictions of each image, and the most confident mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be known of a result before it is believed: folds, calibration, thresholds, searches."""
+"""Findings about a result: folds, calibration, thresholds, searches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one model gave on one fold."""
+"""Predictions of one model on one fold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Role = Literal["model", "baseline"]
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
-    """What one model gave on the test part of one fold.
+    """Predictions of one model on the test part of one fold.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class FoldResult:
         )
 
     def of(self, takes: str) -> NDArray[Any]:
-        """What a `metrics.Measure` takes: "labels", or "scores" or "probabilities" of class 1 or, of many, of each."""
+        """Return values for a `metrics.Measure`: labels, or scores or probabilities of class 1, of many classes of each."""
         if takes == "labels":
             return self.y_pred
         values = self.scores if takes == "scores" else self.probabilities
@@ -117,7 +117,7 @@ class FoldResult:
         return _second(values)
 
     def of_training(self) -> NDArray[np.float64]:
-        """Scores of the training images, of class 1 or, of many, of each; there must be some."""
+        """Return the scores of the training images, of class 1 or, of many, of each; there must be some."""
         assert self.train_scores is not None
         return _second(self.train_scores)
 

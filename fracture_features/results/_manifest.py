@@ -1,4 +1,4 @@
-"""What a result came from: enough to make it again."""
+"""The manifest: what is needed to compute a result again."""
 
 from __future__ import annotations
 

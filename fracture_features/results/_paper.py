@@ -30,7 +30,7 @@ TEX = {
 
 
 class ModelTable:
-    r"""A row for each model, the best first and the baselines last, with values and intervals as text.
+    r"""Table with a row for each model, the best first and the baselines last, and values with intervals as text.
 
     A notebook shows it as a table; `to_markdown`, `to_latex` and `to_csv` give it to other programs.
 

@@ -152,7 +152,7 @@ def _hits(point: Any, boxes: NDArray[np.float64]) -> bool:
 
 
 def froc_table(result: Predictions) -> pd.DataFrame:
-    r"""Return the free-response curve of each model that finds boxes, and of the usual places.
+    r"""Return the free-response curve of each model that finds boxes, and of the usual places of boxes.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an evaluation gives: predictions, and the tables made from them."""
+"""The result of an evaluation: predictions, and the tables made from them."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ class EvaluationResult(Predictions):
         return comparison_table(self, reference, measure, confidence_level, inference)
 
     def power(self, difference: float = 0.05, *, reference: str | None = None, measure: str = PRIMARY) -> pd.DataFrame:
-        """Return in how many of 100 studies like this one a difference would be found.
+        """Return the share of studies like this one in which a difference would be found.
 
         A model that is not shown to be better than another need not be as good: with few patients, hardly any
         difference is found. `metrics.plan_sample_size` says how many it takes.
@@ -247,7 +247,7 @@ class EvaluationResult(Predictions):
         return subgroup_table(self, column, measures)
 
     def strata(self, by: str | Sequence[str]) -> pd.DataFrame:
-        """Return the ROC AUC within strata: of pairs of one body part, say, or of one body part and size.
+        """Return the ROC AUC within strata, such as body parts, or body parts and image sizes.
 
         A model that knows how frequent fractures are in hands and in hips, and no more, has a ROC AUC well above 0.5.
         Here an image is compared with those of its own stratum and test part alone; all strata and folds together give
@@ -283,7 +283,7 @@ class EvaluationResult(Predictions):
         return strata_table(self, by)
 
     def places(self) -> pd.DataFrame:
-        """Return how well the models that find boxes find those that are marked.
+        """Return how well models find the marked boxes.
 
         Returns
         -------
@@ -306,7 +306,7 @@ class EvaluationResult(Predictions):
         return place_table(self)
 
     def reliability(self, *, n_bins: int = 10) -> pd.DataFrame:
-        """Return how often what is predicted with a probability is so.
+        """Return the observed share of a class by predicted probability.
 
         Parameters
         ----------
@@ -323,7 +323,7 @@ class EvaluationResult(Predictions):
         return reliability_table(self, n_bins)
 
     def confusion(self, model: str) -> pd.DataFrame:
-        """Return how often a model called each class what.
+        """Return the confusion matrix of a model.
 
         Parameters
         ----------
@@ -343,7 +343,7 @@ class EvaluationResult(Predictions):
         return confusion_table(self, model)
 
     def findings(self) -> list[Finding]:
-        """Return what is to be known of the result before it is believed, worst first.
+        """Return the findings about this result, worst first.
 
         Returns
         -------
@@ -359,7 +359,7 @@ class EvaluationResult(Predictions):
         return result_findings(self)
 
     def manifest(self) -> dict[str, Any]:
-        """Return what the result came from, ready for json.
+        """Return versions, seed, parameters and digests of the data, ready for json.
 
         Returns
         -------

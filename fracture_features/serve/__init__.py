@@ -1,4 +1,4 @@
-"""A page to drop radiographs on, over a trained model, and the same for programs: POST /predict.
+"""A page to drop radiographs on, over a trained model, and POST /predict for programs.
 
     fracture-features serve model.ff
 

@@ -1,4 +1,4 @@
-"""Features of all images of a folder on disk: extracted by any number of machines, read where they lie.
+"""Features of all images of a folder, stored on disk; any number of machines can extract and read them.
 
 A store is a folder, which many machines may share. Its images are divided into shards in the order of their paths:
 

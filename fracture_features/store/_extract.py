@@ -104,7 +104,7 @@ def extract_features(
     on_plan: Callable[[int], None] | None = None,
     on_shard: Callable[[int], None] | None = None,
 ) -> FeatureStore:
-    """Extract features of all images below a folder into a store, or go on where a run was stopped.
+    """Extract features of all images below a folder into a store, or continue a run that was stopped.
 
     Each file is read once, as `compare`, `train` and `audit` will want it, so that they open none. Shards go through
     joblib: under `joblib.parallel_config` its backends loky, threading and dask share them out.

@@ -80,7 +80,7 @@ class FeatureStore:
 
     @property
     def missing(self) -> list[int]:
-        """Numbers of the shards that are not there yet."""
+        """Return the numbers of the shards that are missing."""
         return [k for k in range(self.n_shards) if not is_there(self.folder, k)]
 
     @cached_property
@@ -101,7 +101,7 @@ class FeatureStore:
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns).astype({"row": int})
 
     def rows(self, paths: ArrayLike) -> NDArray[np.float32]:
-        """Features (n, n_features) of files, in the order of `paths`.
+        """Return the features (n, n_features) of files, in the order of `paths`.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class FeatureStore:
     def batches(
         self, paths: ArrayLike, y: ArrayLike | None = None, *, size: int = 2048
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[Any] | None]]:
-        """Features and labels of `size` files after the others, for models that learn from batches.
+        """Yield features and labels of `size` files at a time, for models that learn from batches.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class FeatureStore:
             yield self.rows(files[some]), None if labels is None else labels[some]
 
     def dask_array(self, paths: ArrayLike, *, size: int = 2048) -> Any:
-        """Features of files as an array of Dask, whose workers read the rows from the store's folder themselves.
+        """Return the features of files as a Dask array, whose workers read the rows from the store's folder themselves.
 
         Parameters
         ----------
@@ -162,7 +162,7 @@ class FeatureStore:
         return arrays.concatenate([arrays.from_delayed(block, shape, np.float32) for block, shape in pairs])
 
     def shard(self, k: int) -> NDArray[np.float32]:
-        """Features of shard number `k`, a read-only memory map."""
+        """Return the features of shard number `k`, a read-only memory map."""
         return open_shard(self.folder, k)
 
     def warm_cache(self, cache: str | os.PathLike[str], paths: Sequence[str]) -> int:
