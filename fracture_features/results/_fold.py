@@ -109,7 +109,7 @@ class FoldResult:
         )
 
     def of(self, takes: str) -> NDArray[Any]:
-        """Return values for a `metrics.Measure`: labels, or scores or probabilities of class 1, of many classes of each."""
+        """Return values for a `metrics.Measure`: labels, or scores or probabilities of class 1 or, of many, of each."""
         if takes == "labels":
             return self.y_pred
         values = self.scores if takes == "scores" else self.probabilities
