@@ -66,6 +66,11 @@ read the files, which they need under the same name. Before anything runs, a wor
 or which does not see the files, is named. A worker that dies is replaced by Dask, and its jobs run again: what was in
 the cache or the store is not computed again (`tests/test_spread.py` kills one).
 
+XGBoost grows its trees on the workers, each of which reads rows from the store:
+
+    X = store.dask_array(data.paths)
+    xgboost.dask.DaskXGBClassifier().fit(X, dask.array.from_array(data.y, chunks=X.chunks[0]))
+
 The cache belongs on a local disk: every worker uses the folder of `--cache` on its own machine. It works by moving
 whole files into place and was not tested on NFS. The store may be shared: its shards are moved into place as well, and
 nobody changes one.

@@ -12,6 +12,7 @@ import pytest
 from counted import CountedEdges, computed_twice
 
 from fracture_features import evaluate, make_pipeline
+from fracture_features._xgboost import XGBClassifier
 from fracture_features.audit import DESCRIPTIONS
 from fracture_features.cli import ExitCode, _spread, main
 from fracture_features.datasets import take_inventory
@@ -92,6 +93,22 @@ def test_a_store_on_a_cluster(radiographs, data, client, tmp_path):
         store = extract_features(radiographs, ["edges", "lbp"], tmp_path / "store", image_size=48, shard_size=16)
     expected = make_pipeline(["edges", "lbp"], "svm", image_size=48)[:2].fit_transform(data.paths)
     np.testing.assert_array_equal(store.rows(data.paths), expected)
+
+
+def test_trees_of_a_store_on_a_cluster(radiographs, data, client, tmp_path):
+    """Rows are read by the workers; the trees tell the images apart as well as those of one machine."""
+    arrays, boosters = pytest.importorskip("dask.array"), pytest.importorskip("xgboost.dask")
+    store = extract_features(radiographs, ["edges", "lbp"], tmp_path / "store", image_size=48, shard_size=16)
+    X = store.dask_array(data.paths, size=25)
+    assert X.chunks[0] == (25, 25, 10)
+    rows = store.rows(data.paths)
+    np.testing.assert_array_equal(X.compute(), rows)
+    model = boosters.DaskXGBClassifier(n_estimators=5, max_depth=2, random_state=0)
+    model.client = client
+    model.fit(X, arrays.from_array(data.y, chunks=25))
+    alone = XGBClassifier(n_estimators=5, max_depth=2, random_state=0, class_weight=None).fit(rows, data.y)
+    # Bins are found from what each worker has.
+    np.testing.assert_allclose(model.predict_proba(X).compute()[:, 1], alone.predict_proba(rows)[:, 1], atol=0.1)
 
 
 def test_a_worker_killed_in_the_middle(data, tmp_path):

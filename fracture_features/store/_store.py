@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import gen_batches
 
+from .._optional import require
 from ..cache import open_cache, unpack_cache
 from ..exceptions import CacheError, ImageReadError, StoreError
 from ..images import ImageFile
@@ -68,7 +69,6 @@ class FeatureStore:
         self.root = Path(self.about["root"] if root is None else root).absolute()
         self.feature_names: list[str] = self.about["feature_names"]
         self.n_shards = -(-self.about["images"] // self.about["shard_size"])
-        self._maps: dict[int, NDArray[np.float32]] = {}
 
     def __len__(self) -> int:
         """Number of images with features."""
@@ -113,12 +113,7 @@ class FeatureStore:
         StoreError
             If one of them is not in the store, or could not be read when it was written.
         """
-        places = self._places([os.fspath(path) for path in np.asarray(paths, dtype=object)])
-        found = np.empty((len(places), len(self.feature_names)), dtype=np.float32)
-        for k in np.unique(places[:, 0]):
-            here = np.flatnonzero(places[:, 0] == k)
-            found[here] = self.shard(int(k))[places[here, 1]]
-        return found
+        return read_rows(self.folder, self._places(paths), len(self.feature_names))
 
     def batches(
         self, paths: ArrayLike, y: ArrayLike | None = None, *, size: int = 2048
@@ -136,11 +131,39 @@ class FeatureStore:
         for some in gen_batches(len(files), size):
             yield self.rows(files[some]), None if labels is None else labels[some]
 
+    def dask_array(self, paths: ArrayLike, *, size: int = 2048) -> Any:
+        """Features of files as an array of Dask, whose workers read the rows from the store's folder themselves.
+
+        Parameters
+        ----------
+        paths : array-like of shape (n,)
+        size : int, default=2048
+            Files of a block.
+
+        Returns
+        -------
+        rows : dask.array.Array of shape (n, n_features), dtype float32
+            In the order of `paths`; what `xgboost.dask` and dask-ml learn from.
+
+        Raises
+        ------
+        StoreError
+            As `rows` does.
+        MissingDependencyError
+            Where Dask is not installed.
+        """
+        dask, arrays = (require(name, extra="dask", needed_for="dask_array") for name in ("dask", "dask.array"))
+        places, n_columns = self._places(paths), len(self.feature_names)
+        read = dask.delayed(read_rows, pure=True)
+        blocks = [places[rows] for rows in gen_batches(len(places), size)]
+        shapes = [(len(block), n_columns) for block in blocks]
+        delayed = [read(self.folder.absolute(), block, n_columns) for block in blocks]
+        pairs = zip(delayed, shapes, strict=True)
+        return arrays.concatenate([arrays.from_delayed(block, shape, np.float32) for block, shape in pairs])
+
     def shard(self, k: int) -> NDArray[np.float32]:
         """Features of shard number `k`, a read-only memory map."""
-        if k not in self._maps:
-            self._maps[k] = np.load(shard_path(self.folder, k, "npy"), mmap_mode="r", allow_pickle=False)
-        return self._maps[k]
+        return open_shard(self.folder, k)
 
     def warm_cache(self, cache: str | os.PathLike[str], paths: Sequence[str]) -> int:
         """Put what is known of files into a cache on a local disk, where pipelines and audits find it.
@@ -179,11 +202,11 @@ class FeatureStore:
         paths = (str(self.root / path) for path in index["path"].tolist())
         return dict(zip(paths, zip(index["shard"].tolist(), index["row"].tolist(), strict=True), strict=True))
 
-    def _places(self, paths: Sequence[str]) -> NDArray[np.int64]:
+    def _places(self, paths: ArrayLike) -> NDArray[np.int64]:
         """Shard and row of each file, (n, 2)."""
         known = self._rows_by_path
         places = []
-        for path in paths:
+        for path in map(os.fspath, np.asarray(paths, dtype=object)):
             place = known.get(os.path.abspath(path))
             if place is None:
                 raise StoreError(f"{str(self.folder)!r} has no features of {path!r}; it holds files of {self.root}")
@@ -209,6 +232,21 @@ def read_about(folder: Path) -> dict[str, Any]:
     if number != FORMAT:
         raise StoreError(f"{str(folder)!r} is a store of form {number!r}; expected {FORMAT}: extract it again")
     return dict(about)
+
+
+def open_shard(folder: Path, k: int) -> NDArray[np.float32]:
+    """Features of a shard, a read-only memory map."""
+    features: NDArray[np.float32] = np.load(shard_path(folder, k, "npy"), mmap_mode="r", allow_pickle=False)
+    return features
+
+
+def read_rows(folder: Path, places: NDArray[np.int64], n_columns: int) -> NDArray[np.float32]:
+    """Features (n, n_columns) at places (n, 2) of shard and row."""
+    found = np.empty((len(places), n_columns), dtype=np.float32)
+    for k in np.unique(places[:, 0]):
+        here = np.flatnonzero(places[:, 0] == k)
+        found[here] = open_shard(folder, int(k))[places[here, 1]]
+    return found
 
 
 def shard_path(folder: Path, k: int, ending: str) -> Path:
