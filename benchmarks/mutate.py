@@ -218,10 +218,10 @@ OWN = [
         "1 - kept",
         "test_jackknife::test_the_test_share_to_reckon_with_follows_overfitting",
     ),
-    Mutation("overlap of boxes", "metrics/_places.py", "overlap >= OVERLAP", "overlap > OVERLAP", "test_place_metrics"),
+    Mutation("overlap of boxes", "metrics/_boxes.py", "overlap >= OVERLAP", "overlap > OVERLAP", "test_place_metrics"),
     Mutation(
         "point on an edge",
-        "metrics/_places.py",
+        "metrics/_boxes.py",
         "(p < b[..., 2:])",
         "(p <= b[..., 2:])",
         "test_place_metrics::test_pointing_counts_the_first_pixel_and_not_the_one_behind_the_last",
