@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _fuzz import watch
+from _fuzz import mutated, watch
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
@@ -88,29 +88,6 @@ def ask(model: Any, taken: Any) -> bytes:
     method = "decision_function" if hasattr(model, "decision_function") else "predict_proba"
     # A copy: of the very array that it was fitted on, a kernel is computed in another way.
     return np.asarray(getattr(model, method)(taken.copy())).tobytes()
-
-
-def mutated_bytes(data: bytes, rng: np.random.Generator) -> bytes:
-    """Some bytes changed, or a piece cut, doubled or zeroed."""
-    out = bytearray(data)
-    for _ in range(rng.integers(1, 4)):
-        if not out:
-            break
-        span = min(len(out), int(rng.choice([128, len(out), len(out)])))
-        start = int(rng.integers(span)) if rng.random() < 0.7 else len(out) - 1 - int(rng.integers(span))
-        end = min(len(out), start + int(rng.integers(1, 64)))
-        match rng.integers(6):
-            case 0 | 1:
-                out[start] = rng.integers(256)
-            case 2:
-                out[start] ^= 1 << int(rng.integers(8))
-            case 3:
-                del out[start : None if rng.random() < 0.2 else end]
-            case 4:
-                out[start:start] = out[start:end]
-            case 5:
-                out[start:end] = bytes(end - start)
-    return bytes(out)
 
 
 def mutated_json(data: bytes, rng: np.random.Generator) -> bytes:
@@ -177,7 +154,7 @@ def mutated_file(data: bytes, rng: np.random.Generator) -> tuple[bytes, bool]:
     """A mutated file, and whether its manifest was made true again."""
     kind = rng.integers(8)
     if kind == 0:
-        return mutated_bytes(data, rng), False
+        return mutated(data, rng), False
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     names = list(members)
@@ -197,7 +174,7 @@ def mutated_file(data: bytes, rng: np.random.Generator) -> tuple[bytes, bool]:
         members[name] = mutated_values(name, members[name], rng)
     else:
         is_text = name.endswith(".json") and rng.random() < 0.9
-        members[name] = (mutated_json if is_text else mutated_bytes)(members[name], rng)
+        members[name] = (mutated_json if is_text else mutated)(members[name], rng)
     correct = kind > 2 and name != "manifest.json" and "manifest.json" in members
     if correct:
         manifest = json.loads(members["manifest.json"])

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _fuzz import mutated
 
 from fracture_features import FractureDataset, load_csv, load_folder
 from fracture_features.exceptions import DatasetError
@@ -42,6 +43,7 @@ PATTERNS = (
     "who",
     "a{99999}",
 )
+PIECES = (b",", b";", b'"', b"\n", b"\r\n", b"\t", b"\0", b"\\", b"/", b" ", b".", b"|", b',"')
 N_FILES = 40
 
 
@@ -77,28 +79,6 @@ def write_table(rows: list[list[str]], path: Path, rng: np.random.Generator) -> 
         rows
     )
     path.write_bytes(out.getvalue().encode(str(rng.choice(ENCODINGS))))
-
-
-def mutated(data: bytes, rng: np.random.Generator) -> bytes:
-    """Some bytes changed, cut, doubled or moved."""
-    out = bytearray(data)
-    for _ in range(rng.integers(1, 8)):
-        if not out:
-            break
-        start = int(rng.integers(len(out)))
-        end = min(len(out), start + int(rng.integers(1, 40)))
-        match rng.integers(5):
-            case 0:
-                out[start] = rng.integers(256)
-            case 1:
-                del out[start : None if rng.random() < 0.2 else end]
-            case 2:
-                out[start:start] = out[start:end]
-            case 3:
-                out[start:start] = bytes(rng.choice(list(b'",;\n\r\t\0\\/ .')) for _ in range(rng.integers(1, 4)))
-            case 4:
-                out[start] = rng.choice(list(b'",;\n\r\t|'))
-    return bytes(out)
 
 
 def check_whole(data: FractureDataset, root: Path, truth: list[tuple[str, str, str]]) -> None:
@@ -168,7 +148,7 @@ def run(case: Case, files: set[str], rng: np.random.Generator) -> str:
         assert len(data.groups) == len(data)
         return "pattern"
     damaged = case.table if kind == 2 else case.groups
-    damaged.write_bytes(mutated(damaged.read_bytes(), rng))
+    damaged.write_bytes(mutated(damaged.read_bytes(), rng, PIECES))
     try:
         data = case.load(column_or_csv)
     except DatasetError:

@@ -31,6 +31,7 @@ from typing import IO, Any
 
 import cv2
 import numpy as np
+from _fuzz import mutated
 from PIL import Image
 
 from fracture_features import load_folder, make_pipeline, make_radiographs, read_image, train_model
@@ -41,30 +42,6 @@ BOUNDARY = b"boundary7MA4YWxk"
 CONTENT_TYPE = "multipart/form-data; boundary=" + BOUNDARY.decode()
 NAMES = (b"a.png", b"\xff\xfe.dcm", b"<b>.jpg", b"=1+1", b'\\"\\\\', b"a" * 3000, b"../../x", "\u202e.png".encode())
 PIECES = (BOUNDARY, b"--", b"\r\n", b"\n", b"\0", b'"', b"filename*=UTF-8''%ff", b"name=", b"; ", b":", b"\xff" * 20)
-
-
-def mutated(data: bytes, rng: np.random.Generator, pieces: tuple[bytes, ...] = ()) -> bytes:
-    """Some bytes changed, or a piece cut, doubled, zeroed or put in; mostly near the start."""
-    out = bytearray(data)
-    for _ in range(rng.integers(1, 5)):
-        if not out:
-            break
-        start = int(rng.integers(min(len(out), int(rng.choice([200, len(out)])))))
-        end = min(len(out), start + int(rng.integers(1, 64)))
-        match rng.integers(7):
-            case 0 | 1:
-                out[start] = rng.integers(256)
-            case 2:
-                out[start] ^= 1 << int(rng.integers(8))
-            case 3:
-                del out[start : None if rng.random() < 0.3 else end]
-            case 4:
-                out[start:start] = out[start:end]
-            case 5:
-                out[start:end] = bytes(end - start)
-            case 6 if pieces:
-                out[start:start] = pieces[rng.integers(len(pieces))]
-    return bytes(out)
 
 
 def seeds(folder: Path) -> list[bytes]:

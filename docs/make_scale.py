@@ -65,6 +65,8 @@ Jobs are parts of the inventory, shards, and fits of one model on one fold. Only
 are sent; the workers read the files themselves, under the same paths. Before anything runs, an error names a worker
 that has other versions of packages or does not see the files. Dask replaces a worker that dies, and its jobs run again.
 Values that are in the cache or the store are not computed again (`tests/test_spread.py` kills a worker).
+Ray's backend of joblib is refused by name: it returns nothing before all jobs are done, which progress and resuming
+need.
 
 XGBoost grows its trees on the workers, each of which reads rows from the store:
 

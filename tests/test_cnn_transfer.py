@@ -173,7 +173,7 @@ def test_training_apart_is_training_whole(random_weights, runtime, monkeypatch):
         pytest.skip("onnx or onnxruntime is not installed")
     monkeypatch.setattr(_frozen, "has_onnxruntime", lambda: runtime)
     cnn = CNNClassifier(
-        architecture="MobileNetV2", weights=random_weights, epochs=4, trainable_layers=3, random_state=0
+        architecture="MobileNetV2", weights=random_weights, epochs=2, trainable_layers=3, random_state=0
     )
     apart, history = cnn.fit(X, y).predict_proba(X), cnn.history_
     monkeypatch.setattr(_training, "split_frozen", lambda network: (None, network))

@@ -33,8 +33,8 @@ LABELS = ("sensitivity", "ppv", "balanced_accuracy", "negative_likelihood_ratio"
     ("cell", "names"),
     [
         (Cell(30, auc=0.99), ("roc_auc",)),  # percentiles: 77 %
-        (Cell(100, auc=0.99), ("roc_auc",)),  # 79 %
-        (Cell(300, prevalence=0.1, auc=0.99), ("roc_auc",)),
+        pytest.param(Cell(100, auc=0.99), ("roc_auc",), marks=pytest.mark.slow),  # 79 %
+        pytest.param(Cell(300, prevalence=0.1, auc=0.99), ("roc_auc",), marks=pytest.mark.slow),
         (Cell(100, prevalence=0.05), RANKS),  # withheld in all studies
         (Cell(100, (1, 12), 0.3), (*RANKS, *LABELS)),
         (Cell(100, auc=0.9), (*RANKS, *LABELS, "calibration_slope", "brier_score")),  # LR-: 62 to 90 %
@@ -79,7 +79,7 @@ def test_the_closed_forms_are_those_of_many_images():
     "cell",
     [
         Fitted(100, 30, "shrunken LDA"),
-        Fitted(300, 200, "shrunken LDA"),
+        pytest.param(Fitted(300, 200, "shrunken LDA"), marks=pytest.mark.slow),
         Fitted(300, 30, "shrunken LDA"),  # 1 % of equal algorithms, were all of a training part to count
     ],
 )

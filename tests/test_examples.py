@@ -96,6 +96,7 @@ def test_the_committed_notebook_is_small_and_tells_nothing_of_a_machine():
     assert getpass.getuser() not in text
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_as_it_is(tmp_path, own_jupyter):
     committed, fresh = read_notebook(), execute(read_notebook(), tmp_path)
     for before, after in zip(code_cells(committed), code_cells(fresh), strict=True):

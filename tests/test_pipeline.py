@@ -208,7 +208,7 @@ def test_grid_search_over_every_step_with_groups_and_two_processes(data):
 def test_grid_search_over_the_cnn_with_groups_and_two_processes(data):
     search = GridSearchCV(
         make_pipeline(classifier=CNNClassifier(epochs=1, batch_size=16), image_size=32, random_state=0),
-        {"images__resize": ["pad", "stretch"], "classifier__learning_rate": [1e-3]},
+        {"images__resize": ["stretch"], "classifier__learning_rate": [1e-3]},
         cv=StratifiedGroupKFold(2),
         scoring="roc_auc",
         n_jobs=2,
@@ -278,7 +278,11 @@ def test_importing_imports_nothing_heavy():
 
 def test_kernels_compile_where_no_cache_can_be_written():
     """Numba has no place for its files: they are compiled each time, and nothing fails."""
-    code = "import numpy as np, fracture_features as ff; ff.LBPExtractor().fit_transform(np.ones((1, 9, 9), np.uint8))"
+    code = """
+from fracture_features import LBPExtractor
+from fracture_features.images._lzw import unpack_lzw
+assert unpack_lzw(bytes.fromhex("800b6050"), 2).hex() == "2d2d"
+"""
     environment = os.environ | {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
     environment.pop("NUMBA_CACHE_DIR", None)
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environment)

@@ -64,25 +64,9 @@ def find_objects(image: Any, mean: Any, high: Any, step: int, black: float, whit
     """
     height, width = mean.shape
     out = np.zeros(OBJECTS, np.float64)
-    reach = max(3, int(np.round(REACH * max(height, width))))
-    circle = _circle(reach)
-    mask, contrast = np.zeros(mean.shape, np.uint8), np.zeros(mean.shape, np.uint8)
     spread = max(white - black, 1.0)
-    least, bright = int(max(CONTRAST * spread, LEAST)), int(black + BRIGHT * spread)
-    for i in range(int(margin[0]), height - int(margin[1])):
-        _above_both_sides(mean[i], high[i], reach, least, bright, mask[i])
-        if i >= reach:
-            _above(mean[i - reach], high[i], least, mask[i])
-        if i + reach < height:
-            _above(mean[i + reach], high[i], least, mask[i])
-        for j in range(int(margin[2])):
-            mask[i, j] = 0
-        for j in range(width - int(margin[3]), width):
-            mask[i, j] = 0
-        for j in range(width):
-            if mask[i, j]:
-                contrast[i, j] = _isolation(mean, i, j, circle, int(high[i, j]), least)
-                mask[i, j] = contrast[i, j] > 0
+    contrast = _contrasts(mean, high, black, spread, margin)
+    mask = (contrast > 0).astype(np.uint8)
     rows, columns = np.empty(mask.size, np.int32), np.empty(mask.size, np.int32)
     plainest, above, level, box = 0.0, 0, 0, (0, 0, 0, 0)
     for i in range(height):
@@ -90,11 +74,7 @@ def find_objects(image: Any, mean: Any, high: Any, step: int, black: float, whit
             if not mask[i, j]:
                 continue
             n = fill_region(mask, i, j, rows, columns)
-            best, y, x, left, right = 0, 0, 0, width, 0
-            for k in range(n):
-                left, right = min(left, columns[k]), max(right, columns[k])
-                if contrast[rows[k], columns[k]] > best:
-                    best, y, x = int(contrast[rows[k], columns[k]]), rows[k], columns[k]
+            best, y, x = _plainest(contrast, rows, columns, n)
             if height <= 4 * y < 3 * height and width <= 4 * x < 3 * width:
                 continue  # a fragment of bone, or a small one
             out[0] += 1
@@ -103,16 +83,44 @@ def find_objects(image: Any, mean: Any, high: Any, step: int, black: float, whit
             out[zone] = max(out[zone], best / spread)
             from_edge = min(min(y, height - 1 - y) / height, min(x, width - 1 - x) / width)
             if best * (1 - from_edge) > plainest:  # markers stand near the edges
-                plainest = best * (1 - from_edge)
-                above, level, bottom = best, int(high[y, x]), 0
-                for k in range(n):
-                    bottom = max(bottom, rows[k])
+                plainest, above, level = best * (1 - from_edge), best, int(high[y, x])
+                bottom, left, right = rows[:n].max(), columns[:n].min(), columns[:n].max()
                 box = (i - 1) * step, (bottom + 2) * step, (left - 1) * step, (right + 2) * step
     if plainest > 0:
         describe_object(image, box, above, level, out)
         first = 2 + ZONES**2
         out[first], out[first + 1] = above / spread, (level - black) / spread
     return out
+
+
+@kernel
+def _contrasts(mean: Any, high: Any, black: float, spread: float, margin: Any) -> Any:
+    """Levels by which each place of an isolated bright object is above what stands around it; 0 at other places."""
+    height, width = mean.shape
+    reach = max(3, int(np.round(REACH * max(height, width))))
+    circle = _circle(reach)
+    least, bright = int(max(CONTRAST * spread, LEAST)), int(black + BRIGHT * spread)
+    out, mask = np.zeros(mean.shape, np.uint8), np.empty(width, np.uint8)
+    for i in range(int(margin[0]), height - int(margin[1])):
+        _above_both_sides(mean[i], high[i], reach, least, bright, mask)
+        if i >= reach:
+            _above(mean[i - reach], high[i], least, mask)
+        if i + reach < height:
+            _above(mean[i + reach], high[i], least, mask)
+        for j in range(int(margin[2]), width - int(margin[3])):
+            if mask[j]:
+                out[i, j] = _isolation(mean, i, j, circle, int(high[i, j]), least)
+    return out
+
+
+@kernel
+def _plainest(contrast: Any, rows: Any, columns: Any, n: int) -> Any:
+    """Contrast, row and column of that of a region's n places which stands out most."""
+    best = 0
+    for k in range(1, n):
+        if contrast[rows[k], columns[k]] > contrast[rows[best], columns[best]]:
+            best = k
+    return int(contrast[rows[best], columns[best]]), rows[best], columns[best]
 
 
 @kernel

@@ -8,18 +8,9 @@ The folder belongs on a local disk.
 
 from ._estimators import Cached, cached_parts, set_caches
 from ._keys import code_version, digest
-from ._store import (
-    Cache,
-    bypassed_caches,
-    cache_size,
-    clear_cache,
-    close_cache,
-    damaged_files,
-    open_cache,
-    pack_cache,
-    unpack_cache,
-)
+from ._store import Cache, bypassed_caches, close_cache, open_cache
 from ._store import _bypassed as _bypassed
+from ._whole import cache_size, clear_cache, damaged_files, pack_cache, unpack_cache
 
 __all__ = [
     "Cache",

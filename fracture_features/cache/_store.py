@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,13 +12,13 @@ from contextvars import ContextVar
 from itertools import groupby
 from pathlib import Path
 
-from ..exceptions import CacheError, CacheWarning
+from ..exceptions import CacheWarning
 from ._values import Damaged, Place, read_places, read_values, write_values
 
 # The folder of the values, within that of the cache; another one where their form changes.
 STORE = "fracture_features-2"
 TICK = 20_000_000  # nanoseconds, at least one of the file system's clock
-NAME = re.compile(r"[0-9a-f]{24}")  # the time, so that of two values of a key the later counts, and chance
+FILE_NAME = re.compile(r"[0-9a-f]{24}")  # the time, so that of two values of a key the later counts, and chance
 
 _bypassed: ContextVar[bool] = ContextVar("_bypassed", default=False)
 _caches: dict[str, Cache] = {}
@@ -41,7 +40,7 @@ def open_cache(folder: str | os.PathLike[str], *, make: bool = True) -> Cache:
     ValueError
         If it is an empty string, or the folder of a user whom there is not.
     """
-    path = _locate(folder)
+    path = locate(folder)
     if make and not os.path.isdir(path):
         with suppress(OSError):  # said where something is to be kept
             os.makedirs(path, 0o700)
@@ -52,7 +51,8 @@ def open_cache(folder: str | os.PathLike[str], *, make: bool = True) -> Cache:
     return _caches.setdefault(path, Cache(Path(path)))
 
 
-def _locate(folder: str | os.PathLike[str]) -> str:
+def locate(folder: str | os.PathLike[str]) -> str:
+    """The real path of a cache's folder, which one process may spell in several ways."""
     path = os.path.expanduser(folder)
     if not path or path.startswith("~"):
         raise ValueError(f"cache={os.fspath(folder)!r} names no folder; without a cache it is None.")
@@ -61,223 +61,7 @@ def _locate(folder: str | os.PathLike[str]) -> str:
 
 def close_cache(folder: str | os.PathLike[str]) -> None:
     """Forget the cache in `folder` in this process, and what has been said of it."""
-    _caches.pop(_locate(folder), None)
-
-
-def cache_size(folder: str | os.PathLike[str]) -> tuple[int, int]:
-    """Count the values in a cache, and the bytes in its files.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The cache.
-
-    Returns
-    -------
-    n_values, n_bytes : int
-
-    Raises
-    ------
-    CacheError
-        If the folder holds no cache of this library's.
-
-    See Also
-    --------
-    clear_cache : Remove it.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from fracture_features import ImageReader, load_folder, make_radiographs
-    >>> from fracture_features.cache import cache_size
-    >>> folder = tempfile.mkdtemp()
-    >>> data = load_folder(make_radiographs(4, folder=folder + "/drawn", random_state=0))
-    >>> _ = ImageReader(image_size=32, cache=folder + "/cache").fit_transform(data.paths)
-    >>> n_values, n_bytes = cache_size(folder + "/cache")
-    >>> n_values > 0, n_bytes > 0
-    (True, True)
-    """
-    keys: set[bytes] = set()
-    n_bytes = 0
-    for path in _files(folder):
-        with suppress(OSError, Damaged):
-            n_bytes += os.lstat(path).st_size
-            keys.update(read_places(path))
-    return len(keys), n_bytes
-
-
-def damaged_files(folder: str | os.PathLike[str]) -> list[str]:
-    """List the files of a cache that cannot be read or do not fit their checksums.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The cache.
-
-    Returns
-    -------
-    files : list of str
-        Empty where the cache is sound.
-
-    Raises
-    ------
-    CacheError
-        If the folder holds no cache of this library's.
-
-    See Also
-    --------
-    clear_cache : Remove the cache.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from fracture_features import ImageReader, load_folder, make_radiographs
-    >>> from fracture_features.cache import damaged_files
-    >>> folder = tempfile.mkdtemp()
-    >>> data = load_folder(make_radiographs(4, folder=folder + "/drawn", random_state=0))
-    >>> _ = ImageReader(image_size=32, cache=folder + "/cache").fit_transform(data.paths)
-    >>> damaged_files(folder + "/cache")
-    []
-    """
-    damaged = []
-    for path in _files(folder):
-        try:
-            read_values(path, list(read_places(path).items()))
-        except FileNotFoundError:  # removed by another process
-            continue
-        except (OSError, Damaged):
-            damaged.append(path)
-    return damaged
-
-
-def clear_cache(folder: str | os.PathLike[str]) -> None:
-    """Remove the cache in `folder`, in any state, and nothing else; a process that uses it fills it again.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The cache.
-
-    Raises
-    ------
-    CacheError
-        If the folder holds no cache of this library's, or it cannot be removed.
-
-    See Also
-    --------
-    cache_size : How large it is.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from fracture_features import ImageReader, load_folder, make_radiographs
-    >>> from fracture_features.cache import cache_size, clear_cache
-    >>> folder = tempfile.mkdtemp()
-    >>> data = load_folder(make_radiographs(4, folder=folder + "/drawn", random_state=0))
-    >>> _ = ImageReader(image_size=32, cache=folder + "/cache").fit_transform(data.paths)
-    >>> clear_cache(folder + "/cache")
-    """
-    store = _find_store(folder)
-    try:
-        if os.path.isdir(store) and not os.path.islink(store):
-            shutil.rmtree(store)
-        else:
-            os.unlink(store)
-    except OSError as error:
-        raise CacheError(f"{os.fspath(folder)}: the cache cannot be removed: {error}") from error
-
-
-def _find_store(folder: str | os.PathLike[str]) -> str:
-    store = os.path.join(_locate(folder), STORE)
-    if not os.path.lexists(store):
-        raise CacheError(f"{os.fspath(folder)}: there is no cache in this folder")
-    return store
-
-
-def _files(folder: str | os.PathLike[str]) -> list[str]:
-    store = _find_store(folder)
-    try:
-        return [os.path.join(store, name) for name in os.listdir(store) if NAME.fullmatch(name)]
-    except OSError as error:
-        raise CacheError(f"{os.fspath(folder)}: the cache in this folder cannot be read: {error}") from error
-
-
-def pack_cache(folder: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
-    """Write all values of the cache in `folder` to one file, to be unpacked into others.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        The cache.
-    path : str or path-like
-        The file to write.
-
-    Raises
-    ------
-    CacheError
-        If the folder holds no cache of this library's.
-
-    See Also
-    --------
-    unpack_cache : The way back.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from fracture_features import ImageReader, load_folder, make_radiographs
-    >>> from fracture_features.cache import cache_size, pack_cache, unpack_cache
-    >>> folder = tempfile.mkdtemp()
-    >>> data = load_folder(make_radiographs(4, folder=folder + "/drawn", random_state=0))
-    >>> _ = ImageReader(image_size=32, cache=folder + "/cache").fit_transform(data.paths)
-    >>> pack_cache(folder + "/cache", folder + "/packed")
-    """
-    values: dict[bytes, bytes] = {}
-    for name in sorted(_files(folder)):
-        places = read_places(name)
-        values |= zip(places, read_values(name, list(places.items())), strict=True)
-    write_values(os.fspath(path), values)
-
-
-def unpack_cache(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
-    """Put the values that `pack_cache` has written into the cache in `folder`, which is created.
-
-    Parameters
-    ----------
-    path : str or path-like
-        A file that `pack_cache` has written.
-    folder : str or path-like
-        The cache that gets the values.
-
-    Raises
-    ------
-    CacheError
-        If the file is damaged.
-    OSError
-        If it cannot be read.
-
-    See Also
-    --------
-    pack_cache : Writes the file.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from fracture_features import ImageReader, load_folder, make_radiographs
-    >>> from fracture_features.cache import cache_size, pack_cache, unpack_cache
-    >>> folder = tempfile.mkdtemp()
-    >>> data = load_folder(make_radiographs(4, folder=folder + "/drawn", random_state=0))
-    >>> _ = ImageReader(image_size=32, cache=folder + "/cache").fit_transform(data.paths)
-    >>> pack_cache(folder + "/cache", folder + "/packed")
-    >>> unpack_cache(folder + "/packed", folder + "/other")
-    >>> cache_size(folder + "/other")[0] == cache_size(folder + "/cache")[0]
-    True
-    """
-    try:
-        places = read_places(os.fspath(path))
-        values = read_values(os.fspath(path), list(places.items()))
-    except Damaged as error:
-        raise CacheError(f"{os.fspath(path)!r} is damaged: {error}") from error
-    open_cache(folder).put(zip(places, values, strict=True))
+    _caches.pop(locate(folder), None)
 
 
 @contextmanager
@@ -355,7 +139,7 @@ class Cache:
         except OSError as error:
             self._refuse(error)
             return
-        for name in sorted(filter(NAME.fullmatch, names)):
+        for name in sorted(filter(FILE_NAME.fullmatch, names)):
             self._known.add(name)
             path = os.path.join(self._store, name)
             try:

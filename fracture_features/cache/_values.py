@@ -75,6 +75,12 @@ def read_values(path: str, items: Sequence[tuple[bytes, Place]]) -> list[bytes]:
     return values
 
 
+def read_file(path: str) -> dict[bytes, bytes]:
+    """All values of a file by key; Damaged if it or one of them is not what was written."""
+    places = read_places(path)
+    return dict(zip(places, read_values(path, list(places.items())), strict=True))
+
+
 def _places(path: str, table: bytes) -> Iterator[tuple[bytes, Place]]:
     at, offset = 0, HEAD.size + len(table)
     while at < len(table):

@@ -8,42 +8,25 @@ cost a few matrix products.
 """
 
 from ._bootstrap import Resampled, ResampledCurve, bootstrap_interval, resample, resample_curve
-from ._comparison import (
-    Comparison,
-    TTest,
-    compare,
-    corrected_resampled_ttest,
-    difference_error,
-    holm,
-    paired_comparison,
-)
+from ._boxes import Matches, best_overlaps, box_overlaps, match_boxes, points_in_boxes
+from ._calibration_scores import calibration_intercept, calibration_slope
+from ._comparison import Comparison, compare, difference_error, paired_comparison
+from ._froc import box_average_precision, froc_curve, froc_sensitivity
 from ._grades import quadratic_kappa
 from ._independent import ZTest, delong_interval, delong_test, wilson_interval
-from ._jackknife import Jackknifed, jackknife, metric_interval
+from ._jackknife import jackknife, metric_interval
+from ._jackknifed import Jackknifed
 from ._limits import Share, percentile_interval, share_interval
 from ._measures import MEASURES, Measure, at_prevalence, macro, one_vs_rest
 from ._noninferiority import NonInferiority, non_inferiority
 from ._operating import decision_curve, sensitivity_threshold, youden_threshold
 from ._overlap import effective_test_fraction
-from ._places import (
-    Matches,
-    PlaceMeasure,
-    best_overlaps,
-    box_average_precision,
-    box_overlaps,
-    froc_curve,
-    froc_sensitivity,
-    match_boxes,
-    place_measures,
-    pointing_hits,
-    points_in_boxes,
-)
+from ._p_values import TTest, corrected_resampled_ttest, holm
+from ._places import PlaceMeasure, place_measures, pointing_hits
 from ._planning import SampleSize, plan_sample_size, power_of_difference
 from ._resampling import group_weights, rarest_groups
 from ._roc_parts import partial_auc, sensitivity_at
 from ._scores import (
-    calibration_intercept,
-    calibration_slope,
     negative_likelihood_ratio,
     npv_score,
     positive_likelihood_ratio,

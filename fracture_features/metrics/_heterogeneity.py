@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from ._comparison import SMALLEST_SHARE
-from ._jackknife import TINY, Jackknifed
+from ._jackknifed import TINY, Jackknifed
 from ._types import Floats
 
 

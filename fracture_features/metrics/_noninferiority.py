@@ -9,7 +9,7 @@ import numpy as np
 from scipy import stats
 
 from ._comparison import compare, difference_error
-from ._jackknife import Jackknifed
+from ._jackknifed import Jackknifed
 
 
 class NonInferiority(NamedTuple):

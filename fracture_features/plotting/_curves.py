@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from ._style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-HEIGHT = 4.2  # inches, without the legend
+WIDTH, HEIGHT = 4.8, 4.2  # inches, without the legend
 HISTOGRAM = 0.18  # height of the strip below 0, where the observed share is 1 high
 N_BARS = 25
 
@@ -84,8 +84,8 @@ def plot_roc(result: EvaluationResult, *, models: Sequence[str] | None = None, a
     '1 − specificity'
     """
     curves = mean_curves(result, "roc", models=models)
-    ax = make_axes(ax, 4.8, HEIGHT + legend_height(curves["model"].unique()))
-    ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
+    ax = _axes_with_legend(ax, curves["model"].unique())
+    _draw_reference(ax, 0, 1)
     _draw_bands(result, curves, "roc_auc", ax)
     return tidy(ax, xlabel="1 − specificity", ylabel="Sensitivity", aspect="auto")
 
@@ -131,13 +131,22 @@ def plot_precision_recall(
     'Precision (PPV)'
     """
     curves = mean_curves(result, "precision_recall", models=models)
-    ax = make_axes(ax, 4.8, HEIGHT + legend_height(curves["model"].unique()))
+    ax = _axes_with_legend(ax, curves["model"].unique())
     tested = result.tested
     shares = np.array(list(tested.class_counts().values())) / len(tested)
     chance = shares[1] if len(shares) == 2 else shares.mean()
-    ax.plot([0, 1], [chance, chance], color=GREY, linewidth=0.8, linestyle=":")
+    _draw_reference(ax, chance, chance)
     _draw_bands(result, curves, "average_precision", ax)
     return tidy(ax, xlabel="Recall (sensitivity)", ylabel="Precision (PPV)", aspect="auto")
+
+
+def _axes_with_legend(ax: Axes | None, labels: Iterable[str]) -> Axes:
+    return make_axes(ax, WIDTH, HEIGHT + legend_height(labels))
+
+
+def _draw_reference(ax: Axes, first: float, last: float) -> None:
+    """A dotted line from 0 to 1, of what guessing has or perfect probabilities would."""
+    ax.plot([0, 1], [first, last], color=GREY, linewidth=0.8, linestyle=":")
 
 
 def _draw_bands(result: EvaluationResult, curves: pd.DataFrame, measure: str, ax: Axes) -> None:
@@ -205,7 +214,7 @@ def plot_calibration(result: EvaluationResult, *, models: Sequence[str] | None =
     names, targets = _with_probabilities(result, models), result.data.target_names
     shown = targets[1:] if len(targets) == 2 else targets
     labels = {(name, target): name if len(shown) == 1 else f"{name}: {target}" for name in names for target in shown}
-    ax = make_axes(ax, 4.8, HEIGHT + legend_height(labels.values()))
+    ax = _axes_with_legend(ax, labels.values())
     table = result.reliability().set_index(["model", "class"])
     curves = {name: smooth_reliability(result, name).set_index("class") for name in names}
     for (model, target), label in labels.items():
@@ -218,7 +227,7 @@ def plot_calibration(result: EvaluationResult, *, models: Sequence[str] | None =
         if style["color"] != LIGHT:
             _draw_bins(ax, table.loc[[(model, target)]], style, mark)
             _draw_histogram(ax, result, model, k, style)
-    ax.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
+    _draw_reference(ax, 0, 1)
     ax.axhline(0, color=GREY, linewidth=0.6)
     ax.set_yticks(np.linspace(0, 1, 6))
     add_legend(ax)
@@ -285,7 +294,7 @@ def plot_decision_curve(
     if len(result.data.target_names) != 2:
         raise ValueError(f"a decision curve is for two classes, the data have {len(result.data.target_names)}")
     names = _with_probabilities(result, models)
-    ax = make_axes(ax, 4.8, HEIGHT + legend_height(names))
+    ax = _axes_with_legend(ax, names)
     highs = []
     for model in names:
         mean = mean_decision_curve(result, model)
