@@ -64,9 +64,9 @@ class ImageFile:
         All of the file is decoded but for the cosine transform, and damage is found as in `image`.
         """
         with named_errors(self.path):
-            if _decode.file_format(self.data) != "JPEG":
-                return _decode.Reduced(self.image, *self.image.shape)
-            return _decode.decode_reduced(self.data, SHORTER)
+            if _decode.file_format(self.data) == "JPEG":
+                return _decode.decode_reduced(self.data, SHORTER)
+        return _decode.Reduced(self.image, *self.image.shape)  # which names the file in its errors already
 
     @once
     def status(self) -> os.stat_result:
