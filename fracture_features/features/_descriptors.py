@@ -69,22 +69,21 @@ def dense_descriptors(
        2012 (the square roots).
     """
     margin = max(cell_sizes) // 2
+    axes = [[_axis(length, cell, step) for length in image.shape] for cell in cell_sizes]
+    # One array of one length for all images: memory that is new to the process costs as much as filling it.
+    descriptors = np.empty((sum(len(y.starts) * len(x.starts) for y, x in axes), LENGTH), dtype=np.float32)
     gradients, magnitudes = _oriented_gradients(image, _orientation_table(), margin)
-    sizes, positions = [], []
-    for cell in cell_sizes:
-        y, x = (_axis(length, cell, step) for length in image.shape)
+    positions, n = [], 0
+    for cell, (y, x) in zip(cell_sizes, axes, strict=True):
         lattice = margin - cell // 2, y.cells, x.cells, _tent(cell)
         totals = _cell_totals(magnitudes, *lattice)
         rows, columns = _contrasting(totals, y.places, x.places, np.float32(min_contrast * (CELLS * cell) ** 2))
-        sizes.append((lattice, y.places[rows], x.places[columns]))
-        positions.append(np.column_stack([y.centres[rows], x.centres[columns]]))
-    descriptors = np.empty((sum(map(len, positions)), LENGTH), dtype=np.float32)
-    n = 0
-    for lattice, row_places, column_places in sizes:
-        sums = _cell_sums(gradients, *lattice, row_places, column_places)
-        _normalised_patches(sums, row_places, column_places, descriptors[n : n + len(row_places)])
-        n += len(row_places)
-    return Patches(descriptors, np.concatenate(positions))
+        places = y.places.take(rows, axis=0), x.places.take(columns, axis=0)
+        sums = _cell_sums(gradients, *lattice, *places)
+        _normalised_patches(sums, *places, descriptors[n : n + len(rows)])
+        positions.append(np.stack([y.centres[rows], x.centres[columns]], axis=1))
+        n += len(rows)
+    return Patches(descriptors[:n], np.concatenate(positions))
 
 
 class Axis(NamedTuple):
@@ -145,16 +144,19 @@ def _orientation_table() -> NDArray[np.float32]:
     return (np.rint(orientation.ravel() * 2**20) / 2**20 % ORIENTATIONS).astype(np.float32)
 
 
-@kernel
+@kernel(fastmath=ANY_ORDER)
 def _oriented_gradients(image, table, margin):  # type: ignore[no-untyped-def]
     """Magnitude of each pixel's gradient, shared between its two nearest orientations, and whole.
 
     Both have zeros in a margin all around.
     """
     height, width = image.shape
-    shares = np.zeros((height + 2 * margin, width + 2 * margin, ORIENTATIONS), dtype=np.float32)
+    shares = np.empty((height + 2 * margin, width + 2 * margin, ORIENTATIONS), dtype=np.float32)
+    shares[:margin] = 0
+    shares[margin + height :] = 0
     magnitudes = np.zeros((height + 2 * margin, width + 2 * margin), dtype=np.float32)
     places, bordered = np.empty(width, dtype=np.uint32), np.empty(width + 2, dtype=np.uint8)
+    orientations = np.empty(width, dtype=np.float32)
     for r in range(height):
         above, below = image[max(r - 1, 0)], image[min(r + 1, height - 1)]
         bordered[0], bordered[1:-1], bordered[-1] = image[r, 0], image[r], image[r, -1]
@@ -165,12 +167,16 @@ def _oriented_gradients(image, table, margin):  # type: ignore[no-untyped-def]
             line[c] = np.float32(0.5) * np.sqrt(np.float32(g_row * g_row + g_column * g_column))
             places[c] = (g_row + np.int32(255)) * np.int32(511) + g_column + np.int32(255)
         for c in range(width):
-            orientation = table[places[c]]
-            first = np.uint32(orientation)
-            second = line[c] * (orientation - np.float32(first))
-            pixel = shares[margin + r, margin + c]
-            pixel[first] = line[c] - second
-            pixel[(first + np.uint32(1)) % np.uint32(ORIENTATIONS)] = second
+            orientations[c] = table[places[c]]
+        shares[margin + r, :margin] = 0
+        shares[margin + r, margin + width :] = 0
+        pixels = shares[margin + r, margin:]
+        for c in range(width):
+            orientation, magnitude = orientations[c], line[c]
+            for b in range(ORIENTATIONS):
+                apart = abs(orientation - np.float32(b))
+                share = max(np.float32(0), np.float32(1) - min(apart, np.float32(ORIENTATIONS) - apart))
+                pixels[c, b] = magnitude * share
     return shares, magnitudes
 
 

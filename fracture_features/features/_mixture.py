@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .._kernels import ANY_ORDER, kernel
 
-BLOCK = 512  # rows at a time: their posteriors stay in the processor's cache
+BLOCK = 1024  # rows at a time: their posteriors stay in the processor's cache
 NEGLIGIBLE = 20.0  # a posterior below about 2**-20 of the largest counts as 0
 MIN_VARIANCE = 1e-3  # of a feature within a Gaussian, as a share of its variance among all descriptors
 
