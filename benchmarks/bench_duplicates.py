@@ -40,7 +40,7 @@ from fracture_features.audit._copies import (
     MIN_SIMILARITY,
     _candidates,
 )
-from fracture_features.audit._hashes import TURNS, crop_hashes, look, turned_hashes
+from fracture_features.audit._hashes import TURNS, crop_hashes, look, parse_hashes, turned_hashes
 from fracture_features.exceptions import ImageReadError
 from fracture_features.images import ImageFile
 
@@ -99,8 +99,7 @@ class Picture:
 
     def __init__(self, path: Path):
         self.path = path
-        image = read_image(path)
-        self.hash, self.crops = perceptual_hash(image), crop_hashes(image).ravel()
+        self.hash, self.crops = (parse_hashes([digits])[0] for digits in look(ImageFile(path)).values())
         self.small = read_image(path, max_side=2 * SIDE)
 
 
@@ -218,12 +217,12 @@ def _peak(process: psutil.Process) -> int:
 
 
 def cost(paths: list[Path]) -> dict[str, float]:
-    """Milliseconds to decode a file at its size, and to look at it once it is decoded; best of five."""
+    """Milliseconds to decode a file as far as a look needs, and to look at it once it is decoded; best of five."""
     files, times = [], []
     for path in paths:
         try:
             files.append(ImageFile(path))
-            files[-1].image  # noqa: B018 (decodes)
+            files[-1].reduced  # noqa: B018 (decodes)
         except ImageReadError:
             files.pop()
     for _ in range(5):
@@ -234,7 +233,7 @@ def cost(paths: list[Path]) -> dict[str, float]:
         start = time.process_time()
         for file in files:
             fresh = ImageFile(file.path)
-            fresh.image  # noqa: B018
+            fresh.reduced  # noqa: B018
         times.append((looked, time.process_time() - start))
     looked, decoded = (1e3 * min(row) / len(files) for row in zip(*times, strict=True))
     return {"files": len(files), "decode ms": round(decoded, 3), "look ms": round(looked, 3)}

@@ -117,6 +117,17 @@ def test_damaged_exif_blocks_are_passed_over(end):
     assert isinstance(read_encoding(data[:2] + segment + data[2:]).embedded, dict)
 
 
+@pytest.mark.parametrize("inside", [b"\xff\xda", b"\xff\xda\0\4ab", b"\xff\xda\xff\xff", b"\xff\xd9\xff\xda\0\2"])
+def test_a_scan_in_a_thumbnail_ends_no_header(inside):
+    """And what was read of one header is not said of another."""
+    plain, other = saved(NOISE, "JPEG", quality=90), saved(NOISE, "JPEG", quality=40)
+    for data in (plain, other, plain):
+        segment = b"\xff\xe1" + (len(inside) + 8).to_bytes(2, "big") + b"Exif\0\0" + inside
+        found, expected = read_encoding(data[:20] + segment + data[20:]), read_encoding(data)
+        assert found == expected
+        assert abs(found.quality - (40 if data is other else 90)) == 0
+
+
 def test_colour_is_what_is_coloured(tmp_path):
     grey = np.dstack([NOISE] * 3)
     half = grey.copy()

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from shortcuts import SHORTCUTS, chosen, plant_all
 
-from fracture_features import FractureDataset, load_folder, make_radiographs
+from fracture_features import FractureDataset, audit_dataset, load_folder, make_radiographs
 from fracture_features.audit import CODES
 from fracture_features.datasets import load_fracatlas
 from fracture_features.evaluation import ledger_findings, shortcut_ledger
@@ -48,6 +48,14 @@ def test_a_clean_set_names_none(source, groups):
     assert not ledger["is_shortcut"].any()
     assert ledger_findings(ledger) == []
     assert {"file size", "resolution", "border", "markers", "brightness", "thumbnail"} <= {*ledger["family"]}
+
+
+def test_what_an_audit_has_read_is_used(source):
+    data = load_folder(source, groups=r"patient(\d+)")
+    audited = audit_dataset(data).data
+    pd.testing.assert_frame_equal(shortcut_ledger(audited, random_state=0), shortcut_ledger(data, random_state=0))
+    told = audited.with_files(audited.files.assign(quality=50 + 40 * data.y))
+    assert shortcut_ledger(told, random_state=0)["family"][0] == "encoder"
 
 
 @pytest.mark.parametrize("seed", range(2))

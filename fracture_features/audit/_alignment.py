@@ -81,8 +81,9 @@ def similarity(first: NDArray[np.uint8], second: NDArray[np.uint8], turn: int = 
     place = _align(moving, fixed)
     if place is None:
         return 0.0
+    details = _details(fixed)
     for reach in REACHES:
-        place = _correct(place, *_find_blocks(_details(_move(moving, place)), _details(fixed), reach))
+        place = _correct(place, *_find_blocks(_details(_move(moving, place)), details, reach))
     moved = _move(moving, place)
     inside = _move(np.ones_like(moving), place) > 0.999
     return _agreement(moved, fixed, inside & (np.maximum(moved, fixed) <= WHITE))

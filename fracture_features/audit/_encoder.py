@@ -7,9 +7,11 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..images import _dicom_elements, _formats, _jpeg, _png
+from ..images._errors import DecodeError
 
 # Of the luminance table at quality 50 (ITU-T T.81, table K.1).
 STANDARD_SUM = 3688
@@ -99,6 +101,15 @@ def read_encoding(data: bytes) -> Encoding:
 
 
 def _of_jpeg(data: bytes) -> Encoding:
+    """Read the header up to the first scan, which many files of a data set have in common."""
+    scan = data.find(b"\xff\xda")
+    try:
+        return _of_known_header(data[: scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")])
+    except DecodeError:  # that was in a thumbnail
+        return _of_jpeg_header(data)
+
+
+def _of_jpeg_header(data: bytes) -> Encoding:
     tables: list[bytes] = []
     order: list[int] = []
     embedded: dict[str, str] = {}
@@ -122,6 +133,9 @@ def _of_jpeg(data: bytes) -> Encoding:
     words = ["JPEG", sampling, version, "-".join(f"{marker:x}" for marker in order), f"{kind:x}"]
     digest = f"{zlib.crc32(b''.join(tables)):08x}"
     return Encoding(" ".join(words), components, _quality(b"".join(tables)), digest, embedded)
+
+
+_of_known_header = lru_cache(maxsize=16)(_of_jpeg_header)
 
 
 def _of_segment(marker: int, body: bytes) -> dict[str, str]:

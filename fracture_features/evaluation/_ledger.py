@@ -115,9 +115,11 @@ def shortcut_ledger(
     True
     """
     check_count(cv, name="cv", minimum=2)
-    files = vars(data).get("files")
-    if files is None or "appearance" not in files:
-        files = take_inventory(data.paths.tolist(), [], descriptions=[CONTENT, APPEARANCE], n_jobs=n_jobs)
+    files = vars(data).get("files", pd.DataFrame(index=range(len(data))))  # those of an audit have the content
+    missing = [what for what, name in ((CONTENT, "encoder"), (APPEARANCE, "appearance")) if name not in files]
+    if missing:
+        seen = take_inventory(data.paths.tolist(), [], descriptions=missing, n_jobs=n_jobs)
+        files = files.join(seen[[name for name in seen if name not in files]])
     readable = (files["reason"].isna() & files["appearance"].notna()).to_numpy()
     data, files = data.subset(readable), files[readable].reset_index(drop=True)
     return ledger_of(data, shortcut_features(data, files), cv=cv, random_state=random_state, n_jobs=n_jobs)
