@@ -156,7 +156,7 @@ class Work:
         """Trees of the store's rows."""
         store, paths, y = self.store()
         model = XGBClassifier(n_estimators=10, max_depth=4, max_bin=64, n_jobs=-1, random_state=0)
-        model.fit_batches(lambda rows: store.rows(paths[rows]), y, batch_size=BATCH)
+        model.fit_batches(lambda rows: store.rows(paths[rows]), y, batch_size=BATCH, folder=self.folder)
 
     def hog(self) -> tuple[np.ndarray, np.ndarray]:
         """HOG's rows, standardised, and classes."""

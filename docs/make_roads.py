@@ -1,8 +1,8 @@
-"""Walk three roads and write roads.md: the commands as they were run, and what they printed.
+"""Run three walk-throughs and write roads.md: the commands, and what they printed.
 
 python docs/make_roads.py
 
-Radiographs are drawn; the second road's are written as DICOM, which takes pydicom.
+Radiographs are drawn; those of the second are written as DICOM, which needs pydicom.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import pandas as pd
 
 from fracture_features import make_radiographs, read_image
 
-MOST = 6  # commands of a road
+MOST = 6  # commands of a walk-through
 OWN = """\
 from sklearn.ensemble import ExtraTreesClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -40,7 +40,7 @@ train_model(own, data, operating_point="sensitivity", calibrate=True, result=res
 
 
 class Road(NamedTuple):
-    """What is there at first, said in a sentence, and the commands."""
+    """A sentence on the files that are there at first, and the commands."""
 
     title: str
     before: str
@@ -97,7 +97,7 @@ COLUMNS = "--image Datei --label Befund --positive Fraktur --groups Patient"
 ROADS = (
     Road(
         "A folder",
-        "`radiographs/` holds `fractured/` and `non-fractured/`; a file's name begins with its patient's.",
+        "`radiographs/` contains `fractured/` and `non-fractured/`; the name of a file begins with its patient.",
         draw_folder,
         (
             r'fracture-features show radiographs --groups "patient(\d+)" --out data.html',
@@ -109,7 +109,7 @@ ROADS = (
     ),
     Road(
         "DICOM, a table with semicolons, and an external hospital",
-        "`hospital.csv` and `other.csv` have the columns `Datei;Befund;Patient`; the files are DICOM.",
+        "`hospital.csv` and `other.csv` have the columns `Datei;Befund;Patient`, in German; the files are DICOM.",
         draw_hospitals,
         (
             f"fracture-features audit hospital.csv {COLUMNS} --out audit",
@@ -122,8 +122,8 @@ ROADS = (
         ),
     ),
     Road(
-        "An estimator of one's own, and its hand-over",
-        f"`own.py` is\n\n```python\n{OWN}```\n\nThe one who is handed `own.ff` needs no part of it.",
+        "An estimator of your own, passed on as a file",
+        f"`own.py` is\n\n```python\n{OWN}```\n\nWhoever receives `own.ff` does not need this script.",
         write_own,
         (
             "python own.py",
@@ -133,10 +133,10 @@ ROADS = (
         ),
     ),
 )
-HEAD = """# Three roads
+HEAD = """# Three walk-throughs
 
-Each was walked by `python docs/make_roads.py` on radiographs that were drawn, and is recorded as it was run: what
-stands below a command is what it printed. No figure here says anything of patients.
+`python docs/make_roads.py` ran these commands on drawn radiographs and recorded what each printed. The figures say
+nothing about patients.
 """
 
 

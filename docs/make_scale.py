@@ -6,7 +6,7 @@ from typing import Any
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 STEPS = {
-    "inventory": "what the audit asks of every file",
+    "inventory": "one pass over the files, for the audit",
     "extract": "HOG, LBP and edges into a store",
     "pairs": "search for copies",
     "sgd": "linear SVM, one pass over the store",
@@ -23,84 +23,87 @@ MACHINES = (1, 8, 64)
 
 PAGE = """# When to leave one machine
 
-Made by `docs/make_scale.py` from what `benchmarks/bench_svm.py` ({date}, {cpu}) and `benchmarks/bench_scale.py` write
-to `benchmarks/results`.
+`docs/make_scale.py` writes this page from the results of `benchmarks/bench_svm.py` ({date}, {cpu}) and
+`benchmarks/bench_scale.py` in `benchmarks/results`.
 
 ## Which model at which size
 
 | images | model | why |
 | --- | --- | --- |
-| to 20 000 | `svm`, `accurate` | its matrix of kernels takes 8 bytes for each pair of images: 3.2 GB at 20 000 |
-| more, rows in memory | `nystroem`, `linear_svm` | 8100 features of an image are 32 KB: 3.2 GB at 100 000 |
-| more than memory | `sgd` by `partial_fit`, `XGBClassifier.fit_batches` | rows come from a store in batches |
+| up to 20 000 | `svm`, `accurate` | the kernel matrix takes 8 bytes for each pair of images: 3.2 GB at 20 000 |
+| more, if rows fit in memory | `nystroem`, `linear_svm` | 8100 features of an image are 32 KB: 3.2 GB at 100 000 |
+| more than fit in memory | `sgd` by `partial_fit`, `XGBClassifier.fit_batches` | rows come from a store in batches |
 
-An RBF SVM on {rows:,} rows of {columns:,} features takes {ours_s:.1f} seconds of the processor to fit, scikit-learn's
-{scikit_learn_s:.0f}; the next C of a grid takes {next_C_s:.1f}. Their decision values lie at most
-{largest_difference:.0e} apart. Above 20 000 images `svm` gives a `ScaleWarning`.{compared}
+An RBF SVM on {rows:,} rows of {columns:,} features takes {ours_s:.1f} seconds of processor time to fit;
+scikit-learn's takes {scikit_learn_s:.0f}. The next C of a grid takes {next_C_s:.1f}. Decision values differ by at most
+{largest_difference:.0e}. Above 20 000 images `svm` gives a `ScaleWarning`.{compared}
 
-## Features once, for all
+## Features computed once
 
     fracture-features extract archive --features hog,lbp,edges --out store
     fracture-features extract archive --features hog,lbp,edges --out store --shard 2/8   # on the second of 8 machines
     fracture-features compare archive --models hog+svm,hog+nystroem --store store
 
-A run that was stopped goes on where it was. Machines that share a folder need nothing else: each writes its own shards,
-whole or not at all. `compare`, `train` and `audit` put what the store knows into their cache. They open no file that
-has the size and the time that it had, but those that look alike. A store of other files, features or sizes, or of
-another version, is refused. In Python:
+A run that was stopped continues when you start it again. Several machines only need a shared folder: each writes its
+own shards, complete or not at all. `compare`, `train` and `audit` (`--store`) copy what they need from the store into
+their cache. They open a file again only if its size or time has changed, or if it may be a copy of another one. A store
+of other files, features or image sizes, or of another version, is refused. In Python:
 
     store = FeatureStore("store")
     for X, y in store.batches(data.paths, data.y):
         model.partial_fit(X, y, classes=[0, 1])
     XGBClassifier().fit_batches(lambda rows: store.rows(data.paths[rows]), data.y)
 
-The store keeps the pixels too, in `shard-*.values`, so that nothing is read twice. Where only rows are wanted these
-files may go; `--store` then cannot be used.
+The store also keeps the pixels, in `shard-*.values`, so that no image is read twice. If you need only the rows, you can
+delete these files; `--store` then cannot be used.
 
 ## Other processes, other machines
 
 `--backend loky` or `threading` runs jobs on `--jobs` processes or threads, `--scheduler tcp://host:8786` on the workers
-of Dask (`pip install 'fracture_features[dask]'`); in Python `joblib.parallel_config(backend="dask")` does the same. The
-inventory, shards, and models times folds are shared out. Paths, rows of the inventory and scores travel; the workers
-read the files, which they need under the same name. Before anything runs, a worker with other versions of packages,
-or which does not see the files, is named. A worker that dies is replaced by Dask, and its jobs run again: what was in
-the cache or the store is not computed again (`tests/test_spread.py` kills one).
+of Dask (`pip install 'fracture_features[dask]'`); in Python `joblib.parallel_config(backend="dask")` does the same.
+Jobs are parts of the inventory, shards, and fits of one model on one fold. Only paths, rows of the inventory and scores
+are sent; the workers read the files themselves, under the same paths. Before anything runs, an error names a worker
+that has other versions of packages or does not see the files. Dask replaces a worker that dies, and its jobs run again.
+Values that are in the cache or the store are not computed again (`tests/test_spread.py` kills a worker).
+Ray's backend of joblib is refused by name: it returns nothing before all jobs are done, which progress and resuming
+need.
 
 XGBoost grows its trees on the workers, each of which reads rows from the store:
 
     X = store.dask_array(data.paths)
     xgboost.dask.DaskXGBClassifier().fit(X, dask.array.from_array(data.y, chunks=X.chunks[0]))
 
-The cache belongs on a local disk: every worker uses the folder of `--cache` on its own machine. It works by moving
-whole files into place and was not tested on NFS. The store may be shared: its shards are moved into place as well, and
-nobody changes one.
+Keep the cache on a local disk: every worker uses the folder of `--cache` on its own machine. The cache renames complete
+files, and was not tested on NFS. The store may be shared: its shards are renamed in the same way, and never changed
+afterwards.
 {growth}"""
 NOT_MEASURED = """
-## What grows, and how
+## How time and memory grow
 
 Not measured yet on a quiet machine: `python benchmarks/bench_scale.py`, then `python docs/make_scale.py`.
 """
 GROWTH = """
-## What grows, and how
+## How time and memory grow
 
-Drawn radiographs of 512 x 512 pixels, each of its own; seconds of the processor, all threads together
-(`benchmarks/bench_scale.py`, {date}, {cpu}). The exponent is the slope over the number of images, both logarithmic: 1
-means twice the time for twice the images.
+Drawn radiographs of 512 x 512 pixels, all different; seconds of processor time, all threads together
+(`benchmarks/bench_scale.py`, {date}, {cpu}). The exponent is the slope of log time over log number of images: 1 means
+twice the time for twice the images.
 
 {measured}
 
 ![Processor seconds and memory over the number of images](../benchmarks/results/scale.png)
 
-## On paper
+## Estimates for millions of images
 
 Machines of {cores} cores like the one measured, {price:.2f} dollars for a core and an hour, files of {file_kb:.0f} KB,
-which every machine reads over the network: price and size are assumed, the rest is computed from the table above.
-Extraction is shared out evenly; the search for copies runs on one machine, and is as long as its exponent says.
+which every machine reads over the network. Price and file size are assumed; the rest is computed from the table above.
+Extraction is divided evenly. The search for copies runs on one machine, and its time is extrapolated by its exponent.
 
 {paper}
 
-The next walls: the search for copies, which one machine does, and its hashes of all images in memory; the pixels in the
-store ({pixels_tb:.1f} TB for 10 million); and the {network_mb:.0f} MB a second that 64 machines ask of the file server.
+The next limits are the search for copies, which runs on one machine with the hashes of all images in memory; the pixels
+in the store ({pixels_tb:.1f} TB for 10 million); and the {network_mb:.0f} MB a second that 64 machines read from the
+file server.
 """
 
 

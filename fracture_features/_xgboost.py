@@ -89,9 +89,9 @@ class XGBClassifier(xgboost.XGBClassifier):
         batch_size: int = 4096,
         folder: str | os.PathLike[str] | None = None,
     ) -> Self:
-        """Fit on rows that are read in batches, several times: what stays in memory is a byte for each feature.
+        """Fit on rows that are read in batches, several times: what stays in memory is two bytes for each feature.
 
-        Of one batch the trees are those of `fit`; of several the bins of a feature, found batch by batch, may differ.
+        Of one batch the trees are those of `fit`. Of more the bins are those of `batch_size` rows, evenly spaced.
 
         Parameters
         ----------
@@ -119,8 +119,13 @@ class XGBClassifier(xgboost.XGBClassifier):
             params |= {"objective": "multi:softprob", "num_class": len(labels)}
         rounds = params.pop("n_estimators", None) or new.get_num_boosting_rounds()
         batches = _Batches(read, codes, weights, batch_size, folder)
+        settings = {"max_bin": self.max_bin, "nthread": new.n_jobs}
+        bins = None
+        if len(codes) > batch_size:  # those of all rows take gigabytes to find where there are thousands of features
+            some = slice(0, len(codes), -(-len(codes) // batch_size))
+            bins = xgboost.QuantileDMatrix(read(some), label=codes[some], weight=weights[some], **settings)
         kind = xgboost.QuantileDMatrix if folder is None else xgboost.ExtMemQuantileDMatrix
-        data = kind(batches, max_bin=self.max_bin, nthread=new.n_jobs)
+        data = kind(batches, ref=bins, **settings)
         new._Booster = xgboost.train(params, data, num_boost_round=rounds)
         new._labels = labels
         self._take(new)

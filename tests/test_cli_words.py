@@ -153,7 +153,8 @@ def test_subgroups_and_studies_are_printed_and_written(radiographs, tmp_path, ca
     assert main([*argv, "--subgroups", "view", "--by-study", "patient", *QUICK]) == 0
     printed = capsys.readouterr().out
     assert "By view, with 95 % intervals" in printed
-    rows = subgroup_text(EvaluationResult.load(out), "view")
+    rows, few = subgroup_text(EvaluationResult.load(out), "view")
+    assert not few
     assert rows["view"].tolist() == ["AP", "[b]LAT"]
     table = EvaluationResult.load(out).subgroups("view")
     first = table.query("view == 'AP' and model == 'edges+svm' and measure == 'roc_auc'").iloc[0]

@@ -144,6 +144,16 @@ def test_a_cut_short_file_that_was_saved_again_has_a_fill(share):
         assert abs(fill.level - 128) <= 1
 
 
+def test_rows_of_a_fill_are_filled_throughout():
+    """A grey bar down two fifths of the picture makes no row of it a row of the fill."""
+    image = limb()[:, :160]
+    image[:, :64] = 128
+    image[-100:] = 128
+    fill = find_fill(image, count_levels(image))
+    assert fill.rows == pytest.approx(0.25, abs=0.01)
+    assert fill.area > 0.5
+
+
 @pytest.mark.parametrize("level", [0, 20, 45, 240, 255])
 def test_a_shutter_is_no_fill(level):
     image = limb()

@@ -201,6 +201,12 @@ def test_monochrome1_of_the_inverted_levels_is_monochrome2(bits, seed, window):
     )
 
 
+@pytest.mark.parametrize(("photometric", "shown"), [("MONOCHROME1", [[255, 0]]), ("MONOCHROME2", [[0, 255]])])
+def test_the_largest_level_is_black_in_monochrome1_alone(photometric, shown):
+    levels = np.array([[0, 4095]], np.uint16)
+    assert decode_dicom(encoded(levels, bits=12, photometric=photometric)).tolist() == shown
+
+
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_one_level_only_is_black(photometric):
     assert not decode_dicom(encoded(np.full((4, 5), 77, np.uint16), photometric=photometric)).any()

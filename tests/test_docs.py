@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 import fracture_features
+from fracture_features.audit import CODES, _content, _copies, _files, _label_findings
+from fracture_features.evaluation import _ledger
+from fracture_features.results import _findings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -25,9 +28,37 @@ NAMES = {
 }
 
 
-def test_the_page_of_findings_is_that_of_the_codes():
-    render = runpy.run_path(str(DOCS / "make_findings.py"))["render"]
-    assert (DOCS / "findings.md").read_text(encoding="utf-8") == render(), "run python docs/make_findings.py"
+def test_the_pages_of_findings_are_those_of_the_codes():
+    made = runpy.run_path(str(DOCS / "make_findings.py"))["render"]()
+    assert set(made) == {"index.md", *(f"{code}.md" for code in CODES)}
+    written = {page.name: page.read_text(encoding="utf-8") for page in (DOCS / "findings").glob("*.md")}
+    assert written == made, "run python docs/make_findings.py"
+
+
+@pytest.mark.parametrize(
+    ("code", "limits"),
+    [
+        ("FF104", [_content.FILL[0], _content.FILL[1], f"{_files.CONSTANT:.0%}", f"{_files.CONSTANT_ROWS:.0%}"]),
+        ("FF104", [_content.SAME]),
+        ("FF105", [_content.BLANK]),
+        ("FF106", [f"{_files.COLOURED:.0%}", _content.COLOURED]),
+        ("FF203", [_copies.MAX_DISTANCE, _copies.MAX_MEAN_DISTANCE, _copies.MAX_CROP_DISTANCE, _copies.MIN_SIMILARITY]),
+        ("FF205", [_copies.MAX_DISTANCE, _copies.MAX_MEAN_DISTANCE, _copies.MAX_CROP_DISTANCE, _copies.MIN_SIMILARITY]),
+        ("FF303", [f"`{name}`" for name in _label_findings.SAYS_FRACTURED]),
+        ("FF403", [_label_findings.BALANCE_DIFFERS, _label_findings.BALANCE_LEVEL]),
+        ("FF501", [_ledger.LEAST, _ledger.ERROR]),
+        ("FF601", [_findings.LEVEL]),
+        ("FF602", [_findings.LEVEL]),
+        ("FF603", [_findings.SMALLEST_SLOPE, f"{1 - _findings.LEVEL:.0%}"]),
+        ("FF604", [_findings.SMALLEST_GRID]),
+        ("FF605", [_findings.MOVED, _findings.LEVEL]),
+        ("FF607", [_findings.OVERFITTED]),
+        ("FF608", [_findings.MISJUDGED]),
+    ],
+)
+def test_how_a_finding_is_found_is_told_with_the_limits_of_the_code(code, limits):
+    told = re.findall(r"`[^`]+`|[\d.]*\d(?: %)?", CODES[code].method)
+    assert {str(limit).replace("%", " %") for limit in limits} <= set(told)
 
 
 def test_the_page_of_scale_is_that_of_the_results():

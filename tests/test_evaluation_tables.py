@@ -329,6 +329,16 @@ def test_reliability_is_scikit_learns_calibration_curve(result):
     assert set(frame["class"]) == {"fractured"}
 
 
+def test_a_probability_of_1_is_in_the_last_bin(result):
+    fold = result.folds_of("strong")[0]
+    sure = replace(fold, probabilities=np.tile([0.0, 1.0], (len(fold.test), 1)))
+    frame = EvaluationResult(result.data, [sure], result.excluded, 0).reliability(n_bins=5)
+    assert frame[["predicted", "n"]].values.tolist() == [[1.0, len(fold.test)]]
+    almost = np.where(np.arange(len(fold.test)) < 2, 0.9, 1.0)
+    mixed = replace(fold, probabilities=np.column_stack([1 - almost, almost]))
+    assert len(EvaluationResult(result.data, [mixed], result.excluded, 0).reliability(n_bins=5)) == 1
+
+
 def test_bad_studies(result):
     with pytest.raises(ValueError, match="column='x' is none of the columns"):
         result.by_study("x")

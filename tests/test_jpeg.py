@@ -12,7 +12,7 @@ from PIL import Image
 
 from fracture_features import read_image
 from fracture_features.exceptions import ImageReadError
-from fracture_features.images import _decode, _errors
+from fracture_features.images import ImageFile, _decode, _errors
 
 WEIGHTS = [0.299, 0.587, 0.114]
 ROWS, COLUMNS = np.mgrid[:61, :90]
@@ -60,6 +60,76 @@ def test_a_lossless_jpeg_asked_for_fewer_pixels_is_decoded_at_full_size(codecs, 
         assert done.returncode == 0, name
         np.testing.assert_allclose(decode(data), expected, atol=0.51)
         assert read_image(tmp_path / name, max_side=30).shape == (20, 30)
+
+
+def reason(decoder, data):
+    """What is said against a file; "" where it is read."""
+    try:
+        decoder(data)
+    except _errors.DecodeError as error:
+        return str(error)
+    return ""
+
+
+def damaged(data):
+    """A file cut short at many places, with and without an end put behind it, and with other bytes at many places."""
+    rng = np.random.default_rng(0)
+    for end in np.linspace(3, len(data), 150, dtype=int):
+        yield data[:end]
+        yield data[:end] + b"\xff\xd9"
+        yield data[:end] + data[end + 40 :]
+    for _ in range(300):
+        changed = bytearray(data)
+        for position in rng.integers(3, len(data), rng.integers(1, 4)):
+            changed[position] = rng.choice([0xFF, 0xD9, 0, rng.integers(256)])
+        yield bytes(changed)
+
+
+LARGE = np.random.default_rng(0).normal(cv2.resize(GREY, (410, 391)), 8).clip(0, 255).astype(np.uint8)
+STORED = {
+    "grey": encoded(LARGE),
+    "progressive": encoded(LARGE, progressive=True),
+    "colour": encoded(np.dstack([LARGE, LARGE[::-1], LARGE]), subsampling=2),
+    "cmyk": encoded(Image.fromarray(LARGE).convert("CMYK")),
+    "restarts": cv2.imencode(".jpg", LARGE, [cv2.IMWRITE_JPEG_RST_INTERVAL, 5])[1].tobytes(),
+    "turned": encoded(LARGE, exif=b"Exif\0\0II*\0\10\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0"),
+}
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_reduced_image_has_the_errors_of_the_whole(name):
+    reasons = [
+        [reason(decoder, data) for data in damaged(STORED[name])]
+        for decoder in (_decode.decode, lambda data: _decode.decode_reduced(data, 96))
+    ]
+    assert reasons[0] == reasons[1]
+    assert 300 < sum(map(bool, reasons[0])) < len(reasons[0])
+    assert len(set(reasons[0])) > 5
+
+
+@pytest.mark.parametrize("name", STORED)
+@pytest.mark.parametrize(("shorter", "factor"), [(392, 1), (195, 2), (97, 4), (48, 8), (1, 8)])
+def test_a_reduced_image_is_the_whole_in_fewer_pixels(name, shorter, factor):
+    whole = _decode.decode(STORED[name])
+    image, height, width = _decode.decode_reduced(STORED[name], shorter)
+    assert (height * factor, width * factor) == whole.shape == ((410, 391) if name == "turned" else (391, 410))
+    assert image.shape == (np.ceil(height), np.ceil(width))
+    rows, columns = (n // factor for n in whole.shape)
+    if name == "turned":  # its partial column is the first
+        whole, image = whole[:, -columns * factor :], image[:, -columns:]
+    means = whole[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor).mean(axis=(1, 3))
+    assert np.abs(image[:rows, :columns] - means).mean() < (3 if factor > 1 else 0.01)
+
+
+def test_files_of_other_formats_are_not_reduced(tmp_path):
+    for name, data in {"a.jpg": STORED["grey"], "a.png": cv2.imencode(".png", LARGE)[1].tobytes()}.items():
+        (tmp_path / name).write_bytes(data)
+    assert ImageFile(tmp_path / "a.jpg").reduced.image.shape == (98, 103)
+    np.testing.assert_array_equal(ImageFile(tmp_path / "a.png").reduced.image, LARGE)
+    (tmp_path / "a.jpg").write_bytes(STORED["grey"][:-9])
+    for name in ("image", "reduced"):
+        with pytest.raises(ImageReadError, match=r"a\.jpg.*cut short"):
+            getattr(ImageFile(tmp_path / "a.jpg"), name)
 
 
 HARMLESS = {

@@ -59,6 +59,13 @@ def test_boxes_of_one_score_come_together():
     assert froc_sensitivity(matches, 0.6) == 0
 
 
+def test_half_an_overlap_meets():
+    """The rule of PASCAL VOC, with "at least" for "more than": 50 of 100 pixels in common, then 49."""
+    found = [[[0, 0, 10, right]] for right in (5, 4.9)]
+    kinds = [match_boxes(boxes[None], [[0.9]], [[[0, 0, 10, 10]]], rule="overlap").kinds for boxes in np.array(found)]
+    assert np.concatenate(kinds).tolist() == [1, 0]
+
+
 def test_weights_are_repeated_images():
     weights = [2, 0, 3]
     rows = [0, 0, 2, 2, 2]

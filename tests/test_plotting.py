@@ -240,6 +240,7 @@ def test_forest_sets_baselines_apart_and_marks_models_not_above_them(result):
         assert bar.get_xdata().tolist() == [row["low"], row["high"]]
         assert (point.get_xdata()[0], point.get_ydata()[0]) == (row["value"], y)
         assert (point.get_markerfacecolor() == "white") == label.endswith("*")
+    assert ax.lines[-1].get_ydata() == [1.5, 1.5], "between models and baselines"
     assert "not shown to be better" in ax.get_xlabel()
     assert "best baseline" not in plotting.plot_forest(make_result(result.data, ["edges"])).get_xlabel()
 
@@ -256,7 +257,8 @@ def test_subgroups_hold_the_table(result):
 
 def test_subgroups_of_few_images_say_so(result):
     ax = plotting.plot_subgroups(result, "rare", models=["edges"])
-    assert [text.get_text() for text in ax.texts] == ["too few images"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["most\n54 images"]
+    assert ax.get_xlabel() == "ROC AUC\nToo few images: few 6"
 
 
 def test_confusion_matrix_has_counts_and_rates(result):

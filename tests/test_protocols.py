@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,12 @@ def test_a_badge_says_what_the_tests_show(protocol, make, verdict, color):
     badge = score_predictions(predictions(protocol, make(protocol)), protocol).badge()
     assert (badge["schemaVersion"], badge["color"]) == (1, color)
     assert badge["message"].endswith(f"), {verdict}")
+
+
+@pytest.mark.parametrize(("p_holm", "is_above"), [(0.05, True), (0.051, False)])
+def test_above_is_what_holm_shows(protocol, p_holm, is_above):
+    score = score_predictions(predictions(protocol, oracle(protocol)), protocol)
+    assert replace(score, comparison=score.comparison.assign(p_holm=p_holm)).is_above("accurate") == is_above
 
 
 def test_a_difference_is_tested_against_each_reference(protocol):

@@ -10,7 +10,7 @@ from results import make_result, with_few_groups
 
 from fracture_features.evaluation import MAJORITY, PROBE
 from fracture_features.report import write_report
-from fracture_features.report._summary import describe, is_below, ranked_models
+from fracture_features.report._summary import describe, is_below, p_value, ranked_models
 from fracture_features.results import EvaluationResult, interval, number
 
 
@@ -35,6 +35,11 @@ def tell(result):
 
 def values_of(result):
     return result.frame().query("measure == 'roc_auc'").set_index("model")["value"]
+
+
+def test_p_values_are_printed_as_journals_do():
+    """ICMJE's custom: three decimals, and below 0.001 no more than that."""
+    assert [p_value(p) for p in (0.00099, 0.001, 0.0099, 0.5, np.nan)] == ["< 0.001", "0.001", "0.010", "0.500", "–"]
 
 
 def test_a_model_above_the_baselines_has_the_highest_value_and_lies_above(of_strengths):

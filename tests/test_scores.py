@@ -93,6 +93,8 @@ def test_calibration_in_closed_form():
     assert calibration_intercept(y, np.full(20, 0.2)) == pytest.approx(logit(11 / 20) - logit(0.2), rel=1e-8)
     assert np.isnan(calibration_slope(y, np.full(20, 0.2)))
     assert np.isnan(calibration_slope([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4]))
+    # Albert and Anderson (1984): the maximum is infinite where the classes meet in one value, too.
+    assert np.isnan(calibration_slope([0, 0, 1, 1], [0.1, 0.3, 0.3, 0.4]))
 
 
 @pytest.mark.parametrize(

@@ -238,14 +238,22 @@ class TestBatches:
     @pytest.mark.parametrize("external", [False, True])
     def test_of_values_that_all_have_bins_any_batches_give_them(self, external, tmp_path):
         X, y = data(LABELS["text"])
-        X = np.round(X * 4).astype(np.float32)
+        X = np.round(X).clip(-1, 1).astype(np.float32)
         whole = XGBClassifier(**self.SETTINGS | {"subsample": 1}).fit(X, y)
         asked = []
         ours = XGBClassifier(**self.SETTINGS | {"subsample": 1}).fit_batches(
             lambda rows: asked.append(rows) or X[rows], y, batch_size=70, folder=tmp_path if external else None
         )
         np.testing.assert_allclose(ours.predict_proba(X), whole.predict_proba(X), atol=1e-5)
+        assert asked.pop(0) == slice(0, 300, 5)  # for the bins
         assert {(rows.start, rows.stop) for rows in asked} == {(0, 70), (70, 140), (140, 210), (210, 280), (280, 300)}
+
+    def test_bins_are_of_rows_from_everywhere(self):
+        """Rows in the order of their value: bins of the first batch alone would not tell the others apart."""
+        X = np.linspace(0, 1, 400, dtype=np.float32)[:, None]
+        y = (X[:, 0] > 0.75).astype(int)
+        model = XGBClassifier(n_estimators=3).fit_batches(lambda rows: X[rows], y, batch_size=50)
+        assert (model.predict(X) == y).mean() > 0.97
 
     def test_it_can_be_cloned_saved_and_fitted_again(self, tmp_path):
         X, y = data(LABELS["three"])

@@ -2,7 +2,7 @@ r"""
 ROC and precision-recall curves with bands
 ==========================================
 
-The band holds the curve of the method, trained anew on other patients.
+The band contains the curve of the method, trained anew on other patients.
 """
 
 import tempfile

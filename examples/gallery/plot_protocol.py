@@ -1,5 +1,5 @@
 r"""
-Hold predictions against the baselines
+Compare predictions with the baselines
 ======================================
 
 A protocol fixes images, groups and folds of a published set. `score_predictions` measures anyone's predictions under

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .._kernels import kernel
 from ..datasets import Description
 from ..images import ImageFile
 from ..images._errors import named_errors
@@ -23,7 +24,6 @@ SAME = 1  # levels by which it may vary
 SUSPECT = 0.1  # share of pixels of one such level from which a fill is looked for
 COLOURED = 24  # levels between the largest and smallest of red, green and blue
 BLANK = 8  # levels between the 1st and 99th percentile
-_PERCENTILES = np.array([0.01, 0.99])
 
 
 class Fill(NamedTuple):
@@ -40,7 +40,7 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
     Parameters
     ----------
     file : ImageFile
-        Decoded once, at full size, and shared with whatever else asks for `file.image`.
+        Its `reduced` image is looked at.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def describe_content(file: ImageFile) -> dict[str, Any]:
     >>> described["quality"], described["blank"], described["constant"]
     (80, True, 1.0)
     """
-    image = file.image
+    image = np.ascontiguousarray(file.reduced.image)
     with named_errors(file.path):
         encoding = read_encoding(file.data)
     counts = count_levels(image)
@@ -90,7 +90,7 @@ def describe_look(file: ImageFile) -> dict[str, Any]:
     return {"appearance": measure_appearance(file.image).tobytes().hex()}
 
 
-CONTENT = Description("content 2", describe_content)
+CONTENT = Description("content 3", describe_content)
 APPEARANCE = Description("appearance 1", describe_look)  # takes as long as decoding: for the ledger alone
 
 
@@ -105,10 +105,8 @@ def appearance_frame(files: pd.DataFrame) -> pd.DataFrame:
 
 def find_fill(image: NDArray[np.uint8], counts: NDArray[np.int64]) -> Fill:
     """The largest region of one level that is neither black nor white, such as decoders put for what is missing."""
-    near = np.sum([counts[FILL[0] + off : FILL[1] + off] for off in range(-SAME, SAME + 1)], axis=0)
-    most = int(near.argmax())
-    level = FILL[0] + most
-    if near[most] < SUSPECT * counts.sum():
+    level, share = _commonest(counts)
+    if share < SUSPECT:
         return Fill(0.0, 0.0, level)
     step = max(1, max(image.shape) // 160)
     small = image[::step, ::step]  # not averaged: levels stay as they are
@@ -121,16 +119,42 @@ def find_fill(image: NDArray[np.uint8], counts: NDArray[np.int64]) -> Fill:
 
 
 def count_levels(image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Pixels of each level, among at most about 64 x 64."""
-    step = max(1, max(image.shape) // 64)
-    return np.bincount(image[::step, ::step].ravel(), minlength=256)
+    """Pixels of each level, among at most 64 x 64."""
+    return _count_levels(image, -(-max(image.shape) // 64))
 
 
+# Sums over levels are compiled: called one by one NumPy's functions take longer, and no other thread runs meanwhile.
+@kernel
+def _count_levels(image: NDArray[np.uint8], step: int) -> NDArray[np.int64]:
+    counts = np.zeros(256, np.int64)
+    for y in range(0, image.shape[0], step):
+        for x in range(0, image.shape[1], step):
+            counts[image[y, x]] += 1
+    return counts
+
+
+@kernel
+def _commonest(counts: NDArray[np.int64]) -> tuple[int, float]:
+    """The middle level that most pixels have, within SAME, and the share of these."""
+    best, most = FILL[0], -1
+    for level in range(FILL[0], FILL[1]):
+        near = counts[level - SAME : level + SAME + 1].sum()
+        if near > most:
+            best, most = level, near
+    return best, most / counts.sum()
+
+
+@kernel
 def _spread(counts: NDArray[np.int64]) -> int:
     """Levels between the 1st and the 99th percentile."""
-    below = np.cumsum(counts)
-    low, high = np.searchsorted(below, below[-1] * _PERCENTILES)
-    return int(high - low)
+    total, below, low = counts.sum(), 0, -1
+    for level in range(256):
+        below += counts[level]
+        if low < 0 and below >= 0.01 * total:
+            low = level
+        if below >= 0.99 * total:
+            return level - low
+    return 0
 
 
 def _coloured(data: bytes, encoding: Encoding) -> float:

@@ -24,6 +24,7 @@ from ._pairs import Pairs, near_pairs
 MAX_DISTANCE = 39
 MAX_MEAN_DISTANCE = 36  # of the pictures and what the two crops leave of both
 MAX_CROP_DISTANCE = 23  # of one picture and what a crop leaves of the other
+MAX_SAVED_ANEW = 23  # of a JPEG, which is looked at in fewer pixels, and the same pixels in another format
 MIN_SIMILARITY = 0.93
 TRIES = 3  # pairs between two groups of copies that are compared before these count as different
 KEPT = 256  # images kept in memory
@@ -62,8 +63,7 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     paths : sequence of str
         The files.
     files : DataFrame
-        A row for each path, with the columns sha256 and reason of `take_inventory` and the columns hash and crops of
-        its description `LOOK`. Rows with a reason are left out.
+        A row for each path: what `take_inventory` gives with the description `LOOK`. Rows with a reason are left out.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def find_copies(paths: Sequence[str], files: pd.DataFrame) -> pd.DataFrame:
     rows = np.flatnonzero((files["reason"].isna() & files["hash"].notna()).to_numpy())
     rows, same_bytes = _equal(rows, files["sha256"].to_numpy(), "bytes")
     rows = rows[parse_hashes(files["hash"].iloc[rows].tolist()).any(axis=1)]  # constant images are all alike
-    rows, same_pixels = _equal(rows, _pixels(paths, files["hash"], rows), "pixels")
+    rows, same_pixels = _equal(rows, _pixels(paths, files, rows), "pixels")
     hashes, crops = (parse_hashes(files[name].iloc[rows].tolist()) for name in ("hash", "crops"))
     near = _near(paths, rows, _candidates(hashes, crops))
     pairs = pd.DataFrame(sorted([*same_bytes, *same_pixels, *near]), columns=list(COLUMNS))
@@ -152,10 +152,10 @@ def _equal(rows: NDArray[np.int64], values: NDArray, kind: str) -> tuple[NDArray
     return np.array(list(owners.values()), dtype=np.int64), pairs
 
 
-def _pixels(paths: Sequence[str], hashes: pd.Series, rows: NDArray[np.int64]) -> NDArray:
-    """What is the same of files with the same pixels, at the given rows: those with a hash alone are not read again."""
-    found = np.arange(len(hashes)).astype(object)
-    alike = rows[hashes.iloc[rows].duplicated(keep=False).to_numpy()]
+def _pixels(paths: Sequence[str], files: pd.DataFrame, rows: NDArray[np.int64]) -> NDArray:
+    """What is the same of files with the same pixels, at the given rows; few are read again."""
+    found = np.arange(len(files)).astype(object)
+    alike = rows[_may_be_equal(files.iloc[rows])]
 
     def digest_pixels(row: int) -> bytes:
         image = np.ascontiguousarray(read_image(paths[row]))
@@ -164,6 +164,18 @@ def _pixels(paths: Sequence[str], hashes: pd.Series, rows: NDArray[np.int64]) ->
     for row, value in zip(alike, map_threads(digest_pixels, alike.tolist(), -1), strict=True):
         found[row] = value
     return found
+
+
+def _may_be_equal(files: pd.DataFrame) -> NDArray[np.bool_]:
+    """Files with equal hashes, and a JPEG and others of one size with hashes so close that they may be what it was."""
+    equal = files["hash"].duplicated(keep=False).to_numpy()
+    is_jpeg = files["format"] == "JPEG"
+    if is_jpeg.nunique() < 2:
+        return equal
+    near = near_pairs(parse_hashes(files["hash"].tolist()), MAX_SAVED_ANEW)
+    groups = copy_groups(len(files), pd.DataFrame({"first": near.first, "second": near.second}))
+    both = is_jpeg.groupby([groups, files["height"], files["width"]]).transform("nunique") == 2
+    return equal | both.to_numpy(dtype=bool)
 
 
 def _candidates(hashes: NDArray[np.uint64], crops: NDArray[np.uint64]) -> Pairs:

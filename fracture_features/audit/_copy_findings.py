@@ -118,7 +118,7 @@ def _families(
     if not rows:
         return []
     names = [data.paths[row] for row in rows[:N_EXAMPLES]]
-    return [parts.finding("FF207", rows, names, detail=f"{int((parted > 1).sum())} families of names")]
+    return [parts.finding("FF207", rows, names, detail=f"families of names: {int((parted > 1).sum())}")]
 
 
 def _names(data: FractureDataset, pairs: pd.DataFrame) -> Sequence[str]:

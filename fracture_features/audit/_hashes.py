@@ -69,7 +69,7 @@ def perceptual_hash(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
     >>> perceptual_hash(np.full((80, 60), 128, dtype=np.uint8)).any()
     np.False_
     """
-    return _signs(_average_areas(image, SIDE), _BASES[:1])[0]
+    return _signs(_small(image, *image.shape), _BASES[:1])[0]
 
 
 def crop_hashes(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -77,7 +77,7 @@ def crop_hashes(image: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
     A crop moves most frequencies' signs: that of a copy is found by these.
     """
-    return _signs(_average_areas(image, SIDE), _BASES[1:])
+    return _signs(_small(image, *image.shape), _BASES[1:])
 
 
 def turned_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -106,9 +106,11 @@ def transposed_hashes(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def look(file: ImageFile) -> dict[str, Any]:
     """Describe a picture so that it is recognised: its `hash` and, those of `crop_hashes` in `crops`; hexadecimal.
 
+    A JPEG is looked at in fewer pixels: a few bits may differ from those of all its pixels.
+
     Raises ImageReadError where the file cannot be decoded.
     """
-    hashes = _signs(_average_areas(np.ascontiguousarray(file.image), SIDE), _BASES).astype(">u8")
+    hashes = _signs(_small(*file.reduced), _BASES).astype(">u8")
     return {"hash": hashes[0].tobytes().hex(), "crops": hashes[1:].tobytes().hex()}
 
 
@@ -118,10 +120,25 @@ def parse_hashes(texts: list[str]) -> NDArray[np.uint64]:
     return np.frombuffer(octets, ">u8").astype(np.uint64).reshape(len(texts), -1 if texts else 4)
 
 
+def _small(image: NDArray[np.uint8], height: float, width: float) -> NDArray[np.float32]:
+    """The picture, which ends at this height and width, in 64 x 64 means."""
+    return _average_areas(np.ascontiguousarray(image), SIDE, float(height), float(width))
+
+
 def _signs(small: NDArray[np.float32], bases: NDArray[np.float32]) -> NDArray[np.uint64]:
     """Hashes of shape (n_bases, 4)."""
     coefficients = bases @ small @ bases.transpose(0, 2, 1)
-    return _pack(coefficients.reshape(len(bases), -1)[:, _ORDER] > FLAT)
+    return _positive_bits(coefficients.reshape(len(bases), -1), _ORDER)
+
+
+@kernel
+def _positive_bits(coefficients: NDArray[np.float32], order: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """Words whose bit k says whether coefficient order[k] is above FLAT, the first bit the lowest."""
+    words = np.zeros((len(coefficients), len(order) // 64), np.uint64)
+    for i in range(len(coefficients)):
+        for k in range(len(order)):
+            words[i, k // 64] |= np.uint64(coefficients[i, order[k]] > FLAT) << np.uint64(k % 64)
+    return words
 
 
 def _pack(bits: NDArray[Any]) -> NDArray[np.uint64]:
@@ -131,23 +148,26 @@ def _pack(bits: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 @kernel
-def _average_areas(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """Means of the fields of a grid, of shape (side, side); pixels on the border of two count by their parts."""
-    height, width = image.shape
+def _average_areas(image: NDArray[np.uint8], side: int, height: float, width: float) -> NDArray[np.float32]:
+    """Means of the fields of a grid over height and width, in pixels; those on the border of two count by their parts.
+
+    The grid may end within the last row and column. The means are of shape (side, side).
+    """
+    n_rows, n_columns = image.shape
     down, across = height / side, width / side
-    bands = np.zeros((side, width), np.float32)
+    bands = np.zeros((side, n_columns), np.float32)
     for i in range(side):
         band = bands[i]
-        for y in range(int(i * down), min(height, int(np.ceil((i + 1) * down)))):
+        for y in range(int(i * down), min(n_rows, int(np.ceil((i + 1) * down)))):
             part = np.float32(min((i + 1) * down, y + 1.0) - max(i * down, float(y)))
             row = image[y]
-            for x in range(width):
+            for x in range(n_columns):
                 band[x] += part * np.float32(row[x])
     columns = np.ascontiguousarray(bands.T)
     means = np.zeros((side, side), np.float32)  # transposed, so that the inner loop can be vectorised
     for j in range(side):
         mean = means[j]
-        for x in range(int(j * across), min(width, int(np.ceil((j + 1) * across)))):
+        for x in range(int(j * across), min(n_columns, int(np.ceil((j + 1) * across)))):
             part = np.float32((min((j + 1) * across, x + 1.0) - max(j * across, float(x))) / (down * across))
             column = columns[x]
             for i in range(side):
@@ -185,4 +205,4 @@ _ALL = np.uint64(2**64 - 1)
 # mirroring changes the sign of what is odd across, turning upside down of what is odd down
 FLIPS = np.array([[0, 0, 0, 0], [0, _ALL, 0, _ALL], [0, 0, _ALL, _ALL], [0, _ALL, _ALL, 0]], dtype=np.uint64)
 
-LOOK = Description("look 2", look)
+LOOK = Description("look 3", look)

@@ -22,6 +22,8 @@ MARKS = re.compile(
     )+$""",
     re.VERBOSE | re.IGNORECASE,
 )
+MARKED = re.compile(r"[\s_(-]|\.rf\.", re.IGNORECASE)  # every mark has one: most names need not be looked through
+ENDING = re.compile(r"[._](?:jpe?g|png|bmp|tiff?|gif|dcm)$", re.IGNORECASE)
 
 
 def original_name(path: str) -> str:
@@ -29,7 +31,7 @@ def original_name(path: str) -> str:
     stem = os.path.basename(path)
     while True:
         # Roboflow writes the old ending into the name: 1_png.rf.0a1b.jpg
-        shorter = re.sub(r"[._](?:jpe?g|png|bmp|tiff?|gif|dcm)$", "", MARKS.sub("", stem), flags=re.IGNORECASE)
+        shorter = ENDING.sub("", MARKS.sub("", stem) if MARKED.search(stem) else stem)
         if shorter in ("", stem):
             return stem
         stem = shorter

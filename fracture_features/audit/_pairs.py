@@ -138,7 +138,8 @@ def _search_band(turned: NDArray[np.uint64], band: int, radii: NDArray[np.int64]
     buckets = _buckets(turned, band)
     # in the order of their buckets those that are looked into one after the other lie close together in memory
     orders = np.argsort(buckets, axis=1, kind="stable")
-    starts = np.searchsorted(buckets[0], np.arange(2**WIDTH + 1), sorter=orders[0]).astype(np.int32)
+    starts = np.zeros(2**WIDTH + 1, np.int32)
+    np.cumsum(np.bincount(buckets[0], minlength=2**WIDTH), out=starts[1:])
     words = turned[0, orders[0]][:, [0, 3]]
     masks = _masks(radii[band])
     return _look_up(turned, band, radii, masks, orders.astype(np.int32), starts, words, max_distance)
@@ -197,8 +198,8 @@ def _within(one: NDArray[np.uint64], other: NDArray[np.uint64], band: int, radiu
 
 
 @kernel
-def _buckets(turned: NDArray[np.uint64], band: int) -> NDArray[np.int64]:
-    buckets = np.empty(turned.shape[:2], np.int64)
+def _buckets(turned: NDArray[np.uint64], band: int) -> NDArray[np.uint16]:
+    buckets = np.empty(turned.shape[:2], np.uint16)  # which NumPy sorts by its digits
     for transposed in range(2):
         for i in range(turned.shape[1]):
             buckets[transposed, i] = _bucket_of(_band_of(turned[transposed, i], band), band)

@@ -42,19 +42,25 @@ def by_study(result: EvaluationResult, column: str) -> EvaluationResult:
     return result.by_study(column, label=study_label(result.data))
 
 
-def subgroup_text(result: EvaluationResult, column: str) -> pd.DataFrame:
-    """A row for each subgroup and model that is no baseline, the best first, with the measures as text."""
+def subgroup_text(result: EvaluationResult, column: str) -> tuple[pd.DataFrame, list[str]]:
+    """A row for each subgroup and model that is no baseline, the best first, with the measures as text.
+
+    And the subgroups with too few images to be measured, with their number.
+    """
     table = result.subgroups(column)
+    counts = table.drop_duplicates(column).set_index(column)["n"]
+    measured = table.loc[table["value"].notna(), column].unique().tolist()
+    few = [f"{value} {n}" for value, n in counts.items() if value not in measured]
     parts = dict(iter(table.groupby([column, "model"], sort=False)))
     shown, rows = model_names(result), []
-    for value in table[column].unique():
+    for value in measured:
         for model in [name for name in sorted_models(result) if name in shown]:
             part: Any = parts[value, model]
             labels = [measure_label(name, len(result.data.target_names)) for name in part["measure"]]
             limits = part[["value", "low", "high"]].itertuples(index=False)
             cells = dict(zip(labels, (with_interval(*each) for each in limits), strict=True))
             rows.append({column: str(value), "Model": model, "Images": str(part["n"].iloc[0]), **cells})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), few
 
 
 def print_asked(args: argparse.Namespace, result: EvaluationResult) -> None:
@@ -62,7 +68,9 @@ def print_asked(args: argparse.Namespace, result: EvaluationResult) -> None:
     if not result.fold_results:
         return
     for column in args.subgroups:
-        print_text(subgroup_text(result, column), f"By {column}, with 95 % intervals (– below 10 images of a class)", 2)
+        table, few = subgroup_text(result, column)
+        left_out = f"; fewer than 10 images of a class: {', '.join(few)}" if few else ""
+        print_text(table, f"By {column}, with 95 % intervals{left_out}", 2)
     if args.by_study is not None:
         studies = by_study(result, args.by_study)
         what = f"By {args.by_study}: each of the {len(studies.data)} has the mean score of its images. Means"

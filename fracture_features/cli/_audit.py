@@ -92,15 +92,11 @@ def print_findings(findings: Sequence[Finding], paths: Sequence[str]) -> None:
     for finding in findings:
         kind = finding.kind
         code = Text.assemble(finding.code, "\n", (kind.severity, STYLES[kind.severity]))
-        found = [finding.text, finding.detail, _counted(finding.counts)]
+        found = [finding.text, finding.detail, finding.counted]
         lines = Text("\n".join(visible(line) for line in found if line))
         lines.append("".join(f"\n· {visible(shorten_text(example, names))}" for example in finding.examples), "dim")
         table.add_row(code, lines, Text(f"{kind.effect}.\n→ {kind.advice}"))
     output.print(table)
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{n} {name}" for name, n in counts.items())
 
 
 def print_table(frame: pd.DataFrame, title: str) -> None:

@@ -68,20 +68,23 @@ def dense_descriptors(
     .. [2] R. Arandjelović, A. Zisserman, "Three things everyone should know to improve object retrieval", CVPR
        2012 (the square roots).
     """
-    gradients = _oriented_gradients(image, _orientation_table(), max(cell_sizes) // 2)
-    axes = [[_axis(length, cell, step) for length in image.shape] for cell in cell_sizes]
-    # One array for all sizes: memory that is new to the process costs as much as filling it.
-    descriptors = np.empty((sum(len(y.starts) * len(x.starts) for y, x in axes), LENGTH), dtype=np.float32)
-    windows = np.empty(len(descriptors), dtype=np.int64)
-    positions, n = [], 0
-    for cell, (y, x) in zip(cell_sizes, axes, strict=True):
-        sums = _cell_sums(gradients, max(cell_sizes) // 2 - cell // 2, y.cells, x.cells, _tent(cell))
-        threshold = np.float32(min_contrast * (CELLS * cell) ** 2)
-        n_new = _normalised_patches(sums, y.places, x.places, threshold, descriptors[n:], windows[n:])
-        row, column = np.divmod(windows[n : n + n_new], len(x.starts))
-        positions.append(np.column_stack([y.centres[row], x.centres[column]]))
-        n += n_new
-    return Patches(descriptors[:n], np.concatenate(positions))
+    margin = max(cell_sizes) // 2
+    gradients, magnitudes = _oriented_gradients(image, _orientation_table(), margin)
+    sizes, positions = [], []
+    for cell in cell_sizes:
+        y, x = (_axis(length, cell, step) for length in image.shape)
+        lattice = margin - cell // 2, y.cells, x.cells, _tent(cell)
+        totals = _cell_totals(magnitudes, *lattice)
+        rows, columns = _contrasting(totals, y.places, x.places, np.float32(min_contrast * (CELLS * cell) ** 2))
+        sizes.append((lattice, y.places[rows], x.places[columns]))
+        positions.append(np.column_stack([y.centres[rows], x.centres[columns]]))
+    descriptors = np.empty((sum(map(len, positions)), LENGTH), dtype=np.float32)
+    n = 0
+    for lattice, row_places, column_places in sizes:
+        sums = _cell_sums(gradients, *lattice, row_places, column_places)
+        _normalised_patches(sums, row_places, column_places, descriptors[n : n + len(row_places)])
+        n += len(row_places)
+    return Patches(descriptors, np.concatenate(positions))
 
 
 class Axis(NamedTuple):
@@ -144,131 +147,145 @@ def _orientation_table() -> NDArray[np.float32]:
 
 @kernel
 def _oriented_gradients(image, table, margin):  # type: ignore[no-untyped-def]
-    """Magnitude of each pixel's gradient, shared between its two nearest orientations; zeros in a margin all around."""
+    """Magnitude of each pixel's gradient, shared between its two nearest orientations, and whole.
+
+    Both have zeros in a margin all around.
+    """
     height, width = image.shape
-    out = np.zeros((height + 2 * margin, width + 2 * margin, ORIENTATIONS), dtype=np.float32)
-    magnitudes, places = np.empty(width, dtype=np.float32), np.empty(width, dtype=np.uint32)
-    bordered = np.empty(width + 2, dtype=np.uint8)
+    shares = np.zeros((height + 2 * margin, width + 2 * margin, ORIENTATIONS), dtype=np.float32)
+    magnitudes = np.zeros((height + 2 * margin, width + 2 * margin), dtype=np.float32)
+    places, bordered = np.empty(width, dtype=np.uint32), np.empty(width + 2, dtype=np.uint8)
     for r in range(height):
         above, below = image[max(r - 1, 0)], image[min(r + 1, height - 1)]
         bordered[0], bordered[1:-1], bordered[-1] = image[r, 0], image[r], image[r, -1]
         left, right = bordered[:-2], bordered[2:]
+        line = magnitudes[margin + r, margin:]
         for c in range(width):  # on vectors, which looking up the orientation is not
             g_row, g_column = np.int32(below[c]) - np.int32(above[c]), np.int32(right[c]) - np.int32(left[c])
-            magnitudes[c] = np.float32(0.5) * np.sqrt(np.float32(g_row * g_row + g_column * g_column))
+            line[c] = np.float32(0.5) * np.sqrt(np.float32(g_row * g_row + g_column * g_column))
             places[c] = (g_row + np.int32(255)) * np.int32(511) + g_column + np.int32(255)
         for c in range(width):
             orientation = table[places[c]]
             first = np.uint32(orientation)
-            second = magnitudes[c] * (orientation - np.float32(first))
-            pixel = out[margin + r, margin + c]
-            pixel[first] = magnitudes[c] - second
+            second = line[c] * (orientation - np.float32(first))
+            pixel = shares[margin + r, margin + c]
+            pixel[first] = line[c] - second
             pixel[(first + np.uint32(1)) % np.uint32(ORIENTATIONS)] = second
-    return out
+    return shares, magnitudes
 
 
 @kernel
-def _cell_sums(gradients, before, row_starts, column_starts, tent):  # type: ignore[no-untyped-def]
-    """Weighted sums (rows, columns, 8) of the gradients in each cell, whose first weight is `before` + start."""
-    flat = gradients.reshape(len(gradients), -1)
-    line = np.empty(flat.shape[1], dtype=np.float32)
-    filtered = np.empty(len(line) - (len(tent) - 1) * ORIENTATIONS, dtype=np.float32)
-    sums = np.empty((len(row_starts), len(column_starts), ORIENTATIONS), dtype=np.float32)
+def _cell_totals(magnitudes, before, row_starts, column_starts, tent):  # type: ignore[no-untyped-def]
+    """Weighted sums (rows, columns) of the magnitudes in each cell, whose first weight is `before` + start."""
+    width = magnitudes.shape[1]
+    line, filtered = np.empty(width, dtype=np.float32), np.empty(width - len(tent) + 1, dtype=np.float32)
+    totals = np.empty((len(row_starts), len(column_starts)), dtype=np.float32)
     for i in range(len(row_starts)):
-        _filter(flat[before + row_starts[i] :].reshape(-1), flat.shape[1], tent, line)
-        # At every column, more than are asked for: long loops run on vectors.
-        _filter(line, ORIENTATIONS, tent, filtered)
+        _filter(magnitudes[before + row_starts[i] :].reshape(-1), width, tent, line)
+        _filter(line, 1, tent, filtered)
         for j in range(len(column_starts)):
-            cell, place = filtered[(before + column_starts[j]) * ORIENTATIONS :], sums[i, j]
+            totals[i, j] = filtered[before + column_starts[j]]
+    return totals
+
+
+@kernel
+def _contrasting(totals, row_places, column_places, threshold):  # type: ignore[no-untyped-def]
+    """Row and column of the patches whose cells' totals add up to more than `threshold`."""
+    rows = np.empty(len(row_places) * len(column_places), dtype=np.int64)
+    columns, n = np.empty_like(rows), 0
+    strip = np.empty(totals.shape[1], dtype=np.float32)
+    for i in range(len(row_places)):
+        strip[:] = 0
+        for k in range(CELLS):
+            strip += totals[row_places[i, k]]
+        for j in range(len(column_places)):
+            total = np.float32(0)
+            for m in range(CELLS):
+                total += strip[column_places[j, m]]
+            # Written always, kept if it is above: a branch here would be mispredicted.
+            rows[n], columns[n] = i, j
+            n += np.int64(total > threshold)
+    return rows[:n], columns[:n]
+
+
+@kernel
+def _cell_sums(  # type: ignore[no-untyped-def]
+    gradients, before, row_starts, column_starts, tent, row_places, column_places
+):
+    """Weighted sums (rows, columns, 2, 8) of the gradients in the cells of the patches, and those of the mirror image.
+
+    What no patch asks for is not computed.
+    """
+    is_asked = np.zeros((len(row_starts), len(column_starts)), dtype=np.bool_)
+    for n in range(len(row_places)):
+        for k in range(CELLS):
+            for m in range(CELLS):
+                is_asked[row_places[n, k], column_places[n, m]] = True
+    sums = np.empty((len(row_starts), len(column_starts), 2, ORIENTATIONS), dtype=np.float32)
+    stride = gradients.shape[1] * ORIENTATIONS
+    line, filtered = np.empty(stride, dtype=np.float32), np.empty(stride, dtype=np.float32)
+    for i in range(len(row_starts)):
+        asked = np.flatnonzero(is_asked[i])
+        if len(asked) == 0:
+            continue
+        # At every column from the first to the last, more than are asked for: long loops run on vectors.
+        start, n = column_starts[asked[0]], (column_starts[asked[-1]] - column_starts[asked[0]] + 1) * ORIENTATIONS
+        source = gradients[before + row_starts[i] :].reshape(-1)[(before + start) * ORIENTATIONS :]
+        _filter(source, stride, tent, line[: n + (len(tent) - 1) * ORIENTATIONS])
+        _filter(line, ORIENTATIONS, tent, filtered[:n])
+        for j in asked:
+            cell, place = filtered[(column_starts[j] - start) * ORIENTATIONS :], sums[i, j]
             for b in range(ORIENTATIONS):
-                place[b] = cell[b]
+                place[0, b] = cell[b]
+                place[1, b] = cell[(ORIENTATIONS * 3 // 2 - b) & (ORIENTATIONS - 1)]
     return sums
 
 
-@kernel
+@kernel(fastmath={"contract"})
 def _filter(source, stride, tent, out):  # type: ignore[no-untyped-def]
     """Weighted sums of numbers `stride` apart, beginning at each of the first."""
     last = len(tent) - 1
-    out[:] = 0
-    for t in range(len(tent) // 2):  # the two sides of the tent have the same weights
-        one, other, weight = source[t * stride :], source[(last - t) * stride :], tent[t]
+    if len(tent) % 2:
+        middle = source[last // 2 * stride :]
         for k in range(len(out)):
-            out[k] += weight * (one[k] + other[k])
-    if last % 2 == 0:
-        one = source[last // 2 * stride :]
+            out[k] = tent[last // 2] * middle[k]
+    else:
+        out[:] = 0
+    # The two sides of the tent have the same weights. A side has an even number of them, and two at a time spare half
+    # of what is read and written.
+    for t in range(0, len(tent) // 2, 2):
+        a, b, weight = source[t * stride :], source[(last - t) * stride :], tent[t]
+        c, d, next_weight = source[(t + 1) * stride :], source[(last - t - 1) * stride :], tent[t + 1]
         for k in range(len(out)):
-            out[k] += tent[last // 2] * one[k]
-
-
-@kernel
-def _normalised_patches(sums, row_places, column_places, threshold, descriptors, windows):  # type: ignore[no-untyped-def]
-    """Fill in the folded descriptors of the patches whose sums add up to more than `threshold`, and which they are.
-
-    Return how many there are.
-    """
-    patch = np.empty(LENGTH, dtype=np.float32)
-    totals, n = _totals(sums), 0
-    for i in range(len(row_places)):
-        for j in range(len(column_places)):
-            total = np.float32(0)
-            for k in range(CELLS):
-                for m in range(CELLS):
-                    total += totals[row_places[i, k], column_places[j, m]]
-            if total > threshold:
-                for k in range(CELLS):
-                    for m in range(CELLS):
-                        cell = sums[row_places[i, k], column_places[j, m]]
-                        for b in range(ORIENTATIONS):
-                            patch[(k * CELLS + m) * ORIENTATIONS + b] = cell[b]
-                _normalise(patch)
-                _fold(patch, descriptors[n])
-                windows[n] = i * len(column_places) + j
-                n += 1
-    return n
+            out[k] += weight * (a[k] + b[k]) + next_weight * (c[k] + d[k])
 
 
 @kernel(fastmath=ANY_ORDER)
-def _totals(sums):  # type: ignore[no-untyped-def]
-    """Sums over the orientations: NumPy's in a third of the time."""
-    out = np.empty(sums.shape[:2], dtype=np.float32)
-    for i in range(len(sums)):
-        for j in range(len(sums[i])):
-            total = np.float32(0)
-            for b in range(ORIENTATIONS):
-                total += sums[i, j, b]
-            out[i, j] = total
-    return out
-
-
-@kernel(fastmath=ANY_ORDER)
-def _normalise(values):  # type: ignore[no-untyped-def]
-    """Turn the sums `values` (128,), not all of them 0, into a RootSIFT descriptor over √2, in place."""
-    squares = np.float32(0)
-    for k in range(LENGTH):
-        squares += values[k] * values[k]
-    limit = np.float32(CLIP) * np.sqrt(squares)
-    total = np.float32(0)
-    for k in range(LENGTH):
-        values[k] = min(values[k], limit)
-        total += values[k]
-    scale = np.float32(0.5) / total
-    for k in range(LENGTH):
-        values[k] = np.sqrt(values[k] * scale)
-
-
-@kernel
-def _fold(values, out):  # type: ignore[no-untyped-def]
-    """Write sum and difference of each number and the one it changes places with in the mirror."""
-    for k in range(CELLS):
-        for m in range(CELLS // 2):
-            one = values[(k * CELLS + m) * ORIENTATIONS :]
-            other = values[(k * CELLS + CELLS - 1 - m) * ORIENTATIONS :]
-            n = (k * CELLS // 2 + m) * ORIENTATIONS
-            even, odd = out[n:], out[n + LENGTH // 2 :]
-            for b in range(ORIENTATIONS):
-                opposite = other[(ORIENTATIONS * 3 // 2 - b) & (ORIENTATIONS - 1)]
-                even[b] = one[b] + opposite
-                odd[b] = one[b] - opposite
+def _normalised_patches(sums, row_places, column_places, descriptors):  # type: ignore[no-untyped-def]
+    """Fill in the folded RootSIFT descriptors of the patches, whose sums are not all of them 0."""
+    half = LENGTH // 2
+    one, opposite = np.empty(half, dtype=np.float32), np.empty(half, dtype=np.float32)
+    for n in range(len(descriptors)):
+        for k in range(CELLS):
+            row = sums[row_places[n, k]]
+            for m in range(CELLS // 2):
+                # Each number, and the one it changes places with in the mirror.
+                left, right = row[column_places[n, m], 0], row[column_places[n, CELLS - 1 - m], 1]
+                place = (k * CELLS // 2 + m) * ORIENTATIONS
+                for b in range(ORIENTATIONS):
+                    one[place + b], opposite[place + b] = left[b], right[b]
+        squares = np.float32(0)
+        for k in range(half):
+            squares += one[k] * one[k] + opposite[k] * opposite[k]
+        limit, total = np.float32(CLIP) * np.sqrt(squares), np.float32(0)
+        for k in range(half):
+            one[k], opposite[k] = min(one[k], limit), min(opposite[k], limit)
+            total += one[k] + opposite[k]
+        scale = np.float32(0.5) / total  # of length 1 over √2
+        even, odd = descriptors[n, :half], descriptors[n, half:]
+        for k in range(half):
+            a, b = np.sqrt(one[k] * scale), np.sqrt(opposite[k] * scale)
+            even[k], odd[k] = a + b, a - b
 
 
 def mirrored(patches: Patches) -> Patches:

@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from threadpoolctl import threadpool_limits
 
+from .._kernels import kernel
 from .._threads import map_threads
 from ..cache import code_version, digest, open_cache
 from . import _descriptors, _mixture
@@ -224,16 +225,17 @@ class FisherVectorExtractor(BaseExtractor):
     def _project(self, patches: Patches) -> NDArray[np.float32]:
         """Odd components, column, even components and row of patches: (n, n_components + 2)."""
         mean, components, is_odd = self.projection_
-        n_odd = int(is_odd.sum())
+        used = LENGTH // 2 if self.mirror else LENGTH  # if `mirror`, each component is of one half alone
+        odd, even = components[is_odd, LENGTH // 2 :].T, components[~is_odd, :used].T
+        shift, n_odd = mean[:used] @ even, int(is_odd.sum())
         rows = np.empty((len(patches.descriptors), len(components) + 2), dtype=np.float32)
-        rows[:, -1], rows[:, n_odd] = patches.positions.T
-        middle = LENGTH // 2
-        if self.mirror:  # each component is of one half alone
-            np.matmul(patches.descriptors[:, middle:], components[is_odd, middle:].T, rows[:, :n_odd])
-        used = middle if self.mirror else LENGTH
-        components = components[~is_odd, :used]
-        np.matmul(patches.descriptors[:, :used], components.T, rows[:, n_odd + 1 : -1])
-        rows[:, n_odd + 1 : -1] -= components @ mean[:used]
+        for start in range(0, len(rows), _mixture.BLOCK):  # which stays in the processor's cache
+            block = slice(start, start + _mixture.BLOCK)
+            descriptors, out = patches.descriptors[block], rows[block]
+            if self.mirror:
+                np.matmul(descriptors[:, LENGTH // 2 :], odd, out=out[:, :n_odd])
+            np.matmul(descriptors[:, :used], even, out=out[:, n_odd + 1 : -1])
+            _complete(out, n_odd, shift, patches.positions[block])
         return rows
 
     @property
@@ -260,6 +262,16 @@ class FisherVectorExtractor(BaseExtractor):
     def _extract(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         rows = (self._project(self._describe(image)) for image in images)
         return np.stack([encode(row, self.mixture_, self._n_odd) for row in rows])
+
+
+@kernel
+def _complete(rows, n_odd, shift, positions):  # type: ignore[no-untyped-def]
+    """Subtract `shift` from the even components of the rows, and fill in the column and the row."""
+    for i in range(len(rows)):
+        even = rows[i, n_odd + 1 :]
+        for k in range(len(shift)):
+            even[k] -= shift[k]
+        even[len(shift)], rows[i, n_odd] = positions[i]
 
 
 def _pack(arrays: Sequence[NDArray[Any]]) -> bytes:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from .._kernels import ANY_ORDER, kernel
 
-BLOCK = 1024  # rows at a time: their posteriors stay in the processor's cache
-NEGLIGIBLE = 14.0  # a posterior below about exp(-14) of the largest counts as 0
+BLOCK = 512  # rows at a time: their posteriors stay in the processor's cache
+NEGLIGIBLE = 20.0  # a posterior below about 2**-20 of the largest counts as 0
 MIN_VARIANCE = 1e-3  # of a feature within a Gaussian, as a share of its variance among all descriptors
 
 
@@ -62,76 +62,97 @@ def collect(rows: NDArray[np.float32], mixture: Mixture, n_odd: int = 0) -> Stat
     statistics : Statistics
     """
     n_gaussians, n_dimensions = mixture.means.shape
-    precisions = 1 / mixture.variances
-    factors = np.hstack([mixture.means * precisions, -0.5 * precisions]).astype(np.float32).T
-    constants = np.log(mixture.weights) - 0.5 * (mixture.means**2 * precisions - np.log(precisions)).sum(axis=1)
-    sums = np.zeros((n_gaussians, 1 + 2 * n_dimensions))
+    factors, n_rows = _factors(mixture), min(len(rows), BLOCK)
+    all_terms = np.empty((n_rows, 2 * n_dimensions + 1), dtype=np.float32)
+    # Side by side: two arrays whose rows lie a multiple of 4096 bytes apart would wait for each other.
+    all_logits = np.empty((n_rows, 2 * n_gaussians), dtype=np.float32)
+    sums = np.zeros((n_gaussians, 2 * n_dimensions + 1))
     for start in range(0, len(rows), BLOCK):
         x = rows[start : start + BLOCK]
-        terms = np.empty((len(x), 2 * n_dimensions), dtype=np.float32)
-        terms[:, :n_dimensions] = x
-        np.multiply(x, x, out=terms[:, n_dimensions:])
+        terms, logits = all_terms[: len(x)], all_logits[: len(x)]
+        even, odd = logits[:, :n_gaussians], logits[:, n_gaussians:]
+        _fill_terms(x, terms)
         # Of the mirrored rows' logits only the odd terms' part differs, and in its sign alone: a pair of rows costs
         # the products of one.
-        even, odd = terms[:, n_odd:] @ factors[n_odd:], terms[:, :n_odd] @ factors[:n_odd]
-        _posteriors(even, odd, constants.astype(np.float32), n_odd > 0)
-        sums[:, 0] += np.ones(len(x), dtype=np.float32) @ even
-        sums[:, 1 : 1 + n_odd] += odd.T @ terms[:, :n_odd]
-        sums[:, 1 + n_odd :] += even.T @ terms[:, n_odd:]
-    first, second = np.hsplit(sums[:, 1:], 2)
-    return Statistics(len(rows) * (2 if n_odd else 1), sums[:, 0], first, second)
+        np.matmul(terms[:, n_odd:], factors[n_odd:], out=even)
+        np.matmul(terms[:, :n_odd], factors[:n_odd], out=odd)
+        _posteriors(logits, n_odd > 0)
+        sums[:, :n_odd] += odd.T @ terms[:, :n_odd]
+        sums[:, n_odd:] += even.T @ terms[:, n_odd:]
+    first, second = sums[:, :n_dimensions], sums[:, n_dimensions:-1]
+    return Statistics(len(rows) * (2 if n_odd else 1), sums[:, -1], first, second)
+
+
+def _factors(mixture: Mixture) -> NDArray[np.float32]:
+    """What a descriptor's terms (itself, its squares, 1) are multiplied with for its logits, to the base 2."""
+    precisions = 1 / mixture.variances
+    linear = mixture.means * precisions
+    constants = np.log(mixture.weights) - 0.5 * (mixture.means * linear - np.log(precisions)).sum(axis=1)
+    factors = np.concatenate([linear.T, -0.5 * precisions.T, constants[None]])
+    return (factors / np.log(2)).astype(np.float32)
+
+
+@kernel
+def _fill_terms(rows, terms):  # type: ignore[no-untyped-def]
+    n_dimensions = rows.shape[1]
+    for i in range(len(rows)):
+        x, out, squares = rows[i], terms[i], terms[i, n_dimensions:]
+        for k in range(n_dimensions):
+            out[k] = x[k]
+            squares[k] = x[k] * x[k]
+        squares[n_dimensions] = 1
 
 
 @kernel(fastmath=ANY_ORDER)
-def _posteriors(even, odd, constants, mirror):  # type: ignore[no-untyped-def]
-    """Turn logits into posteriors, in place.
+def _posteriors(logits, mirror):  # type: ignore[no-untyped-def]
+    """Turn logits (to the base 2) into posteriors, in place.
 
-    `even` + `odd` + `constants` are the logits of the rows. If `mirror`, `even` - `odd` + `constants` are those of
-    the mirrored ones, and the sums of both rows' posteriors take the place of `even`, the differences that of `odd`.
+    The two halves of a row are its even and its odd part. Their sum is the descriptor's logits and, if `mirror`, their
+    difference those of the mirrored one; then the sum of both descriptors' posteriors takes the place of the even
+    part, the difference that of the odd one.
     """
-    n_rows, n = even.shape
+    n = logits.shape[1] // 2
     one, other = np.empty(n, np.float32), np.empty(n, np.float32)
-    for i in range(n_rows):
-        logits, difference = even[i], odd[i]
+    for i in range(len(logits)):
+        even, odd = logits[i, :n], logits[i, n:]
         for k in range(n):
-            shifted = logits[k] + constants[k]
-            one[k] = shifted + difference[k]
-            other[k] = shifted - difference[k]
-        scale = _exponentials(one)
+            one[k] = even[k] + odd[k]
+            other[k] = even[k] - odd[k]
+        scale = _powers(one)
         if mirror:
-            other_scale = _exponentials(other)
+            other_scale = _powers(other)
             for k in range(n):
                 posterior, other_posterior = scale * one[k], other_scale * other[k]
-                logits[k] = posterior + other_posterior
-                difference[k] = posterior - other_posterior
+                even[k] = posterior + other_posterior
+                odd[k] = posterior - other_posterior
         else:
             for k in range(n):
-                logits[k] = scale * one[k]
+                even[k] = scale * one[k]
 
 
 @kernel(fastmath=ANY_ORDER)
-def _exponentials(values):  # type: ignore[no-untyped-def]
-    """Turn logits into numbers in proportion to their exponentials, in place, and return what scales them to sum 1.
+def _powers(values):  # type: ignore[no-untyped-def]
+    """Turn logits into numbers in proportion to the powers of 2, in place, and return what scales them to sum 1.
 
-    The exponential is that of the Cephes library, here on vectors: 2**n times a polynomial of degree 7, its relative
-    error 1e-7.
+    A power is 2**n, n the nearest integer, times the polynomial of degree 5 that is nearest in relative terms to
+    2**r for r from -0.5 to 0.5: its relative error is 1e-7, and a loop of such powers runs on vectors.
     """
     largest = np.int32(values[0])  # to the integer: as good for the purpose, and found on vectors
     for k in range(len(values)):
         largest = max(largest, np.int32(values[k]))
+    # The largest becomes 2**24 or so, the least that counts 2**4: none is negative, which truncation would round up.
+    shift, least = np.float32(24) - np.float32(largest), np.float32(24 - NEGLIGIBLE)
     total = np.float32(0)
     for k in range(len(values)):
-        x = max(values[k] - np.float32(largest), np.float32(-NEGLIGIBLE))
-        n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
-        r = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
-        p = np.float32(1.9875691500e-4) * r + np.float32(1.3981999507e-3)
-        p = p * r + np.float32(8.3334519073e-3)
-        p = p * r + np.float32(4.1665795894e-2)
-        p = p * r + np.float32(1.6666665459e-1)
-        p = p * r + np.float32(5.0000001201e-1)
-        p = p * r * r + r + np.float32(1)
-        power = np.float32(np.int32(np.int32(1) << (np.int32(n) + np.int32(24))))  # n is from -21 to 2
-        values[k] = p * power if x > np.float32(-NEGLIGIBLE) else np.float32(0)
+        x = max(values[k] + shift, least)
+        n = np.int32(x + np.float32(0.5))
+        r = x - np.float32(n)
+        p = np.float32(1.326697e-3) * r + np.float32(9.67546e-3)
+        p = p * r + np.float32(5.5507426e-2)
+        p = p * r + np.float32(2.4022122e-1)
+        p = p * r + np.float32(6.9314695e-1)
+        p = p * r + np.float32(1.00000007)
+        values[k] = p * np.float32(np.int32(np.int32(1) << n)) if x > least else np.float32(0)
         total += values[k]
     return np.float32(1) / total
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,29 @@ def decode(data: bytes, wanted: int | None = None) -> NDArray[np.uint8]:
         case _:
             return _bitmap.decode_bmp(data)
     return turn(image, turned)
+
+
+class Reduced(NamedTuple):
+    """A picture in fewer pixels, and its height and width in these.
+
+    The last row and column, or the first where the picture was turned, may be partly beyond it.
+    """
+
+    image: NDArray[np.uint8]
+    height: float
+    width: float
+
+
+def decode_reduced(data: bytes, shorter: int) -> Reduced:
+    """Decode a JPEG at 1/2, 1/4 or 1/8 of its size, as far as its shorter side keeps so many pixels.
+
+    Errors are those of `decode`: nothing of the file is passed over.
+    """
+    header = _jpeg.read_jpeg_header(io.BytesIO(data))
+    image, factor = _jpeg.decode_reduced(data, shorter)
+    height, width = header.height / factor, header.width / factor
+    image = turn(image, header.orientation)
+    return Reduced(image, width, height) if header.orientation in TURNED else Reduced(image, height, width)
 
 
 def decode_shape(file: BinaryIO) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from ._tags import orientation
 
 # A reduced image keeps at least this many times the wanted pixels along each side.
 OVERSAMPLING = 2
+FACTORS = 8, 4, 2  # by which the cosine transform reduces an image fast
 PROGRESSIVE, LOSSLESS, SCAN, END = 0xC2, 0xC3, 0xDA, 0xD9
 STANDALONE = {0x01, *range(0xD0, 0xD9)}
 FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
@@ -73,10 +74,45 @@ def decode_jpeg(data: bytes, wanted: int | None = None, *, rgb: bool = False) ->
     header = _header(iter(segments))
     floor = max(header.width, header.height) if wanted is None else OVERSAMPLING * wanted
     scale = min(1.0, floor / max(header.width, header.height))
+    return _luminance(segments, header, scale, rgb=rgb, refined=scale > 0.5)
+
+
+def decode_reduced(data: bytes, shorter: int) -> tuple[NDArray[np.uint8], int]:
+    """Luminance of a JPEG at 1/2, 1/4 or 1/8 of its size, or at its size where the shorter side would be too short.
+
+    Every scan is decoded, and each of its coefficients: the errors are those of `decode_jpeg` at full size.
+
+    Parameters
+    ----------
+    data : bytes
+    shorter : int
+        Least pixels along the shorter side.
+
+    Returns
+    -------
+    image : ndarray of shape (height / factor, width / factor), rounded up, dtype uint8
+    factor : int
+        1, 2, 4 or 8.
+
+    Raises
+    ------
+    DecodeError
+        If the data are damaged or cut short at any byte.
+    """
+    segments = list(_segments(data))
+    header = _header(iter(segments))
+    factor = next((f for f in FACTORS if min(header.height, header.width) >= f * shorter), 1)
+    factor = 1 if header.kind == LOSSLESS else factor
+    return _luminance(segments, header, 1 / factor, rgb=False, refined=True), factor
+
+
+def _luminance(
+    segments: list[tuple[int, bytes]], header: JpegHeader, scale: float, *, rgb: bool, refined: bool
+) -> NDArray[np.uint8]:
     if header.kind == LOSSLESS:  # has no transform: asked for fewer pixels, the library writes behind its buffer
         scale = 1.0
     adobe = any(_is_adobe(marker, part) for marker, part in segments)
-    stream = _only_pixels(segments, rgb and not adobe, refined=scale > 0.5)
+    stream = _only_pixels(segments, rgb and not adobe, refined=refined)
     if header.components == 4:
         inks = _decode(stream, "CMYK", header, scale)
         inks = inks if adobe else 255 - inks  # Adobe's are stored as what is left of the paper

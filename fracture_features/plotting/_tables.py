@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,7 @@ def plot_subgroups(
     Returns
     -------
     ax : matplotlib Axes
-        A row for each subgroup, with the images in it; one of fewer than 10 images of a class has no value.
+        A row for each subgroup, with the images in it; those of fewer than 10 images of a class are named below.
 
     Raises
     ------
@@ -166,27 +167,27 @@ def plot_subgroups(
     """
     names = model_names(result, models)
     table = result.subgroups(column, measures=[measure])
-    values = list(dict.fromkeys(table[column]))
-    if not values:
+    counts = table.drop_duplicates(column).set_index(column)["n"]
+    if counts.empty:
         raise ValueError(f"column={column!r} must name a subgroup of some image, got missing values alone")
+    table = table[table["value"].notna()]
+    values = list(dict.fromkeys(table[column]))
     ax = make_axes(ax, 5.2, 1.4 + 0.28 * len(values) * max(2, len(names)) + legend_height(names))
-    across = ax.get_yaxis_transform()
     for k, model in enumerate(names):
         rows = table[table["model"] == model]
         y = np.array([values.index(value) for value in rows[column]]) + (k - (len(names) - 1) / 2) * 0.7 / len(names)
         colour = line_style(result, model)["color"]
         ax.hlines(y, rows["low"], rows["high"], color=colour, linewidth=1.6)
         ax.plot(rows["value"], y, marker(result, model), color=colour, markersize=5, label=wrapped(model))
-        for missing in y[rows["value"].isna()]:
-            ax.text(0.02, missing, "too few images", color=GREY, fontsize=SMALL, va="center", transform=across)
-    counts = table.drop_duplicates(column).set_index(column)["n"]
     ax.set_yticks(range(len(values)), [f"{plain(str(value), NAME_WIDTH)}\n{counts[value]} images" for value in values])
-    ax.set_ylim(len(values) - 0.5, -0.5)
-    if table["value"].isna().all():
+    ax.set_ylim(max(len(values), 1) - 0.5, -0.5)
+    if not values:
         ax.set_xlim(0, 1)
     if measure in CHANCE:
         ax.axvline(CHANCE[measure], color=GREY, linewidth=0.8, linestyle=":", zorder=0)
-    tidy(ax, xlabel=measure_label(measure)).tick_params(axis="y", length=0)
+    few = [f"{plain(str(value), NAME_WIDTH)} {n}" for value, n in counts.items() if value not in values]
+    note = textwrap.wrap(f"Too few images: {', '.join(few)}", 60) if few else []
+    tidy(ax, xlabel="\n".join([measure_label(measure), *note])).tick_params(axis="y", length=0)
     add_legend(ax)
     return ax
 

@@ -130,7 +130,7 @@ def _subgroups(result: EvaluationResult, asked: Sequence[str]) -> list[Figure]:
     if unknown := [column for column in asked if column not in result.data.frame]:
         raise ValueError(f"subgroups={unknown} are none of the columns {list(result.data.frame.columns)}")
     for column in dict.fromkeys([*asked, *subgroup_columns(result)]):
-        n_values = result.data.frame[column].nunique()
+        n_values = result.subgroups(column, measures=["roc_auc"]).dropna(subset="value")[column].nunique()
         height = 1.2 + legend_height(models) + n_values * max(0.45, 0.22 * len(models))
         title = f"{measure_label('roc_auc')} by {column}"
         figures.append(draw(plot_subgroups, height, title, result, column, caption=title))

@@ -218,7 +218,7 @@ def describe_findings(findings: Iterable[Finding], names: Mapping[str, str] | No
             "severity": finding.kind.severity,
             "title": sentence(finding.text).rstrip("."),
             "detail": finding.detail,
-            "counts": ", ".join(f"{n} {name}" for name, n in finding.counts.items()),
+            "counts": finding.counted,
             "examples": [shorten_text(text, names or {}) for text in finding.examples],
             "effect": sentence(finding.kind.effect),
             "advice": sentence(finding.kind.advice),

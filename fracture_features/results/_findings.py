@@ -32,14 +32,14 @@ MISJUDGED = 0.05  # mean probability of a class above or below its share
 
 # What is asked before something is said.
 RULES = {
-    "FF601": "Welch's test of each model's folds at 0.05 for all models (Holm)",
+    "FF601": "Welch's test of each model's folds at 0.05, corrected for all models (Holm)",
     "FF602": "difference in ROC AUC, tested at 0.05 for all models (Holm)",
-    "FF603": "and the 95 % interval lies below 1",
-    "FF604": "in most folds, of three values or more, and better than all between",
-    "FF605": "by 0.1 or more in sensitivity or specificity, and beyond chance (Welch's test at 0.05, Holm)",
-    "FF606": "of the test part's images of the class that it has fewest of",
+    "FF603": "the 95 % interval lies below 1",
+    "FF604": "in most folds; of three values or more; scored higher than all between",
+    "FF605": "sensitivity or specificity by 0.1 or more, and beyond chance (Welch's test at 0.05, Holm)",
+    "FF606": "share of the images of the class that is rarer in the test part",
     "FF607": "by 0.2 or more in ROC AUC",
-    "FF608": "mean probability and share of the class differ by 0.05 or more",
+    "FF608": "mean probability and share of a class differ by 0.05 or more",
 }
 
 Found = list[tuple[float, str]]  # how bad, the lowest the worst, and an example that says so
