@@ -303,7 +303,7 @@ import collections, json, sys
 from fracture_features import cache
 from fracture_features.cli import main
 
-folder, argv = sys.argv[1], sys.argv[2:]
+folder, sizes, argv = sys.argv[1], sys.argv[2].split(), sys.argv[3:]
 opened = collections.Counter()
 
 def hook(event, args):
@@ -312,25 +312,32 @@ def hook(event, args):
         opened[args[0]] += 1
 
 sys.addaudithook(hook)
-code = main(argv)
-print(json.dumps({"code": code, "opened": opened}))
+for size in sizes:
+    opened.clear()
+    code = main([*argv, "--image-size", size, "--out", f"out{size}"])
+    print(json.dumps({"code": code, "opened": opened}))
 """
 
 
-@pytest.mark.parametrize("size", ["48", "300"])
-def test_no_file_is_read_more_than_twice(radiographs, tmp_path, size):
+def test_no_file_is_read_more_than_twice(radiographs, tmp_path):
     """Opened for its first bytes, for all that is asked of it, and where the report shows it or one is much like it."""
-    argv = ["compare", str(radiographs), "--groups", r"patient(\d+)", "--out", str(tmp_path / "out"), *QUICK[:-1], size]
+    sizes = ["48", "300"]
+    argv = ["compare", str(radiographs), "--groups", r"patient(\d+)", *QUICK[:-2]]
     run = subprocess.run(
-        [sys.executable, "-c", OPENINGS, f"{radiographs}{os.sep}", *argv], check=True, capture_output=True, text=True
+        [sys.executable, "-c", OPENINGS, f"{radiographs}{os.sep}", " ".join(sizes), *argv],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
-    found = json.loads(run.stdout.splitlines()[-1])
-    opened = {path: n for path, n in found["opened"].items() if path.endswith(".jpg")}
-    assert found["code"] == 0
-    assert len(opened) == 60
-    assert max(opened.values()) <= 4
-    assert 1 <= sum(n > 2 for n in opened.values()) <= 24
-    assert 'alt="Heat map over' in (tmp_path / "out" / "report.html").read_text()
+    counts = [json.loads(line) for line in run.stdout.splitlines() if line.startswith('{"code"')]
+    for size, found in zip(sizes, counts, strict=True):
+        opened = {path: n for path, n in found["opened"].items() if path.endswith(".jpg")}
+        assert found["code"] == 0
+        assert len(opened) == 60
+        assert max(opened.values()) <= 4
+        assert 1 <= sum(n > 2 for n in opened.values()) <= 24
+        assert 'alt="Heat map over' in (tmp_path / f"out{size}" / "report.html").read_text()
 
 
 FAILING = """
@@ -392,7 +399,14 @@ def test_a_run_without_external_images_leaves_none_of_theirs(radiographs, tmp_pa
     assert not (out / "external_measures.csv").exists()
 
 
-@pytest.mark.parametrize(("sig", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
+@pytest.mark.parametrize(
+    ("sig", "code"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGHUP, 143, marks=pytest.mark.slow),
+    ],
+)
 def test_signals_leave_what_is_finished_and_no_temporary_folder(radiographs, tmp_path, sig, code):
     out, temporary = tmp_path / "out", tmp_path / "tmp"
     temporary.mkdir()

@@ -60,7 +60,7 @@ def test_any_shape(architecture, largest, shape):
     assert network.count_params() < largest
 
 
-@pytest.mark.parametrize("architecture", ["small", "residual", "EfficientNetB0"])
+@pytest.mark.parametrize("architecture", ["small", "residual", pytest.param("EfficientNetB0", marks=pytest.mark.slow)])
 def test_flat_and_seeded(architecture):
     before = random.getstate()
     networks = [build_network(architecture, (48, 40), 2, dropout=0.3, seed=seed) for seed in (0, 0, 1)]
@@ -130,7 +130,7 @@ def test_fine_tuning_moves_the_last_layer_alone(random_weights):
         ("MobileNetV2", 0, "concatenate"),
         ("MobileNetV2", 4, "block_15_add"),
         ("MobileNetV2", 5, "block_14_add"),  # block_15_project trains, and block_15_add goes round it
-        ("DenseNet121", 4, "conv5_block14_concat"),
+        pytest.param("DenseNet121", 4, "conv5_block14_concat", marks=pytest.mark.slow),
         ("ConvNeXtTiny", 0, "concatenate"),  # on keras in any case
     ],
 )
@@ -167,7 +167,9 @@ def test_what_trains_from_its_first_layer_has_no_body(name):
     assert split_frozen(network) == (None, network)
 
 
-@pytest.mark.parametrize("runtime", [True, False], ids=["onnxruntime", "keras"])
+@pytest.mark.parametrize(
+    "runtime", [pytest.param(True, id="onnxruntime"), pytest.param(False, id="keras", marks=pytest.mark.slow)]
+)
 def test_training_apart_is_training_whole(random_weights, runtime, monkeypatch):
     if runtime and not has_onnxruntime():
         pytest.skip("onnx or onnxruntime is not installed")

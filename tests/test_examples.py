@@ -17,7 +17,7 @@ import pytest
 from nbclient import NotebookClient
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
-from fracture_features import evaluate, load_model, make_pipeline
+from fracture_features import evaluate, load_folder, load_model, make_pipeline, make_radiographs
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NOTEBOOK = EXAMPLES / "Bone_Fracture_Classifier.ipynb"
@@ -162,11 +162,14 @@ def test_compare_models_prints_what_evaluate_finds(radiographs, data, tmp_path):
     assert "edges + XGBoost" in page.read_text(encoding="utf-8")
 
 
-def test_grid_search_chooses_what_scikit_learn_does(radiographs, data):
-    out = run("grid_search", radiographs, "--groups", r"patient(\d+)")
+def test_grid_search_chooses_what_scikit_learn_does(tmp_path):
+    few = make_radiographs(30, folder=tmp_path / "few", random_state=0)
+    data = load_folder(few, groups=r"patient(\d+)")
+    out = run("grid_search", few, "--groups", r"patient(\d+)")
     grid = {"features__hog__orientations": [6, 9], "classifier__C": [0.1, 1, 10]}
     folds = StratifiedGroupKFold(3, shuffle=True, random_state=0)
-    search = GridSearchCV(make_pipeline("hog", "svm", random_state=0), grid, cv=folds, scoring="roc_auc")
+    model = make_pipeline("hog", "svm", cache=tmp_path / "cache", random_state=0)
+    search = GridSearchCV(model, grid, cv=folds, scoring="roc_auc")
     search.fit(data.paths, data.y, groups=data.groups)
     assert f"chosen on all images: {search.best_params_}, with a score of {search.best_score_:.3f}" in out
     assert len(re.findall(r"^chosen in fold \d: \{'classifier__C': [\d.]+, 'features__hog", out, re.M)) == 3

@@ -322,7 +322,7 @@ def test_a_fracture_lies_under_the_map_of_a_model_that_finds_it(name, moved):
     assert (found > 1.25 * points_at([-each for each in maps], boxes[rows])).all()
 
 
-@pytest.mark.parametrize("name", ["edges, linear", "edges, RBF"])
+@pytest.mark.parametrize("name", ["edges, linear", pytest.param("edges, RBF", marks=pytest.mark.slow)])
 def test_a_model_of_shuffled_labels_has_maps_that_say_nothing(name, moved):
     """A fracture is a rare sight, and rare features make large contributions: but no more often for than against."""
     paths, y, boxes, test = moved

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fracture_features.metrics import (
@@ -111,6 +111,7 @@ def test_rules_and_lengths_are_checked():
         match_boxes(FOUND, [[1.0], *SCORES[1:]], MARKED)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31))
 def test_sensitivity_rises_with_the_false_rate_and_scores_order_alone_counts(seed):
     rng = np.random.default_rng(seed)

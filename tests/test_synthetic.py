@@ -178,6 +178,7 @@ def test_difficulty_of_the_default(many, tmp_path):
     assert 0.70 < auc_of("hog", "svm", many, tmp_path) < 0.90
 
 
+@pytest.mark.slow
 def test_difficulty_from_end_to_end(tmp_path):
     easy, hard = (
         auc_of(
