@@ -158,8 +158,8 @@ def plot_subgroups(
     >>> from matplotlib.figure import Figure
     >>> from fracture_features import evaluate, load_folder, make_pipeline, make_radiographs
     >>> from fracture_features.plotting import plot_subgroups
-    >>> data = load_folder(make_radiographs(30, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
-    >>> data.frame["side"] = ["left", "right"] * 15
+    >>> data = load_folder(make_radiographs(60, folder=tempfile.mkdtemp(), random_state=0), groups=r"patient(\d+)")
+    >>> data.frame["side"] = ["left", "right"] * 30
     >>> result = evaluate({"edges": make_pipeline("edges", "svm", image_size=48)}, data, cv=2, random_state=0)
     >>> ax = plot_subgroups(result, "side", ax=Figure().subplots())
     >>> len(ax.get_yticklabels())
