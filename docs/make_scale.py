@@ -1,6 +1,7 @@
 """Write scale.md from what benchmarks/bench_svm.py and, where it has run, benchmarks/bench_scale.py have measured."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ twice the time for twice the images.
 
 Machines of {cores} cores like the one measured, {price:.2f} dollars for a core and an hour, files of {file_kb:.0f} KB,
 which every machine reads over the network. Price and file size are assumed; the rest is computed from the table above.
-Extraction is divided evenly. The search for copies runs on one machine, and its time is extrapolated by its exponent.
+Extraction is divided evenly. The search for copies runs on one machine; its time is extrapolated by the exponent between
+the two largest sizes, {slope:.2f}: the more images, the more pairs look alike and have to be compared.
 
 {paper}
 
@@ -146,13 +148,16 @@ def grown(scale: dict[str, Any]) -> str:
         slope = f"{slopes[step]:.2f}" if step in slopes else "–"
         rows.append([what, *seconds, slope, f"{memory / 1024:.2f} GiB"])
     head = ["step", *(f"{n:,} images" for n in sizes), "exponent", "largest memory"]
-    paper, network = on_paper(found, slopes, sizes[-1])
+    last = [found["pairs", n]["cpu_seconds"] for n in sizes[-2:]]
+    slope = math.log(last[1] / last[0]) / math.log(sizes[-1] / sizes[-2])
+    paper, network = on_paper(found, slope, sizes[-1])
     return GROWTH.format(
         cpu=about["cpu"],
         date=about["date"],
         measured=table(head, rows),
         paper=paper,
         cores=CORES,
+        slope=slope,
         price=PRICE,
         file_kb=FILE / 1e3,
         pixels_tb=10e6 * 256**2 / 1e12,
@@ -160,7 +165,7 @@ def grown(scale: dict[str, Any]) -> str:
     )
 
 
-def on_paper(found: dict[Any, Any], slopes: dict[str, float], largest: int) -> tuple[str, float]:
+def on_paper(found: dict[Any, Any], slope: float, largest: int) -> tuple[str, float]:
     """Time, disk, network and money for millions of images, and the MB a second that 64 machines read."""
     each = found["extract", largest]["cpu_seconds"] / largest
     store = next(row["store_MiB"] for row in found.values() if row["images"] == largest and "store_MiB" in row)
@@ -169,7 +174,7 @@ def on_paper(found: dict[Any, Any], slopes: dict[str, float], largest: int) -> t
     for millions in MILLIONS:
         n = millions * 1e6
         hours = n * each / 3600
-        pairs = found["pairs", largest]["cpu_seconds"] * (n / largest) ** max(1.0, slopes["pairs"]) / 3600
+        pairs = found["pairs", largest]["cpu_seconds"] * (n / largest) ** slope / 3600
         for machines in MACHINES:
             rows.append(
                 [
@@ -178,7 +183,7 @@ def on_paper(found: dict[Any, Any], slopes: dict[str, float], largest: int) -> t
                     duration(pairs / CORES),
                     f"{n * bytes_each / 1e12:.2f} TB",
                     f"{n * (FILE + bytes_each) / 1e12:.2f} TB",
-                    f"{hours * PRICE:.0f} $",
+                    f"{hours * PRICE:.2f} $",
                 ]
             )
     head = ["images", "extraction", "copies, on one machine", "store", "over the network", "extraction costs"]
