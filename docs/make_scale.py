@@ -98,8 +98,8 @@ twice the time for twice the images.
 
 Machines of {cores} cores like the one measured, {price:.2f} dollars for a core and an hour, files of {file_kb:.0f} KB,
 which every machine reads over the network. Price and file size are assumed; the rest is computed from the table above.
-Extraction is divided evenly. The search for copies runs on one machine; its time is extrapolated by the exponent between
-the two largest sizes, {slope:.2f}: the more images, the more pairs look alike and have to be compared.
+Extraction is divided evenly. The search for copies runs on one machine; its time is extrapolated by the exponent
+between the two largest sizes, {slope:.2f}: the more images, the more pairs look alike and have to be compared.
 
 {paper}
 
